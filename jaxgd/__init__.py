@@ -1,0 +1,75 @@
+"""Gradient-descent experiments as pytrees.
+
+An optimizer is a pytree of its hyperparameters, a trainer is a pytree of its optimizer and problem, and a
+sweep is a batch axis over that pytree. Names are loaded on first use: `import jaxgd` imports no JAX.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxgd import optim as optim
+    from jaxgd.optim import (
+        Transform as Transform,
+        adadelta as adadelta,
+        adagrad as adagrad,
+        adam as adam,
+        adamw as adamw,
+        apply_updates as apply_updates,
+        chain as chain,
+        from_optax as from_optax,
+        momentum as momentum,
+        nadam as nadam,
+        nesterov as nesterov,
+        rmsprop as rmsprop,
+        scale_by_moments as scale_by_moments,
+        sgd as sgd,
+        stack as stack,
+    )
+    from jaxgd.studies.comparison import Comparison as Comparison, compare as compare
+    from jaxgd.sweeps import SweepResult as SweepResult, sweep as sweep, throughput as throughput
+    from jaxgd.training import (
+        Fit as Fit,
+        Model as Model,
+        Problem as Problem,
+        Trainer as Trainer,
+        classification as classification,
+        datasets as datasets,
+        evaluate as evaluate,
+        fit as fit,
+        linear as linear,
+        mlp as mlp,
+        regression as regression,
+        trainer as trainer,
+    )
+
+__version__ = "0.1.0"
+
+# Where each public name is found. The imports above repeat it for type checkers; a test compares the two.
+_HOMES = {
+    "jaxgd.optim": "Transform chain stack from_optax apply_updates scale_by_moments "
+    "sgd momentum nesterov adagrad rmsprop adadelta adam adamw nadam",
+    "jaxgd.training": "Problem Model mlp linear classification regression Trainer trainer Fit fit evaluate",
+    "jaxgd.sweeps": "sweep SweepResult throughput",
+    "jaxgd.studies.comparison": "compare Comparison",
+}
+_MODULES = {"optim": "jaxgd.optim", "datasets": "jaxgd.training.datasets"}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [*sorted({*_HOME_OF, *_MODULES}), "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str):
+    """Return the public name, imported from its home on first use (PEP 562)."""
+    if name in _MODULES:
+        value = import_module(_MODULES[name])
+    elif name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    else:
+        raise AttributeError(f"module 'jaxgd' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
