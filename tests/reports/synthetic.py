@@ -1,0 +1,191 @@
+"""A made-up comparison with the shape of a real one: small batches need more time and lower rates, high rates diverge."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import xarray as xr
+
+from jaxgd.studies.cells import rank_cells
+from jaxgd.studies.findings import write_sentence, write_warnings
+from jaxgd.studies.presets import LEARNING_RATES
+
+NUM_TRAIN, NUM_VALID, NUM_TEST = 1078, 359, 360
+# How far each optimizer gets in one update at its best rate, and that rate at the full batch.
+SPEED = {
+    "sgd": (0.30, 1.0),
+    "momentum": (1.0, 0.3),
+    "nesterov": (1.05, 0.3),
+    "adagrad": (0.55, 0.3),
+    "rmsprop": (0.9, 0.01),
+    "adadelta": (0.5, 10.0),
+    "adam": (1.2, 0.03),
+    "adamw": (1.15, 0.03),
+    "nadam": (1.25, 0.03),
+}
+
+
+def synthetic_comparison(
+    score="accuracy",
+    data="digits",
+    optimizers=("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "nadam"),
+    batch_sizes=(NUM_TRAIN, 128, 32, 1),
+    epochs=20,
+    seeds=3,
+    fresh_seeds=5,
+):
+    """A Comparison's fields, made up; every number follows from the arguments."""
+    rates = np.array([LEARNING_RATES[name] for name in optimizers])
+    grid = _grid(optimizers, batch_sizes, rates, epochs, range(seeds), score)
+    fresh = _fresh(grid, epochs, range(100, 100 + fresh_seeds), score)
+    clock = _clock(optimizers, batch_sizes)
+    cells = rank_cells(grid, fresh, clock, score)
+    return SimpleNamespace(
+        data=data,
+        score=score,
+        grid=grid,
+        fresh=fresh,
+        clock=clock,
+        cells=cells,
+        sentence=write_sentence(data, score, epochs, fresh_seeds, NUM_TRAIN, cells),
+        warnings=write_warnings(score, NUM_TRAIN, grid, fresh, cells, None),
+        about=_about(data, grid, fresh, epochs, seeds, fresh_seeds),
+        snippet=_snippet(cells[0], data, epochs),
+    )
+
+
+def _run(optimizer, batch_size, rate, seed, epochs):
+    """One run's curves (loss, accuracy, updates) and the update at which it diverged, or -1."""
+    speed, full_rate = SPEED[optimizer]
+    best = full_rate * (batch_size / NUM_TRAIN) ** 0.55
+    generator = np.random.default_rng([seed, batch_size, len(optimizer), int(1e6 * rate)])
+    updates = -(-NUM_TRAIN // batch_size) * np.arange(1, epochs + 1)
+    miss = np.log10(rate / best)
+    if miss > 0.9 + 0.1 * generator.normal():
+        return None, None, updates, int(generator.integers(1, max(2, updates[-1] // 2)))
+    progress = speed * np.minimum(1, 10.0**miss) * updates * (batch_size / NUM_TRAIN) ** 0.45
+    noise = 1 + 0.12 * generator.normal(size=epochs).cumsum() / np.sqrt(np.arange(1, epochs + 1))
+    floor = 0.07 + 0.05 * max(miss, 0) ** 2 + (0.02 if batch_size == 1 else 0) + 0.012 * generator.normal()
+    loss = np.maximum(floor, 0.03) * noise.clip(0.5) + 2.25 / (1 + 0.6 * progress) ** 0.9
+    accuracy = np.round((1 - 0.9 * np.minimum(1, loss / 2.4) ** 0.95) * NUM_VALID) / NUM_VALID
+    return loss, accuracy, updates, -1
+
+
+def _runs(places, shape, epochs, score):
+    """Variables of many runs; places yields (index, optimizer, batch_size, rate, seed)."""
+    names = ["train_loss", "valid_loss", "grad_norm"] + ([f"valid_{score}"] if score != "loss" else [])
+    values = {name: np.full((*shape, epochs), np.nan) for name in names}
+    values |= {name: np.zeros((*shape, epochs), int) for name in ("updates", "examples")}
+    status, stopped_at = np.full(shape, "completed", dtype="<U13"), np.full(shape, -1)
+    for index, optimizer, batch_size, rate, seed in places:
+        loss, accuracy, updates, diverged_at = _run(optimizer, batch_size, rate, seed, epochs)
+        if diverged_at >= 0:
+            whole = int(np.searchsorted(updates, diverged_at))
+            loss, accuracy = np.full(epochs, np.nan), np.full(epochs, np.nan)
+            loss[:whole], accuracy[:whole] = 2.3 * 1.05 ** np.arange(whole), 0.1
+            status[index], stopped_at[index] = "diverged", diverged_at
+            updates = np.minimum(updates, diverged_at)
+        values["train_loss"][index], values["valid_loss"][index] = 0.8 * loss, loss
+        values["grad_norm"][index] = np.sqrt(loss)
+        if score != "loss":
+            values[f"valid_{score}"][index] = accuracy
+        values["updates"][index] = updates
+        values["examples"][index] = updates * batch_size
+    return values, status, stopped_at
+
+
+def _grid(optimizers, batch_sizes, rates, epochs, seeds, score):
+    dims = ("optimizer", "batch_size", "rate", "seed")
+    shape = (len(optimizers), len(batch_sizes), rates.shape[1], len(seeds))
+    places = (
+        (i, optimizers[i[0]], batch_sizes[i[1]], rates[i[0], i[2]], seeds[i[3]]) for i in np.ndindex(*shape)
+    )
+    values, status, stopped_at = _runs(places, shape, epochs, score)
+    return xr.Dataset(
+        {name: ((*dims, "epoch"), value) for name, value in values.items()}
+        | {"status": (dims, status), "stopped_at": (dims, stopped_at)},
+        {
+            "optimizer": list(optimizers),
+            "batch_size": list(batch_sizes),
+            "rate": range(shape[2]),
+            "seed": list(seeds),
+            "epoch": range(1, epochs + 1),
+            "learning_rate": (("optimizer", "rate"), rates),
+        },
+    )
+
+
+def _fresh(grid, epochs, seeds, score):
+    dims = ("optimizer", "batch_size", "seed")
+    optimizers, batch_sizes = grid.optimizer.values.tolist(), grid.batch_size.values.tolist()
+    shape = (len(optimizers), len(batch_sizes), len(seeds))
+    final = grid[f"valid_{score}"].isel(epoch=-1).mean("seed", skipna=False)
+    best = (final if score == "loss" else -final).fillna(np.inf).argmin("rate")
+    rates = grid.learning_rate.isel(rate=best).transpose("optimizer", "batch_size").values
+    places = ((i, optimizers[i[0]], batch_sizes[i[1]], rates[i[:2]], seeds[i[2]]) for i in np.ndindex(*shape))
+    values, status, _ = _runs(places, shape, epochs, score)
+    wobble = np.random.default_rng(0).normal(size=shape)
+    test = {"test_loss": values["valid_loss"][..., -1] * (1.05 + 0.03 * wobble)}
+    if score != "loss":
+        hits = np.minimum(1, values[f"valid_{score}"][..., -1] - 0.004 + 0.003 * wobble)
+        test[f"test_{score}"] = np.round(hits * NUM_TEST) / NUM_TEST
+    return xr.Dataset(
+        {name: ((*dims, "epoch"), value) for name, value in values.items()}
+        | {name: (dims, value) for name, value in test.items()}
+        | {"status": (dims, status), "learning_rate": (("optimizer", "batch_size"), rates)},
+        {
+            "optimizer": optimizers,
+            "batch_size": batch_sizes,
+            "seed": list(seeds),
+            "epoch": range(1, epochs + 1),
+        },
+    )
+
+
+def _clock(optimizers, batch_sizes):
+    sizes = np.array(batch_sizes, float)
+    slower = np.array([1 + 0.15 * i for i in range(len(optimizers))])[:, None]
+    seconds = slower * (1.5e-6 + 4e-7 * sizes)
+    memory = np.round(slower * (230_000 + 900 * sizes)).astype(int)
+    dims = ("optimizer", "batch_size")
+    return xr.Dataset(
+        {
+            "seconds_per_update": (dims, seconds),
+            "examples_per_second": (dims, sizes / seconds),
+            "bytes": (dims, memory),
+        },
+        {"optimizer": list(optimizers), "batch_size": list(batch_sizes)},
+    )
+
+
+def _about(data, grid, fresh, epochs, seeds, fresh_seeds):
+    return {
+        "epochs": epochs,
+        "seeds": seeds,
+        "fresh_seeds": fresh_seeds,
+        "num_train": NUM_TRAIN,
+        "num_valid": NUM_VALID,
+        "num_test": NUM_TEST,
+        "splits": f"{NUM_TRAIN:,} training, {NUM_VALID} validation and {NUM_TEST} test examples, split at random with a fixed seed",
+        "examples_seen": int(grid.examples.isel(epoch=-1).sum() + fresh.examples.isel(epoch=-1).sum()),
+        "wall_seconds": 21.4,
+        "versions": {"jaxgd": "0.1.0", "jax": "0.10.2", "optax": "0.2.8", "numpy": "2.3.1"},
+        "device": "cpu",
+        "cores": 2,
+        "command": f"jaxgd compare --data '{data}' --epochs {epochs}",
+        "model": "mlp([64, 64, 10])",
+    }
+
+
+def _snippet(cell, data, epochs):
+    batch_size = '"full"' if cell.batch_size == NUM_TRAIN else cell.batch_size
+    return f"""\
+import jax
+import jaxgd
+from jaxgd.training import datasets
+
+train, valid, test = datasets.load({data!r})
+problem = jaxgd.classification(jaxgd.mlp([64, 64, 10]), train, valid, test)
+trainer = jaxgd.trainer(problem, jaxgd.{cell.optimizer}({cell.learning_rate:g}), batch_size={batch_size})
+fit = jaxgd.fit(trainer, jax.random.key(100), epochs={epochs})
+print(jaxgd.evaluate(problem, fit.state.params, "test"))
+"""
