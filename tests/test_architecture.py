@@ -74,7 +74,9 @@ def test_rooms_import_one_way(path):
         assert ROOMS.index(room_of(name)) <= own, f"{path} imports {name}, which is above it"
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.name != "__init__.py" and p.parent != PACKAGE], ids=dotted)
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if p.name != "__init__.py" and p.parent != PACKAGE], ids=dotted
+)
 def test_no_module_imports_its_own_rooms_init(path):
     assert f"jaxgd.{room_of(dotted(path))}" not in inside(imports(path))
 
