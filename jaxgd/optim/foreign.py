@@ -1,0 +1,119 @@
+"""Any Optax factory as a pytree of its arguments."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, text, as_number, unknown
+from jaxgd.optim.static import Static
+from jaxgd.optim.transform import Kind, Transform
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Foreign(Transform):
+    """A transform of another library, rebuilt from its factory's arguments at every trace."""
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        return self._values["arguments"]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self._arguments:
+            raise AttributeError(unknown("argument", name, self._arguments))
+        stored = self._arguments[name]
+        return stored.value if isinstance(stored, Static) else stored
+
+    def replace(self, **changes: Any) -> "Foreign":
+        """A copy with some of the factory's arguments changed."""
+        factory = self._values["factory"].value
+        arguments = {name: getattr(self, name) for name in self._arguments}
+        return from_optax(factory, **arguments | changes)
+
+    def __repr__(self):
+        name = repr(self._values["factory"])
+        return f"{name}({', '.join(f'{key}={text(getattr(self, key))}' for key in self._arguments)})"
+
+
+def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: Any, **kwargs: Any) -> Foreign:
+    """`factory(*args, **kwargs)` as a transform whose leaves are its arguments.
+
+    Numbers, arrays, schedules of jaxgd and transforms of jaxgd are leaves; an int is structure where the
+    factory's default is an int or bool (a number of steps, say), and so are booleans, None, strings,
+    dtypes, masks and other callables. Updates and state keep the dtypes that came in.
+
+    Args:
+        factory: a function that returns an Optax transform, such as `optax.lion`.
+        *args: its arguments.
+        **kwargs: its keyword arguments.
+
+    Raises:
+        TypeError: an argument that the factory does not have, or a required one that is missing.
+
+    Example:
+        >>> import jaxgd, optax
+        >>> jaxgd.from_optax(optax.lion, learning_rate=1e-3)
+        lion(learning_rate=0.001)
+    """
+    if not callable(factory):
+        raise TypeError(
+            f"from_optax needs a function that builds a transform, such as optax.lion, got {factory!r}"
+        )
+    signature = inspect.signature(factory)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{getattr(factory, '__name__', factory)}: {error}") from None
+    arguments: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        parameter = signature.parameters[name]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments |= {key: _child(key, item, None) for key, item in value.items()}
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            raise TypeError(
+                f"{factory.__name__} takes any number of arguments: combine transforms with jaxgd.chain"
+            )
+        else:
+            arguments[name] = _child(name, value, parameter.default)
+    return Foreign._rebuild(_KIND, Hyperparameters(factory=Static(factory), arguments=arguments))
+
+
+def _child(name: str, value: Any, default: Any) -> Any:
+    if isinstance(value, Parametric | jax.tree_util.Partial | jax.core.Tracer):
+        return value
+    is_number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array) and not isinstance(
+        value, bool
+    )
+    if not is_number or (isinstance(value, int) and isinstance(default, int)):
+        return Static(value)
+    return as_number(name, value)
+
+
+def _built(values: Hyperparameters) -> optax.GradientTransformationExtraArgs:
+    arguments = {k: v.value if isinstance(v, Static) else v for k, v in values["arguments"].items()}
+    return optax.with_extra_args_support(values["factory"](**arguments))
+
+
+def _init(values, params):
+    return _built(values).init(params)
+
+
+def _update(values, updates, state, params=None, **extra):
+    new_updates, new_state = _built(values).update(updates, state, params, **extra)
+    return _cast_like(new_updates, updates), _cast_like(new_state, state)
+
+
+def _cast_like(new: Any, old: Any) -> Any:
+    def cast(new_leaf, old_leaf):
+        return jnp.asarray(new_leaf, getattr(old_leaf, "dtype", None))
+
+    return jax.tree.map(cast, new, old)
+
+
+_KIND = Kind("from_optax", _init, _update)

@@ -1,0 +1,175 @@
+"""Numbers as pytree leaves: what an optimizer or a schedule holds, checked when it is built."""
+
+import difflib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgd.optim.static import Static
+
+# A decay rate is stored as one minus itself, taken in float64: in float32, 1 - 0.99999 is off by 1e-3.
+COMPLEMENTED = frozenset({"b1", "b2", "decay", "rho"})
+
+_FRACTION = (lambda x: (x >= 0) & (x < 1), "at least 0 and below 1")
+_RANGES: dict[str, tuple[Callable, str]] = {
+    **dict.fromkeys(("b1", "b2", "decay", "rho", "momentum"), _FRACTION),
+    **dict.fromkeys(("transition_steps", "decay_steps"), (lambda x: x > 0, "above 0")),
+    **dict.fromkeys(("exponent", "power"), (lambda x: x == x, "finite")),
+}
+_NOT_NEGATIVE = (lambda x: x >= 0, "0 or more")
+
+
+def check_number(argument: str, value: Any, allowed: Callable, description: str) -> None:
+    """Raise ValueError unless every element of a concrete `value` is finite and `allowed`."""
+    if isinstance(value, jax.core.Tracer):
+        return
+    array = np.asarray(value)
+    good = np.isfinite(array) & allowed(array)
+    if not np.all(good):
+        shown = array if array.ndim == 0 else array[~good][0]
+        raise ValueError(f"{argument} must be finite and {description}, got {shown}")
+
+
+def as_number(argument: str, value: Any) -> Any:
+    """`value` as a pytree leaf: any concrete scalar becomes np.float64, so all spellings share one program."""
+    if isinstance(value, jax.core.Tracer):
+        return value
+    kind = getattr(value, "dtype", None) or (np.dtype(type(value)) if type(value) in (int, float) else None)
+    if kind is None or not (jnp.issubdtype(kind, jnp.integer) or jnp.issubdtype(kind, jnp.floating)):
+        raise TypeError(f"{argument} must be a number, an array or a schedule, got {value!r}")
+    if np.ndim(value) == 0:
+        return np.float64(value)
+    return value if jnp.issubdtype(kind, jnp.floating) else np.asarray(value, np.float64)
+
+
+def store(name: str, value: Any) -> Any:
+    """The pytree child that holds hyperparameter `name`: a leaf, a schedule, a Static or None."""
+    if value is None or isinstance(value, Static | bool | np.dtype | type):
+        return value if value is None or isinstance(value, Static) else Static(value)
+    if callable(value):
+        return value if isinstance(value, Parametric | jax.tree_util.Partial) else Static(value)
+    leaf = as_number(name, value)
+    check_number(name, leaf, *_RANGES.get(name, _NOT_NEGATIVE))
+    return 1 - leaf if name in COMPLEMENTED else leaf
+
+
+def show(name: str, stored: Any) -> Any:
+    """The value of hyperparameter `name` as a person gave it."""
+    if isinstance(stored, Static):
+        return stored.value
+    if name not in COMPLEMENTED or stored is None or callable(stored):
+        return stored
+    rate = 1 - stored
+    # 1 - (1 - 0.1) is 0.09999999999999998: fifteen decimals give back the number that was typed.
+    return np.round(rate, 15) if isinstance(rate, np.ndarray | np.generic) else rate
+
+
+class Hyperparameters(dict):
+    """Stored hyperparameters by name, read as attributes in the form in which they were given.
+
+    `h.b2` is 0.999 where `h.one_minus_b2` is the leaf that is stored.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return show(name, self[name])
+        if name.removeprefix("one_minus_") in COMPLEMENTED & self.keys():
+            return self[name.removeprefix("one_minus_")]
+        raise AttributeError(unknown("hyperparameter", name, self))
+
+
+class Parametric:
+    """Base of pytrees that are a named kind (static) and its hyperparameters (children).
+
+    Attributes are hyperparameters as given (`adam(1e-3).b2` is 0.999). A decay rate is stored as its
+    complement, under `one_minus_b2`: that leaf is what `jax.grad` differentiates by, so the derivative by b2
+    is minus it.
+    """
+
+    _kind: Any
+    _values: Hyperparameters
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._values, name)
+
+    def replace(self, **changes: Any) -> Any:
+        """A copy with some hyperparameters changed, checked as when it was built."""
+        for name in changes:
+            if name not in self._values:
+                raise TypeError(unknown("hyperparameter", name, self._values))
+        stored = {name: store(name, value) for name, value in changes.items()}
+        return self._rebuild(self._kind, Hyperparameters(self._values | stored))
+
+    @classmethod
+    def build(cls, kind: Any, **hyperparameters: Any) -> Any:
+        """The object of this kind, its hyperparameters checked."""
+        return cls._rebuild(kind, Hyperparameters({k: store(k, v) for k, v in hyperparameters.items()}))
+
+    @classmethod
+    def _rebuild(cls, kind: Any, values: Hyperparameters) -> Any:
+        self = object.__new__(cls)
+        self._kind, self._values = kind, values
+        return self
+
+    def __reduce__(self):
+        return type(self)._rebuild, (self._kind, Hyperparameters(self._values))
+
+    def tree_flatten_with_keys(self):
+        """Children under their names, a complemented one under `one_minus_<name>`."""
+        keys = (f"one_minus_{name}" if name in COMPLEMENTED else name for name in self._values)
+        children = zip(map(jax.tree_util.GetAttrKey, keys), self._values.values(), strict=True)
+        return tuple(children), (type(self), self._kind, tuple(self._values))
+
+    def tree_flatten(self):
+        """Children without their names."""
+        return tuple(self._values.values()), (type(self), self._kind, tuple(self._values))
+
+    @classmethod
+    def tree_unflatten(cls, aux, children):
+        """The object with these children, unchecked: anything may pass through a tree map."""
+        _, kind, names = aux
+        return cls._rebuild(kind, Hyperparameters(zip(names, children, strict=True)))
+
+    def __repr__(self):
+        shown = ((name, show(name, value)) for name, value in self._values.items())
+        return (
+            f"{self._kind}({', '.join(f'{n}={text(value)}' for n, value in shown if not _is_off(n, value))})"
+        )
+
+
+def _is_off(name: str, value: Any) -> bool:
+    """Whether `repr` leaves it out: a feature that is switched off, as it is by default."""
+    if value is None or value is False:
+        return True
+    return (
+        name in ("eps_root", "initial_scale", "transition_begin")
+        and np.ndim(value) == 0
+        and _concrete(value) == 0
+    )
+
+
+def _concrete(value: Any) -> Any:
+    return math.nan if isinstance(value, jax.core.Tracer) else value
+
+
+def text(value: Any) -> str:
+    """A hyperparameter in the form in which it can be typed again, arrays shortened."""
+    if isinstance(value, jax.core.Tracer) or not isinstance(value, np.ndarray | np.generic | jax.Array):
+        return getattr(value, "__name__", None) or repr(value)
+    if np.ndim(value) == 0:
+        return f"{float(value):.12g}" if np.issubdtype(np.asarray(value).dtype, np.number) else str(value)
+    return np.array2string(np.asarray(value), separator=", ", threshold=8)
+
+
+def unknown(what: str, given: str, known) -> str:
+    """One line for a name that is not known: the nearest known name and the whole list."""
+    known = list(known)
+    near = difflib.get_close_matches(str(given), known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {given!r}{hint} (known: {', '.join(known)})"
