@@ -1,0 +1,43 @@
+"""95 % t intervals over seeds: of one mean, and of the paired difference of two.
+
+What an interval covers is chance in initialisation and data order. It does not cover the choice of the examples
+that are scored: every seed is scored on the same ones.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """A mean and the half of its interval: mean ± halfwidth. Both are NaN where a value is NaN."""
+
+    mean: float
+    halfwidth: float
+
+    @property
+    def includes_zero(self) -> bool:
+        """Whether 0 is inside; False where the interval is unknown (NaN)."""
+        return abs(self.mean) <= self.halfwidth
+
+
+def t_interval(values) -> Interval:
+    """The mean of independent values and its 95 % t interval, t(n-1) · s/√n; a single value has no spread: NaN."""
+    values = np.asarray(values, np.float64)
+    mean = float(values.mean())
+    if values.size < 2:
+        return Interval(mean, math.nan)
+    quantile = stdtrit(values.size - 1, 0.5 + CONFIDENCE / 2)
+    return Interval(mean, float(quantile * values.std(ddof=1) / math.sqrt(values.size)))
+
+
+def paired_interval(values, reference) -> Interval:
+    """The interval of the mean of values - reference, taken seed by seed.
+
+    Two runs of one seed share their initial parameters and data order, and what they share cancels in the difference.
+    """
+    return t_interval(np.asarray(values, np.float64) - np.asarray(reference, np.float64))
