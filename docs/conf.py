@@ -1,0 +1,14 @@
+from jaxgd import __version__
+
+project = "jaxgd"
+copyright = "2026, The jaxgd authors"
+release = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"jaxgd {release}"
+# A docstring's `name` is code.
+default_role = "literal"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+myst_heading_anchors = 3

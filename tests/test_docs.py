@@ -1,0 +1,52 @@
+"""Every Python block of the README and of the pages in docs runs, in order, page by page."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:\s]+)\)")
+
+
+def blocks(page: Path) -> list[str]:
+    """The page's Python blocks, each behind as many blank lines as put it on its own line of the page."""
+    text = page.read_text()
+    return ["\n" * text.count("\n", 0, found.start(1)) + found[1] for found in BLOCK.finditer(text)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_blocks_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a page may write files
+    namespace = {"__name__": page.stem}
+    for block in blocks(page):
+        exec(compile(block, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in LINK.findall(page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+def test_readme_opens_in_the_promised_order():
+    text = (ROOT / "README.md").read_text()
+    parts = [
+        "# jaxgd",
+        "docs/images/report.png",
+        'pip install -e ".[all]" && jaxgd compare',
+        'pip install -e ".[test]" && pytest',
+        "```python",
+        "## Your own data",
+        "## Your own training loop",
+        "## Drop-in for Optax",
+        "## When not to use this",
+    ]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_readme_example_is_short():
+    assert len(blocks(ROOT / "README.md")[0].strip().splitlines()) <= 15
