@@ -1,1 +1,1 @@
-"""Studies: questions that many training runs answer together, such as which optimizer and batch size to use."""
+"""Studies: questions that many training runs answer together, such as which batch size to use."""

@@ -1,4 +1,4 @@
-"""The arguments of a comparison, checked one by one: each function returns the clean value or raises one clear line.
+"""The arguments of a comparison: each function returns one of them, checked, or raises one clear line.
 
 Only plain Python here, so that the command line rejects bad input before jax is loaded.
 """
@@ -6,6 +6,7 @@ Only plain Python here, so that the command line rejects bad input before jax is
 import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 from jaxgd.studies.presets import ALL_OPTIMIZERS, LEARNING_RATES, Rates
 
@@ -37,11 +38,13 @@ def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:
 def check_learning_rates(
     learning_rates: Iterable[float] | Mapping[str, Iterable[float]] | None, optimizers: tuple[str, ...]
 ) -> dict[str, Rates]:
-    """Each optimizer's rates, ascending: its preset, one grid for all, or the grid given for it; all equally long."""
-    given = LEARNING_RATES if learning_rates is None else learning_rates
+    """Each optimizer's rates, ascending: its preset, one grid for all, or its own; all equally long."""
+    given: Any = LEARNING_RATES if learning_rates is None else learning_rates
     if isinstance(given, Mapping):
         if missing := [name for name in optimizers if name not in given]:
-            raise ValueError(f"learning_rates has no rates for {missing[0]!r}; give them for each of {optimizers}")
+            raise ValueError(
+                f"learning_rates has no rates for {missing[0]!r}; give them for each of {optimizers}"
+            )
         grids = {name: _check_rates(f"learning_rates[{name!r}]", given[name]) for name in optimizers}
     else:
         rates = _check_rates("learning_rates", given)
@@ -64,7 +67,9 @@ def _check_rates(name: str, rates) -> Rates:
     return tuple(sorted({float(rate) for rate in rates}))
 
 
-def check_batch_sizes(batch_sizes: int | str | Iterable[int | str], num_train: int | None = None) -> tuple[int | str, ...]:
+def check_batch_sizes(
+    batch_sizes: int | str | Iterable[int | str], num_train: int | None = None
+) -> tuple[int | str, ...]:
     """Batch sizes as given, each once: whole numbers from 1 to the number of training examples, or "full"."""
     sizes = (batch_sizes,) if isinstance(batch_sizes, int | str) else tuple(batch_sizes)
     if not sizes:

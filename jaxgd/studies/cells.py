@@ -1,13 +1,14 @@
 """The cells of a comparison, one per (optimizer, batch size): choosing each one's rate, and ranking them.
 
-Selection and judgement use different data. The rate of a cell and the order of the cells come from the grid's seeds
-and the validation split; what is said about them comes from fresh seeds and the test split. So the test score
-of the first cell is not flattered by having been picked.
+Selection and judgement use different data. The rate of a cell and the order of the cells come from the grid's
+seeds and the validation split; what is said about them comes from fresh seeds and the test split. So the test
+score of the first cell is not flattered by having been picked.
 
-The first cell is called better than all others only if every paired interval against it excludes 0. That claim needs no
-correction for the number of cells: it is false whenever one of them is as good, and then that one's interval
-includes 0 with a chance of 95 % (an intersection-union test; Berger 1982). A statement about a single other cell
-is one interval at 95 %, not corrected either: correcting would widen it and call more cells indistinguishable.
+The first cell is called better than all others only if every paired interval against it excludes 0. That
+claim needs no correction for the number of cells: it is false whenever one of them is as good, and then that
+one's interval includes 0 with a chance of 95 % (an intersection-union test; Berger 1982). A statement about a
+single other cell is one interval at 95 %, not corrected either: correcting would widen it and call more cells
+indistinguishable.
 """
 
 from dataclasses import dataclass
@@ -53,8 +54,8 @@ def final_scores(dataset: xr.Dataset, score: str, split: str = "valid") -> xr.Da
 def best_rates(grid: xr.Dataset, score: str) -> xr.DataArray:
     """The index of the best rate of each (optimizer, batch size), by the mean validation score over seeds.
 
-    A rate at which any seed diverged counts as worst. Equal accuracies, common on small data, are decided by the validation loss,
-    then for the smaller rate. Where every rate diverged, the smallest.
+    A rate at which any seed diverged counts as worst. Equal accuracies, common on small data, are decided by
+    the validation loss, then for the smaller rate. Where every rate diverged, the smallest.
     """
     badness = _badness(grid, score).transpose("optimizer", "batch_size", "rate", "key")
     by_rate = np.argsort(grid.learning_rate.values, axis=-1, kind="stable")
@@ -66,7 +67,7 @@ def best_rates(grid: xr.Dataset, score: str) -> xr.DataArray:
 
 
 def rank_cells(grid: xr.Dataset, fresh: xr.Dataset, clock: xr.Dataset, score: str) -> list[Cell]:
-    """Every cell, best first: by the grid's validation score at the cell's rate; cells with a diverged fresh seed come last."""
+    """Every cell, best first by the grid's validation score; cells with a diverged fresh seed come last."""
     rates = best_rates(grid, score)
     badness = _badness(grid, score).isel(rate=rates)
     valid = final_scores(grid, score).mean("seed", skipna=False).isel(rate=rates)
@@ -84,7 +85,10 @@ def rank_cells(grid: xr.Dataset, fresh: xr.Dataset, clock: xr.Dataset, score: st
 
 
 def _badness(grid: xr.Dataset, score: str) -> xr.DataArray:
-    """What to minimise, along a new dim "key": the score turned so that less is better, then the loss; inf if a seed diverged."""
+    """What to minimise, along a new dim "key": the score, turned so that less is better, then the loss.
+
+    Means over seeds, infinite if one of them diverged.
+    """
     sign = -1 if higher_is_better(score) else 1
     keys = [sign * final_scores(grid, score), final_scores(grid, "loss")]
     stacked = xr.concat([key.mean("seed", skipna=False) for key in keys], "key", coords="minimal")

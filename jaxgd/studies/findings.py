@@ -24,15 +24,17 @@ MANY_DIVERGED = 0.25
 def write_sentence(
     data: str, score: str, epochs: int, fresh_seeds: int, num_train: int, cells: list[Cell]
 ) -> str:
-    """The answer: the first cell, its test score, and a faster cell that cannot be told from it, if there is one.
+    """The answer: the first cell, its test score, and a faster cell that cannot be told from it, if any.
 
-    "On digits, 20 epochs: momentum, batch 32, rate 0.1: 97.8 % ± 0.4 (5 fresh seeds). Batch 128 is indistinguishable
-    (± 0.6) and 2.1x faster."
+    "On digits, 20 epochs: momentum, batch 32, rate 0.1: 97.8 % ± 0.4 (5 fresh seeds). Batch 128 is
+    indistinguishable (± 0.6) and 2.1x faster."
     """
     first = cells[0]
     opening = f"On {data}, {count_text(epochs, 'epoch')}: "
     if first.diverged:
-        return opening + "every optimizer and batch size diverged on a fresh seed. Try smaller learning rates."
+        return (
+            opening + "every optimizer and batch size diverged on a fresh seed. Try smaller learning rates."
+        )
     answer = (
         f"{_cell_text(first, num_train)}: {score_text(first.test, first.test_halfwidth, score)} "
         f"({count_text(fresh_seeds, 'fresh seed')})."
@@ -43,7 +45,8 @@ def write_sentence(
 def find_faster(cells: list[Cell]) -> Cell | None:
     """The fastest cell that is indistinguishable from the first and clearly faster, or None.
 
-    Its mean must also lie within the first cell's own interval: a wide interval that just reaches 0 is no recommendation.
+    Its mean must also lie within the first cell's own interval: a wide interval that just reaches 0 is no
+    recommendation.
     """
     first = cells[0]
     near = [
@@ -57,9 +60,14 @@ def find_faster(cells: list[Cell]) -> Cell | None:
 
 
 def write_warnings(
-    score: str, num_train: int, grid: xr.Dataset, fresh: xr.Dataset, cells: list[Cell], made_splits: str | None
+    score: str,
+    num_train: int,
+    grid: xr.Dataset,
+    fresh: xr.Dataset,
+    cells: list[Cell],
+    made_splits: str | None,
 ) -> list[str]:
-    """One line for each thing that a reader must know before trusting the sentence; an empty list if there is none."""
+    """One line for each thing to know before trusting the sentence; an empty list if there is none."""
     return [
         *_passed_over(cells, score, num_train, fresh.sizes["seed"]),
         *_better_on_test(cells, score, num_train),
@@ -84,7 +92,9 @@ def _second_sentence(cells: list[Cell], score: str, num_train: int) -> list[str]
         verb = "is" if same == 1 else "are"
         return [f"{same} of the {count_text(len(others), 'other cell')} {verb} indistinguishable from it."]
     if others and all(cell.diverged or _is_worse(cell, score) for cell in others):
-        return [f"It beats {'the other cell' if len(others) == 1 else f'each of the {len(others)} other cells'}."]
+        return [
+            f"It beats {'the other cell' if len(others) == 1 else f'each of the {len(others)} other cells'}."
+        ]
     return []
 
 
@@ -125,7 +135,7 @@ def _better_on_test(cells: list[Cell], score: str, num_train: int) -> list[str]:
             difference = difference_text(cell.difference, cell.difference_halfwidth, score)
             lines.append(
                 f"{_cell_text(cell, num_train)} did better on test data ({difference}), "
-                f"but validation data put {cells[0].optimizer}, {batch_text(cells[0].batch_size, num_train)} first."
+                f"but validation data put {_cell_text(cells[0], num_train)} first."
             )
     return lines
 
@@ -134,7 +144,11 @@ def _cannot_tell(cells: list[Cell], fresh_seeds: int) -> list[str]:
     """Optimizers whose best cell is indistinguishable from the first cell."""
     best = {cell.optimizer: cell for cell in reversed(cells)}
     first = cells[0]
-    same = [c.optimizer for c in cells[1:] if best[c.optimizer] is c and c.indistinguishable and c.optimizer != first.optimizer]
+    same = [
+        c.optimizer
+        for c in cells[1:]
+        if best[c.optimizer] is c and c.indistinguishable and c.optimizer != first.optimizer
+    ]
     if not same:
         return []
     return [
@@ -150,7 +164,10 @@ def _reversal(fresh: xr.Dataset, cells: list[Cell], score: str, num_train: int) 
     if found is None:
         return []
     large, small = regime_text(found.large, num_train), regime_text(found.small, num_train)
-    line = f"{large} made {found.large_updates:,} updates, {small} {found.small_updates:,}: at equal updates the order reverses ({optimizer})."
+    line = (
+        f"{large} made {found.large_updates:,} updates, {small} {found.small_updates:,}: "
+        f"at equal updates the order reverses ({optimizer})."
+    )
     return [line[0].upper() + line[1:]]
 
 
@@ -165,7 +182,9 @@ def _edges(grid: xr.Dataset, cells: list[Cell], num_train: int) -> list[str]:
         for edge, word in ((rates[0], "lowest"), (rates[-1], "highest")):
             if at_edge := [cell.batch_size for cell in own if cell.learning_rate == edge]:
                 batches = list_text([batch_text(size, num_train) for size in sorted(at_edge, reverse=True)])
-                lines.append(f"{optimizer}'s best rate is at the grid's edge: {edge:g}, the {word} tried ({batches}).")
+                lines.append(
+                    f"{optimizer}'s best rate is at the grid's edge: {edge:g}, the {word} tried ({batches})."
+                )
     return lines
 
 
@@ -179,5 +198,7 @@ def _diverged(grid: xr.Dataset) -> list[str]:
     if share <= MANY_DIVERGED:
         return []
     by_optimizer = diverged.mean(["batch_size", "rate", "seed"])
-    worst = str(grid.optimizer.values[int(by_optimizer.argmax())])
-    return [f"{share:.0%} of the {int(diverged.size):,} runs of the grid diverged, {worst}'s most often."]
+    worst = str(grid.optimizer.values[int(by_optimizer.argmax("optimizer"))])
+    return [
+        f"{100 * share:.0f} % of the {int(diverged.size):,} runs of the grid diverged, {worst}'s most often."
+    ]

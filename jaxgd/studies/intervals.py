@@ -1,7 +1,7 @@
 """95 % t intervals over seeds: of one mean, and of the paired difference of two.
 
-What an interval covers is chance in initialisation and data order. It does not cover the choice of the examples
-that are scored: every seed is scored on the same ones.
+What an interval covers is chance in initialisation and data order. It does not cover the choice of the
+examples that are scored: every seed is scored on the same ones.
 """
 
 import math
@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
 
 def t_interval(values) -> Interval:
-    """The mean of independent values and its 95 % t interval, t(n-1) · s/√n; a single value has no spread: NaN."""
+    """The mean of independent values and its 95 % t interval, t(n-1) · s/√n; NaN for a single value."""
     values = np.asarray(values, np.float64)
     mean = float(values.mean())
     if values.size < 2:
@@ -38,6 +38,7 @@ def t_interval(values) -> Interval:
 def paired_interval(values, reference) -> Interval:
     """The interval of the mean of values - reference, taken seed by seed.
 
-    Two runs of one seed share their initial parameters and data order, and what they share cancels in the difference.
+    Two runs of one seed share their initial parameters and data order, and what they share cancels in the
+    difference.
     """
     return t_interval(np.asarray(values, np.float64) - np.asarray(reference, np.float64))

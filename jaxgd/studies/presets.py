@@ -20,7 +20,8 @@ class Sizes(NamedTuple):
 
 
 # Six rates a factor of about 3 apart: an optimizer's best rate moves by up to two orders of magnitude between
-# batch size 1 and the full batch. adadelta's rate multiplies a step that has already been scaled, hence near 1.
+# batch size 1 and the full batch. adadelta's rate multiplies a step that has already been scaled, hence near
+# 1.
 LEARNING_RATES: dict[str, Rates] = {
     "sgd": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
     "momentum": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3),

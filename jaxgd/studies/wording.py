@@ -36,7 +36,7 @@ def halfwidth_text(halfwidth: float, score: str) -> str:
 
 
 def difference_text(difference: float, halfwidth: float, score: str) -> str:
-    """A signed difference and its halfwidth: "-0.3 ± 0.6" (percentage points), or "+0.0012 ± 0.0042" for a loss."""
+    """A signed difference and its halfwidth: "-0.3 ± 0.6" (percentage points), "+0.001 ± 0.004" (loss)."""
     if math.isnan(difference):
         return "diverged"
     value = f"{difference:+.{_decimals(halfwidth)}f}" if score == "loss" else f"{100 * difference:+.1f}"

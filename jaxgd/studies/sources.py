@@ -1,0 +1,117 @@
+"""What a comparison runs on: a problem, and what a reader must know about where it came from."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgd.studies.splits import complete_splits
+from jaxgd.studies.user_files import call_user, load_object
+from jaxgd.training import Problem, classification, datasets, mlp, regression
+from jaxgd.training.tables import Table, read_csv, read_npz
+
+HIDDEN = 64
+
+
+class Source(NamedTuple):
+    """A problem with all three splits, and its origin."""
+
+    problem: Problem
+    data: str  # what it is called: "digits", "numbers.csv", "my.py:problem"
+    model: str  # a line about the model
+    splits: str  # how the splits came about
+    made_splits: str | None  # a warning if a split had to be made
+    setup: str | None  # Python code that builds the problem, or None if only its owner can
+    file: str | None  # the user's file that the problem comes from
+
+
+def load_source(data: str, target: str | None = None, task: str | None = None) -> Source:
+    """The source that a text names: a data set, a `.csv` with a target column, a `.npz`, or "my.py:problem".
+
+    A table is split by `datasets.split`. "my.py:problem" is a `Problem`, or a function without arguments that
+    returns one.
+    """
+    suffix = Path(data).suffix
+    if target is not None and suffix != ".csv":
+        raise ValueError(f"target is {target!r}, but data is {data!r}; only a .csv has a target column")
+    if suffix == ".csv":
+        if target is None:
+            raise ValueError(f"target is missing: name the column of {data} to predict")
+        _check_exists(data)
+        return _table_source(data, read_csv(data, target, task), f"read_csv({data!r}, {target!r}, {task!r})")
+    if suffix == ".npz":
+        _check_exists(data)
+        return _table_source(data, read_npz(data, task), f"read_npz({data!r}, {task!r})")
+    if task is not None:
+        raise ValueError(
+            f"task is {task!r}, but data is {data!r}; only a .csv or a .npz leaves the task open"
+        )
+    if suffix == ".py":
+        return _user_source(f"{data}:problem")
+    return _user_source(data) if ":" in data else _named_source(data)
+
+
+def problem_source(problem: Problem, data: str = "your problem") -> Source:
+    """The source of a problem that was built elsewhere; missing splits are made."""
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem is a {type(problem).__name__}; a jaxgd.Problem is needed")
+    complete, made = complete_splits(problem)
+    count = sum(leaf.size for leaf in _parameter_shapes(problem))
+    return Source(complete, data, f"{count:,} parameters", made or "as the problem came", made, None, None)
+
+
+def _named_source(name: str) -> Source:
+    if name not in datasets.DATASETS and Path(name).exists():
+        raise ValueError(f"data is {name!r}; a file must be a .csv, a .npz or a .py")
+    splits = datasets.load(name)
+    task = datasets.DATASETS[name].task
+    num_classes = 1 + int(max(labels.max() for _, labels in splits)) if task == "classification" else 1
+    lines = ["from jaxgd.training import datasets", "", f"train, valid, test = datasets.load({name!r})"]
+    return _split_source(name, splits, task, num_classes, lines, made=None)
+
+
+def _table_source(data: str, table: Table, code: str) -> Source:
+    flat = np.reshape(table.inputs, (len(table.inputs), -1))
+    splits = datasets.split(flat, table.labels, table.task)
+    lines = [
+        "from jaxgd.training import datasets",
+        f"from jaxgd.training.tables import {code.partition('(')[0]}",
+        "",
+        f"table = {code}",
+        "inputs = table.inputs.reshape(len(table.inputs), -1)",
+        "train, valid, test = datasets.split(inputs, table.labels, table.task)",
+    ]
+    made = f"{data} has no splits: 20 % of its rows were drawn for validation and 20 % for the test (seed 0)."
+    return _split_source(data, splits, table.task, len(table.class_names) or 1, lines, made)
+
+
+def _split_source(data, splits, task: str, num_outputs: int, lines: list[str], made: str | None) -> Source:
+    sizes = [splits.train[0].shape[1], HIDDEN, num_outputs]
+    build = {"classification": classification, "regression": regression}[task]
+    problem = build(mlp(sizes), *splits)
+    lines = [*lines, f"problem = jaxgd.{task}(jaxgd.mlp({sizes}), train, valid, test)"]
+    about = "60 % training, 20 % validation, 20 % test, drawn with seed 0, standardised by the training part"
+    return Source(problem, data, f"mlp({sizes})", about, made, "\n".join(lines), None)
+
+
+def _user_source(place: str) -> Source:
+    found, file = load_object(place)
+    problem = call_user(found, file) if callable(found) and not isinstance(found, Problem) else found
+    if not isinstance(problem, Problem):
+        what = type(problem).__name__
+        raise ValueError(
+            f"data {place!r} is a {what}; a jaxgd.Problem, or a function that returns one, is needed"
+        )
+    source = problem_source(problem, place)
+    lines = ["from jaxgd.studies.sources import load_source", "", f"problem = load_source({place!r}).problem"]
+    return source._replace(setup="\n".join(lines), file=file)
+
+
+def _check_exists(path: str):
+    if not Path(path).is_file():
+        raise ValueError(f"data is {path!r}; there is no such file")
+
+
+def _parameter_shapes(problem: Problem) -> list[jax.ShapeDtypeStruct]:
+    return jax.tree.leaves(jax.eval_shape(lambda: problem.init(jax.random.key(0))))
