@@ -42,7 +42,7 @@ def make_grid():
 
 @pytest.fixture
 def make_fresh():
-    """fresh(test_accuracy [optimizer, batch_size, seed], rates [optimizer, batch_size]): one epoch of N examples."""
+    """fresh(test_accuracy [optimizer, batch_size, seed], rates [optimizer, batch_size]): one epoch."""
 
     def make(optimizers, batch_sizes, rates, accuracy, loss=None):
         accuracy = np.asarray(accuracy, float)

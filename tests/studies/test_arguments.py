@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,13 +21,13 @@ def test_counts():
 
 @pytest.mark.parametrize("value", [0, -1])
 def test_too_few(value):
-    with pytest.raises(ValueError, match=f"epochs is {value}; at least 1"):
+    with pytest.raises(ValueError, match=rf"epochs is {value}; at least 1"):
         check_count("epochs", value)
 
 
 @pytest.mark.parametrize("value", [2.0, "2", True, None])
 def test_no_whole_number(value):
-    with pytest.raises(TypeError, match="epochs is .*; a whole number of at least 1"):
+    with pytest.raises(TypeError, match=r"epochs is .*; a whole number of at least 1"):
         check_count("epochs", value)
 
 
@@ -40,9 +41,9 @@ def test_optimizers():
 def test_unknown_optimizer():
     with pytest.raises(ValueError, match=r"unknown optimizer 'adm'; did you mean 'adam'\?"):
         check_optimizers(["sgd", "adm"])
-    with pytest.raises(ValueError, match="unknown optimizer 'xyz'; known: sgd, "):
+    with pytest.raises(ValueError, match=r"unknown optimizer 'xyz'; known: sgd, "):
         check_optimizers(["xyz"])
-    with pytest.raises(ValueError, match="optimizers is empty"):
+    with pytest.raises(ValueError, match=r"optimizers is empty"):
         check_optimizers([])
 
 
@@ -56,18 +57,18 @@ def test_rates():
 
 @pytest.mark.parametrize("rate", [-1.0, 0.0, math.nan, math.inf])
 def test_bad_rates(rate):
-    with pytest.raises(ValueError, match="learning_rates has .*; a finite number above 0 is needed"):
+    with pytest.raises(ValueError, match=r"learning_rates has .*; a finite number above 0 is needed"):
         check_learning_rates([0.1, rate], ("sgd",))
 
 
 def test_other_bad_rates():
-    with pytest.raises(TypeError, match="learning_rates has 'x'"):
+    with pytest.raises(TypeError, match=r"learning_rates has 'x'"):
         check_learning_rates(["x"], ("sgd",))
-    with pytest.raises(ValueError, match="learning_rates is empty"):
+    with pytest.raises(ValueError, match=r"learning_rates is empty"):
         check_learning_rates([], ("sgd",))
-    with pytest.raises(ValueError, match="learning_rates has no rates for 'adam'"):
+    with pytest.raises(ValueError, match=r"learning_rates has no rates for 'adam'"):
         check_learning_rates({"sgd": [0.1]}, ("sgd", "adam"))
-    with pytest.raises(ValueError, match="sgd has 1, adam has 2; each optimizer needs as many"):
+    with pytest.raises(ValueError, match=r"sgd has 1, adam has 2; each optimizer needs as many"):
         check_learning_rates({"sgd": [0.1], "adam": [0.1, 0.2]}, ("sgd", "adam"))
 
 
@@ -81,14 +82,14 @@ def test_batch_sizes():
 @pytest.mark.parametrize("size", [0, -1, 101])
 def test_batch_size_out_of_range(size):
     with pytest.raises(
-        ValueError, match=f"batch_sizes has {size}; allowed: .* 1 to 100, the number of training"
+        ValueError, match=rf"batch_sizes has {size}; allowed: .* 1 to 100, the number of training"
     ):
         check_batch_sizes([size], 100)
 
 
 @pytest.mark.parametrize("size", ["half", 2.5, True])
 def test_batch_size_that_is_none(size):
-    with pytest.raises(TypeError, match='batch_sizes has .*; allowed: "full"'):
+    with pytest.raises(TypeError, match=r'batch_sizes has .*; allowed: "full"'):
         check_batch_sizes([size], 100)
 
 
@@ -106,4 +107,4 @@ def test_presets_are_valid(sizes):
 
 def test_preset_rates_are_a_factor_of_about_3_apart():
     for rates in LEARNING_RATES.values():
-        assert all(2.5 < b / a < 4 for a, b in zip(rates, rates[1:], strict=False))
+        assert all(2.5 < b / a < 4 for a, b in pairwise(rates))

@@ -3,7 +3,7 @@ import pytest
 
 from jaxgd.studies.equal_updates import Reversal, find_reversal
 
-# Batch 100 makes 1 update an epoch and batch 50 two: after 4 epochs 4 and 8. Batch 50 has made 4 after epoch 2.
+# In 4 epochs batch 100 makes 4 updates and batch 50 makes 8; it has made 4 after epoch 2.
 LARGE = [0.3, 0.5, 0.6, 0.7]
 SMALL = [0.4, 0.6, 0.75, 0.8]
 

@@ -7,7 +7,7 @@ from jaxgd.studies.intervals import Interval, paired_interval, t_interval
 
 
 def test_t_interval_by_hand():
-    # Mean 3, sum of squares 10, s = sqrt(10 / 4), t(4) at 97.5 % = 2.776445 (any table): 2.776445 * s / sqrt(5).
+    # Mean 3, sum of squares 10, s = sqrt(10 / 4), t(4) at 97.5 % = 2.776445: 2.776445 * s / sqrt(5).
     mean, halfwidth = t_interval([1, 2, 3, 4, 5])
     assert mean == 3
     assert halfwidth == pytest.approx(1.963243, abs=1e-6)

@@ -98,7 +98,7 @@ def test_a_users_problem(folder, place):
 
 def test_a_users_object_that_is_no_problem(folder):
     (folder / "mine.py").write_text(MINE)
-    with pytest.raises(ValueError, match="'mine.py:number' is a int; a jaxgd.Problem"):
+    with pytest.raises(ValueError, match=r"'mine.py:number' is a int; a jaxgd.Problem"):
         load_source("mine.py:number")
 
 
@@ -106,7 +106,7 @@ def test_a_problem_built_elsewhere():
     inputs = np.zeros((10, 1), np.float32)
     source = problem_source(jaxgd.regression(jaxgd.linear(1, 1), (inputs, inputs)), "mine")
     assert (source.data, source.setup, counts(source.problem)) == ("mine", None, [6, 2, 2])
-    with pytest.raises(TypeError, match="problem is a tuple; a jaxgd.Problem is needed"):
+    with pytest.raises(TypeError, match=r"problem is a tuple; a jaxgd.Problem is needed"):
         problem_source((inputs, inputs))  # pyright: ignore[reportArgumentType]
 
 

@@ -1,3 +1,5 @@
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def test_both_missing():
     made, said = complete_splits(problem(10))
     parts = [inputs_of(part) for part in (made.train, made.valid, made.test)]
     assert [len(part) for part in parts] == [6, 2, 2]
-    assert sorted(sum(parts, [])) == list(range(10))
+    assert sorted(chain(*parts)) == list(range(10))
     assert said == (
         "The problem has no validation and no test split: 2 of its 10 training examples each "
         "were drawn for them (seed 0)."
@@ -51,5 +53,5 @@ def test_none_missing():
 
 
 def test_too_few():
-    with pytest.raises(ValueError, match="4 training examples; a valid split needs at least 5"):
+    with pytest.raises(ValueError, match=r"4 training examples; a valid split needs at least 5"):
         complete_splits(problem(4))

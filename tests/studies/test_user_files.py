@@ -41,11 +41,11 @@ def test_files_beside_it_can_be_imported(user_file):
 
 def test_missing(user_file):
     user_file("answer = 42\n")
-    with pytest.raises(ValueError, match="there is no file other.py"):
+    with pytest.raises(ValueError, match=r"there is no file other.py"):
         load_object("other.py:answer")
     with pytest.raises(ValueError, match=r"mine.py has no 'anser'; did you mean 'answer'\?"):
         load_object("mine.py:anser")
-    with pytest.raises(ValueError, match="there is no module 'no_such_module'"):
+    with pytest.raises(ValueError, match=r"there is no module 'no_such_module'"):
         load_object("no_such_module:answer")
 
 
@@ -69,18 +69,18 @@ def test_errors_name_file_and_line(user_file, text, message):
 
 def test_errors_in_a_module(user_file):
     user_file("x = 1\ny = x / 0\n", "broken_module.py")
-    with pytest.raises(UserFileError, match="broken_module.py:2: ZeroDivisionError"):
+    with pytest.raises(UserFileError, match=r"broken_module.py:2: ZeroDivisionError"):
         load_object("broken_module:answer")
     user_file("import no_such_module\n", "needy_module.py")
-    with pytest.raises(UserFileError, match="No module named 'no_such_module'"):
+    with pytest.raises(UserFileError, match=r"No module named 'no_such_module'"):
         load_object("needy_module:answer")
 
 
 def test_errors_in_a_call(user_file):
     user_file("def build():\n    return 1 / 0\n\ndef needs(x):\n    return x\n")
-    with pytest.raises(UserFileError, match="^mine.py:2: ZeroDivisionError: division by zero$"):
+    with pytest.raises(UserFileError, match=r"^mine.py:2: ZeroDivisionError: division by zero$"):
         call_user(load_object("mine.py:build")[0], "mine.py")
-    with pytest.raises(UserFileError, match="^mine.py: TypeError: needs.. missing 1 required"):
+    with pytest.raises(UserFileError, match=r"^mine.py: TypeError: needs.. missing 1 required"):
         call_user(load_object("mine.py:needs")[0], "mine.py")
 
 
