@@ -12,3 +12,12 @@ default_role = "literal"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 myst_heading_anchors = 3
+
+
+def skip_bare_fields(app, what, name, obj, skip, options):
+    # All that a NamedTuple says of a field by itself is its index.
+    return True if (obj.__doc__ or "").startswith("Alias for field number") else None
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", skip_bare_fields)
