@@ -1,4 +1,4 @@
-"""A made-up comparison with the shape of a real one: small batches need more time and lower rates, high rates diverge."""
+"""A made-up comparison shaped like a real one: small batches want lower rates, high rates diverge."""
 
 from types import SimpleNamespace
 
@@ -32,11 +32,17 @@ def synthetic_comparison(
     epochs=20,
     seeds=3,
     fresh_seeds=5,
+    unlucky=(),
 ):
-    """A Comparison's fields, made up; every number follows from the arguments."""
+    """A Comparison's fields, made up; every number follows from the arguments.
+
+    For each (optimizer, batch size) in unlucky the first fresh seed diverges in its fourth epoch.
+    """
     rates = np.array([LEARNING_RATES[name] for name in optimizers])
     grid = _grid(optimizers, batch_sizes, rates, epochs, range(seeds), score)
     fresh = _fresh(grid, epochs, range(100, 100 + fresh_seeds), score)
+    for optimizer, batch_size in unlucky:
+        _diverge(fresh, {"optimizer": optimizer, "batch_size": batch_size, "seed": fresh.seed[0]})
     clock = _clock(optimizers, batch_sizes)
     cells = rank_cells(grid, fresh, clock, score)
     return SimpleNamespace(
@@ -141,6 +147,14 @@ def _fresh(grid, epochs, seeds, score):
     )
 
 
+def _diverge(fresh, place):
+    for name, values in fresh.data_vars.items():
+        if values.dtype == float and name != "learning_rate":
+            after = {"epoch": slice(4, None)} if "epoch" in values.dims else {}
+            values.loc[place | after] = np.nan
+    fresh.status.loc[place] = "diverged"
+
+
 def _clock(optimizers, batch_sizes):
     sizes = np.array(batch_sizes, float)
     slower = np.array([1 + 0.15 * i for i in range(len(optimizers))])[:, None]
@@ -165,11 +179,12 @@ def _about(data, grid, fresh, epochs, seeds, fresh_seeds):
         "num_train": NUM_TRAIN,
         "num_valid": NUM_VALID,
         "num_test": NUM_TEST,
-        "splits": f"{NUM_TRAIN:,} training, {NUM_VALID} validation and {NUM_TEST} test examples, split at random with a fixed seed",
+        "splits": f"{NUM_TRAIN:,} training, {NUM_VALID} validation and {NUM_TEST} test, at random",
+        "intervals": "± is a 95 % t interval over the fresh seeds; differences are paired by seed",
         "examples_seen": int(grid.examples.isel(epoch=-1).sum() + fresh.examples.isel(epoch=-1).sum()),
         "wall_seconds": 21.4,
         "versions": {"jaxgd": "0.1.0", "jax": "0.10.2", "optax": "0.2.8", "numpy": "2.3.1"},
-        "device": "cpu",
+        "device": "2 x cpu",
         "cores": 2,
         "command": f"jaxgd compare --data '{data}' --epochs {epochs}",
         "model": "mlp([64, 64, 10])",

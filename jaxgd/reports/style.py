@@ -1,0 +1,77 @@
+"""What all figures of a comparison share: colours, the layout, axes, and the names of batch sizes."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from jaxgd.reports.scales import log_places, rounded
+from jaxgd.studies.wording import batch_text, regime_text
+
+if TYPE_CHECKING:
+    from jaxgd.studies.comparison import Comparison
+
+# Each is at least 3:1 against white and against a dark page. The first four stay apart in all common kinds of
+# colour blindness; beyond them, and without colour, the symbols do.
+COLOURS = ("#3a6fd8", "#008a72", "#c77700", "#b23a8c", "#6b7787", "#a0552d", "#7d5fd3", "#7a8200")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "triangle-down", "hexagon", "star")
+# The same symbols as text, for keys outside a figure.
+GLYPHS = dict(zip(SYMBOLS, "●■◆▲⬟▼⬢★", strict=True))
+GREY = "#8a9097"
+
+
+def regime_name(batch_size: int, num_train: int) -> str:
+    """What a legend calls a batch size: "BGD (full batch)", "mini-batch 32", "SGD (batch 1)"."""
+    if batch_size in (1, num_train):
+        return f"{regime_text(batch_size, num_train)} ({batch_text(batch_size, num_train)})"
+    return f"mini-batch {batch_size}"
+
+
+def base_layout(title: str) -> dict:
+    """A quiet layout: no template, no background, the title on the left."""
+    return {
+        "title": {"text": escape(title), "x": 0, "xref": "paper"},
+        "template": "none",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hovermode": "closest",
+        "margin": {"l": 64, "r": 16, "t": 40, "b": 48},
+        "xaxis": {"zeroline": False, "ticks": "outside", "ticklen": 4},
+        "yaxis": {"zeroline": False},
+    }
+
+
+def batch_sizes(comparison: Comparison) -> list[int]:
+    """The batch sizes compared, the largest first."""
+    return sorted(map(int, comparison.fresh.batch_size.values), reverse=True)
+
+
+def short_size(comparison: Comparison, batch_size: int) -> str:
+    """A batch size beside an axis: "full" or its number."""
+    return "full" if batch_size == comparison.about["num_train"] else str(batch_size)
+
+
+def log_axis(low: float, high: float, write) -> dict:
+    """A logarithmic axis from low to high with real values beside it."""
+    low, high = math.log10(low), math.log10(high)
+    pad = max(0.03 * (high - low), 0.05)
+    places = log_places(low - pad, high + pad)
+    ticks = [10**place for place in places]
+    return {
+        "type": "log",
+        "range": [low - pad, high + pad],
+        "tickvals": rounded(ticks),
+        "ticktext": [write(tick) for tick in ticks],
+    }
+
+
+def value_axis(title: str, places, texts: list[str]) -> dict:
+    """An axis that names the values that were tried, and no others."""
+    return {
+        "title": {"text": title},
+        "tickvals": rounded(places),
+        "ticktext": texts,
+        "showgrid": False,
+        "zeroline": False,
+    }
