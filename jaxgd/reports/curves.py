@@ -122,16 +122,12 @@ def _curve(
     return [*seeds, mean]
 
 
-def _seed(values: np.ndarray, scale: ScoreScale, **trace) -> go.Scatter:
+def _seed(values: np.ndarray, scale: ScoreScale, colour: str, **trace) -> go.Scatter:
     """One seed's faint line, with an x where it ends early."""
-    line = go.Scatter(
-        y=rounded(scale.position(values)),
-        mode="lines",
-        opacity=0.35,
-        hoverinfo="skip",
-        showlegend=False,
-        **trace,
-    )
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    faint = {"color": f"rgba({red},{green},{blue},0.35)", "width": 1}
+    y = rounded(scale.position(values))
+    line = go.Scatter(y=y, mode="lines", line=faint, hoverinfo="skip", showlegend=False, **trace)
     finite = np.flatnonzero(np.isfinite(values))
     if 0 < finite.size < values.size:
         sizes = [9 if point == finite[-1] else 0 for point in range(values.size)]
