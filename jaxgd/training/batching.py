@@ -1,0 +1,51 @@
+"""Which examples are in which batch: epoch orders, batch positions, keys."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+# Streams of random numbers that one run's key is split into.
+_INIT, _ORDER, _EXAMPLE = 0, 1, 2
+
+
+def init_key(key: jax.Array) -> jax.Array:
+    """The key that a run's initial parameters are drawn with."""
+    return jax.random.fold_in(key, _INIT)
+
+
+def epoch_order(key: jax.Array, epoch: Any, num_examples: int, sampling: str) -> jax.Array:
+    """The examples in the order in which epoch `epoch` (from 0) uses them: int32[num_examples].
+
+    It depends on the run's key and the epoch only, so runs with different batch sizes see the same order.
+    `sampling` is "shuffle" (each once), "replacement" (independent draws) or "sequential" (as they are).
+    """
+    if sampling == "sequential":
+        return jnp.arange(num_examples)
+    key = jax.random.fold_in(jax.random.fold_in(key, _ORDER), epoch)
+    if sampling == "replacement":
+        return jax.random.randint(key, (num_examples,), 0, num_examples)
+    return jax.random.permutation(key, num_examples)
+
+
+@functools.partial(jax.jit, static_argnames=("count", "num_examples", "sampling"))
+def epoch_orders(key: jax.Array, first: Any, count: int, num_examples: int, sampling: str) -> jax.Array:
+    """The orders of `count` epochs from `first` on: int32[count, num_examples].
+
+    A program of its own: a permutation takes as long to compile as a whole training loop.
+    """
+    return jax.lax.map(
+        lambda epoch: epoch_order(key, epoch, num_examples, sampling), first + jnp.arange(count)
+    )
+
+
+def example_keys(key: jax.Array, epoch: Any, positions: jax.Array) -> jax.Array:
+    """One key per example, from its position in the epoch: whatever the batches, it draws the same numbers."""
+    key = jax.random.fold_in(jax.random.fold_in(key, _EXAMPLE), epoch)
+    return jax.vmap(functools.partial(jax.random.fold_in, key))(positions)
+
+
+def take(data: Any, indices: jax.Array) -> Any:
+    """The rows `indices` of every array in `data`; they must be in range."""
+    return jax.tree.map(lambda array: array.at[indices].get(mode="promise_in_bounds"), data)

@@ -1,0 +1,151 @@
+"""A whole run: `fit`, one pure function, and the segments that it and a sweep are driven in."""
+
+import functools
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgd.optim.static import Static
+from jaxgd.training.batching import epoch_order, epoch_orders, init_key
+from jaxgd.training.loop import STATUS_WORDS, Trainer, TrainState, empty_history, initial_state, run_epoch
+
+# Epoch orders are made for as many epochs at once as fit into this many numbers.
+_MAX_ORDERS = 2**24
+
+
+class Fit(NamedTuple):
+    """A finished run: its last state (`state.params` are the trained parameters) and its history.
+
+    history: `{name: array [epochs]}`. train_loss: mean over the epoch's examples as they were used. valid_loss
+    and valid_<metric>: after the epoch. updates, examples: cumulative counts. grad_norm: mean over the epoch's
+    updates of the L2 norm of the batch gradient. From the epoch in which a run diverges on, floats are NaN.
+    """
+
+    state: TrainState
+    history: dict[str, jax.Array]
+
+    def _repr_html_(self) -> str:
+        last = {name: column[..., -1] for name, column in self.history.items()}
+        if any(np.ndim(value) for value in last.values()):
+            return f"<pre>Fit of {np.shape(self.state.status)} runs</pre>"
+        cells = "".join(f"<tr><th>{name}</th><td>{float(value):.6g}</td></tr>" for name, value in last.items())
+        word = STATUS_WORDS[int(self.state.status)]
+        epochs = len(self.history["updates"])
+        return f"<table><caption>Fit: {word}, epoch {epochs}</caption>{cells}</table>"
+
+
+def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
+    """The run of `epochs` epochs that `key` determines: initial parameters, epoch orders and dropout masks.
+
+    It is pure: under `jax.jit`, `vmap` and `jvp` it is one program, and under `grad` too where the batch size
+    is structure. Called outside of any transformation it compiles once per structure of `trainer`: another
+    learning rate, or any other leaf, compiles nothing.
+
+    Args:
+        trainer: as `trainer(...)` builds it.
+        key: a PRNG key, `jax.random.key(seed)`. Trainers that differ in batch size alone start from the same
+            parameters and see the examples in the same order.
+        epochs: 1 or more; an epoch is as many examples as the training data has.
+
+    Raises:
+        ValueError: epochs below 1, or a loss that does not give one number per example.
+    """
+    check_epochs(epochs, trainer.problem.num_examples)
+    if not is_key(key):
+        raise TypeError(f"key must be a PRNG key such as jax.random.key(0), got {key!r}")
+    if _is_traced((trainer, key)):
+        return _fit_traced(trainer, key, epochs)
+    num, sampling = trainer.problem.num_examples, trainer.order_sampling
+    state, history = _start(trainer, key, initial_params(trainer.problem.init, key), epochs)
+    block = max(1, min(epochs, _MAX_ORDERS // num))
+    for first in range(0, epochs, block):
+        orders = epoch_orders(key, first, block, num, sampling)
+        stop = min(first + block, epochs)
+        state, history = _segment(trainer, state, history, orders, first, (first, 0), (stop - 1, num))
+    return Fit(state, history)
+
+
+def check_epochs(epochs: Any, num: int) -> None:
+    """Raise unless `epochs` is a whole number from 1 to what 32-bit counts of examples can hold."""
+    if not isinstance(epochs, Integral) or isinstance(epochs, bool):
+        raise TypeError(f"epochs must be a whole number, 1 or more, got {epochs!r}")
+    if epochs < 1:
+        raise ValueError(f"epochs must be 1 or more, got {epochs}")
+    if epochs * num >= 2**31:
+        raise ValueError(f"epochs must be below {2**31 // num} for {num} examples (32-bit counts), got {epochs}")
+
+
+def is_key(key: Any) -> bool:
+    """Whether it is a typed PRNG key, or one of the older uint32[2] form."""
+    if not isinstance(key, jax.Array):
+        return False
+    return jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or (key.dtype == jnp.uint32 and key.shape == (2,))
+
+
+def _is_traced(tree: Any) -> bool:
+    """Whether a leaf is a tracer, or a function in the structure closes over one."""
+    nodes = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, Static))
+    return any(node.tracers if isinstance(node, Static) else isinstance(node, jax.core.Tracer) for node in nodes)
+
+
+@jax.jit
+def initial_params(init: Any, key: jax.Array) -> Any:
+    """The initial parameters of a run with `key`."""
+    return jax.tree.map(jnp.asarray, init(init_key(key)))
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _start(trainer, key, params, epochs):
+    return initial_state(trainer, key, params), empty_history(trainer.problem, epochs)
+
+
+@functools.partial(jax.jit, donate_argnums=(1, 2))
+def _segment(trainer, state, history, orders, first, start, stop):
+    return advance(trainer, state, history, orders, first, start, stop)
+
+
+def advance(
+    trainer: Trainer,
+    state: TrainState,
+    history: dict,
+    orders: jax.Array,
+    first: Any,
+    start: tuple[Any, Any],
+    stop: tuple[Any, Any],
+) -> tuple[TrainState, dict]:
+    """`state` and `history` moved from one place on the clock of examples to another.
+
+    A place is `(epoch, examples used in it)`. All bounds may be traced, so one program serves every segment,
+    and a run cut anywhere has the same bits as one that is not.
+
+    Args:
+        trainer: the trainer.
+        state: at `start`.
+        history: arrays `[epochs]`.
+        orders: int32[epochs, num_examples], the orders of epochs `first`, `first + 1`, ...
+        first: the epoch of `orders[0]`.
+        start: where to start.
+        stop: where to stop; its epoch ends if its examples are the number of training examples.
+    """
+    num = trainer.problem.num_examples
+
+    def epoch(index, carry):
+        begin = jnp.where(index == start[0], start[1], 0)
+        end = jnp.where(index == stop[0], stop[1], num)
+        return run_epoch(trainer, *carry, orders[index - first], begin, end)
+
+    return jax.lax.fori_loop(start[0], stop[0] + 1, epoch, (state, history))
+
+
+def _fit_traced(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
+    state = initial_state(trainer, key, initial_params(trainer.problem.init, key))
+    history = empty_history(trainer.problem, epochs)
+
+    def epoch(carry, index):
+        order = epoch_order(key, index, trainer.problem.num_examples, trainer.order_sampling)
+        return run_epoch(trainer, *carry, order), None
+
+    return Fit(*jax.lax.scan(epoch, (state, history), jnp.arange(epochs))[0])

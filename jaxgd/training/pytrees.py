@@ -1,0 +1,49 @@
+"""Frozen dataclasses whose fields are all pytree children."""
+
+import dataclasses
+from typing import Any, Self, dataclass_transform
+
+import jax
+
+from jaxgd.optim.static import Static
+
+
+@dataclass_transform(frozen_default=True)
+class PyTree:
+    """Base of frozen dataclasses that are pytrees: numbers and arrays in their fields are leaves.
+
+    What is structure is wrapped in `Static`. Building an object checks it; passing one through a tree map
+    does not, since there its leaves may be anything.
+    """
+
+    def __init_subclass__(cls):
+        dataclasses.dataclass(frozen=True, repr=False, eq=False)(cls)
+        jax.tree_util.register_pytree_with_keys_class(cls)
+
+    def tree_flatten_with_keys(self):
+        """The fields as children under their names."""
+        names = [field.name for field in dataclasses.fields(self)]  # pyright: ignore[reportArgumentType]
+        return tuple((jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in names), None
+
+    def tree_flatten(self):
+        """The fields as children."""
+        return tuple(child for _, child in self.tree_flatten_with_keys()[0]), None
+
+    @classmethod
+    def tree_unflatten(cls, aux, children):
+        """The object with these fields, unchecked."""
+        self = object.__new__(cls)
+        for field, child in zip(dataclasses.fields(cls), children, strict=True):  # pyright: ignore
+            object.__setattr__(self, field.name, child)
+        return self
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, checked as when it was built."""
+        return dataclasses.replace(self, **changes)  # pyright: ignore[reportType]
+
+
+def as_function(function: Any) -> Any:
+    """`function` as a pytree: one that has leaves of its own stays, any other becomes structure."""
+    if isinstance(function, Static | PyTree | jax.tree_util.Partial):
+        return function
+    return Static(function)
