@@ -105,6 +105,6 @@ def test_presets_are_valid(sizes):
     assert check_batch_sizes(sizes.batch_sizes, 1000) == sizes.batch_sizes
 
 
-def test_preset_rates_are_a_factor_of_about_3_apart():
+def test_preset_rates_are_evenly_spread():
     for rates in LEARNING_RATES.values():
-        assert all(2.5 < b / a < 4 for a, b in pairwise(rates))
+        assert all(3 <= b / a * (1 + 1e-9) and b / a <= 8 * (1 + 1e-9) for a, b in pairwise(rates))
