@@ -31,7 +31,9 @@ class Fit(NamedTuple):
         last = {name: column[..., -1] for name, column in self.history.items()}
         if any(np.ndim(value) for value in last.values()):
             return f"<pre>Fit of {np.shape(self.state.status)} runs</pre>"
-        cells = "".join(f"<tr><th>{name}</th><td>{float(value):.6g}</td></tr>" for name, value in last.items())
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{float(value):.6g}</td></tr>" for name, value in last.items()
+        )
         word = STATUS_WORDS[int(self.state.status)]
         epochs = len(self.history["updates"])
         return f"<table><caption>Fit: {word}, epoch {epochs}</caption>{cells}</table>"
@@ -59,12 +61,12 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
     if _is_traced((trainer, key)):
         return _fit_traced(trainer, key, epochs)
     num, sampling = trainer.problem.num_examples, trainer.order_sampling
-    state, history = _start(trainer, key, initial_params(trainer.problem.init, key), epochs)
+    state, history = start_run(trainer, key, initial_params(trainer.problem.init, key), epochs)
     block = max(1, min(epochs, _MAX_ORDERS // num))
     for first in range(0, epochs, block):
         orders = epoch_orders(key, first, block, num, sampling)
         stop = min(first + block, epochs)
-        state, history = _segment(trainer, state, history, orders, first, (first, 0), (stop - 1, num))
+        state, history = segment(trainer, state, history, orders, first, (first, 0), (stop - 1, num))
     return Fit(state, history)
 
 
@@ -75,7 +77,9 @@ def check_epochs(epochs: Any, num: int) -> None:
     if epochs < 1:
         raise ValueError(f"epochs must be 1 or more, got {epochs}")
     if epochs * num >= 2**31:
-        raise ValueError(f"epochs must be below {2**31 // num} for {num} examples (32-bit counts), got {epochs}")
+        raise ValueError(
+            f"epochs must be below {2**31 // num} for {num} examples (32-bit counts), got {epochs}"
+        )
 
 
 def is_key(key: Any) -> bool:
@@ -88,7 +92,9 @@ def is_key(key: Any) -> bool:
 def _is_traced(tree: Any) -> bool:
     """Whether a leaf is a tracer, or a function in the structure closes over one."""
     nodes = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, Static))
-    return any(node.tracers if isinstance(node, Static) else isinstance(node, jax.core.Tracer) for node in nodes)
+    return any(
+        node.tracers if isinstance(node, Static) else isinstance(node, jax.core.Tracer) for node in nodes
+    )
 
 
 @jax.jit
@@ -98,12 +104,12 @@ def initial_params(init: Any, key: jax.Array) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def _start(trainer, key, params, epochs):
+def start_run(trainer, key, params, epochs):
     return initial_state(trainer, key, params), empty_history(trainer.problem, epochs)
 
 
 @functools.partial(jax.jit, donate_argnums=(1, 2))
-def _segment(trainer, state, history, orders, first, start, stop):
+def segment(trainer, state, history, orders, first, start, stop):
     return advance(trainer, state, history, orders, first, start, stop)
 
 

@@ -24,7 +24,9 @@ class BatchLoss(NamedTuple):
     weight: jax.Array
 
 
-def example_losses(problem: Problem, params: Any, batch: Any, keys: Any = None) -> tuple[jax.Array, jax.Array]:
+def example_losses(
+    problem: Problem, params: Any, batch: Any, keys: Any = None
+) -> tuple[jax.Array, jax.Array]:
     """`(losses, weights)`, both `[batch]`; weights are constants, and 1 where the loss gives none."""
     arguments = (params, batch, keys) if takes_keys(problem.loss) else (params, batch)
     losses = problem.loss(*arguments)

@@ -58,7 +58,9 @@ class Model(PyTree):
         return f"Model(init={self.init!r}, apply={self.apply!r})"
 
 
-def mlp(sizes: Sequence[int], activation: str | Callable = "relu", init: str | Callable = "he_normal") -> Model:
+def mlp(
+    sizes: Sequence[int], activation: str | Callable = "relu", init: str | Callable = "he_normal"
+) -> Model:
     """A multilayer perceptron: dense layers with `activation` between them and none after the last.
 
     Its params are a list of `{"w": [in, out], "b": [out]}`, biases starting at 0.

@@ -70,7 +70,9 @@ class Problem(PyTree):
         return data
 
     def __repr__(self):
-        counts = ", ".join(f"{s}={num_examples(getattr(self, s))}" for s in SPLITS if getattr(self, s) is not None)
+        counts = ", ".join(
+            f"{s}={num_examples(getattr(self, s))}" for s in SPLITS if getattr(self, s) is not None
+        )
         return f"Problem({counts} examples, loss={self.loss!r}, metrics={list(self.metrics)})"
 
 
@@ -178,7 +180,9 @@ def _output_shape(model: Model, train: Any) -> tuple[int, ...]:
         return jax.eval_shape(lambda k, x: model.apply(model.init(k), x), key, one).shape
     except (TypeError, ValueError) as error:
         shapes = jax.tree.map(lambda x: x.shape, one)
-        raise ValueError(f"the model cannot be applied to inputs of shape {shapes} (one example): {error}") from error
+        raise ValueError(
+            f"the model cannot be applied to inputs of shape {shapes} (one example): {error}"
+        ) from error
 
 
 def _pair(name: str, data: Any) -> Any:
@@ -195,11 +199,15 @@ def check_labels(name: str, labels: Any, num_classes: int) -> None:
         return
     values = np.asarray(labels)
     if values.ndim != 1:
-        raise ValueError(f"{name} must have shape [n], one class number per example, got shape {values.shape}")
+        raise ValueError(
+            f"{name} must have shape [n], one class number per example, got shape {values.shape}"
+        )
     bad = ~((values >= 0) & (values < num_classes) & (values == np.floor(values)))
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(f"{name} must be whole numbers from 0 to {num_classes - 1}, got {values[row]} in row {row}")
+        raise ValueError(
+            f"{name} must be whole numbers from 0 to {num_classes - 1}, got {values[row]} in row {row}"
+        )
 
 
 def _check_targets(output_shape: tuple[int, ...], targets: Any) -> None:
@@ -217,7 +225,9 @@ def _as_arrays(split: str, data: Any) -> Any:
             raise ValueError(f"{name} must be an array with examples on axis 0, got {leaf!r}")
         lengths[name] = np.shape(leaf)[0]
     if len(set(lengths.values())) > 1:
-        raise ValueError("inputs and labels differ in length: " + ", ".join(f"{k} has {n}" for k, n in lengths.items()))
+        raise ValueError(
+            "inputs and labels differ in length: " + ", ".join(f"{k} has {n}" for k, n in lengths.items())
+        )
     if not lengths or not all(lengths.values()):
         raise ValueError(f"{split} is empty: at least one example is needed")
     return data
@@ -233,5 +243,7 @@ def _checked(split: str, data: Any) -> Any:
         finite = np.isfinite(np.asarray(leaf)).reshape(len(leaf), -1).all(axis=1)
         if not finite.all():
             row = int(np.argmin(finite))
-            raise ValueError(f"{split}{jax.tree_util.keystr(path)} has a NaN or an infinity, first in row {row}")
+            raise ValueError(
+                f"{split}{jax.tree_util.keystr(path)} has a NaN or an infinity, first in row {row}"
+            )
     return jax.tree.map(jnp.asarray, data)

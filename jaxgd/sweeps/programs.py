@@ -1,0 +1,114 @@
+"""The program of a group: lanes over devices, and on each device one lane after the other or all at once."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from jaxgd.sweeps.grid import Group
+from jaxgd.training.fitting import advance
+from jaxgd.training.loop import Trainer, empty_history, initial_state
+
+# Memory that the inputs and outputs of one call may take, in bytes.
+_MAX_BYTES = 2**28
+
+
+class Recipe(NamedTuple):
+    """What the bits of a lane depend on, besides versions and device kind.
+
+    kind: "map" (a device runs its lanes one after the other, each with the bits of a run alone) or "vmap" (all
+    at once). lanes: per device and call. devices: how many.
+    """
+
+    kind: str
+    lanes: int
+    devices: int
+
+
+class LaneInputs(NamedTuple):
+    """What each lane of a call gets, with a leading axis over lanes.
+
+    leaves: of its trainer. key_data: uint32[lanes, ...]. params: initial parameters. orders:
+    int32[lanes, epochs, num_examples].
+    """
+
+    leaves: list[Any]
+    key_data: Any
+    params: Any
+    orders: Any
+
+
+class LaneResults(NamedTuple):
+    """What each lane of a call gives, with a leading axis over lanes."""
+
+    params: Any
+    history: dict[str, Any]
+    status: Any
+    stopped_at: Any
+
+
+def choose_recipe(params: Any, order_bytes: int, devices: list[jax.Device], num_lanes: int) -> Recipe:
+    """On a CPU eight lanes a call, one after the other; elsewhere as many at once as there are and fit."""
+    param_bytes = sum(math.prod(p.shape) * p.dtype.itemsize for p in jax.tree.leaves(params))
+    fitting = max(1, _MAX_BYTES // (len(devices) * (order_bytes + 2 * param_bytes) or 1))
+    if devices[0].platform == "cpu":
+        return Recipe("map", min(8, fitting), len(devices))
+    return Recipe("vmap", min(-(-num_lanes // len(devices)), 1024, fitting), len(devices))
+
+
+def build_program(group: Group, recipe: Recipe, epochs: int, devices: list[jax.Device]) -> Callable:
+    """The jitted `(shared, inputs, counts) -> LaneResults` of a group.
+
+    `counts` is int32[devices]: of the lanes that each device holds, only so many are run.
+    """
+    mesh = jax.make_mesh((recipe.devices,), ("lanes",), devices=devices, axis_types=(AxisType.Auto,))
+    whole, split = PartitionSpec(), PartitionSpec("lanes")
+
+    def on_device(shared, inputs, counts):
+        run = functools.partial(_run_lane, group, shared, epochs)
+        if recipe.kind == "vmap":
+            return jax.vmap(run)(inputs)
+        return _run_in_turn(run, inputs, counts[0])
+
+    sharded = jax.shard_map(
+        on_device, mesh=mesh, in_specs=(whole, split, split), out_specs=split, check_vma=False
+    )
+    shardings = (NamedSharding(mesh, whole), NamedSharding(mesh, split), NamedSharding(mesh, split))
+    return jax.jit(sharded, in_shardings=shardings)
+
+
+def _run_in_turn(run: Callable, inputs: LaneInputs, count: jax.Array) -> LaneResults:
+    """The results of the first `count` lanes, one lane after the other; zeros for the rest."""
+    lanes = inputs.key_data.shape[0]
+    one = jax.eval_shape(run, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), inputs))
+    empty = jax.tree.map(lambda x: jnp.zeros((lanes, *x.shape), x.dtype), one)
+
+    def step(lane, results):
+        result = run(jax.tree.map(lambda x: x[lane], inputs))
+        return jax.tree.map(lambda all_lanes, x: all_lanes.at[lane].set(x), results, result)
+
+    return jax.lax.fori_loop(0, count, step, empty)
+
+
+def _run_lane(group: Group, shared: list[Any], epochs: int, lane: LaneInputs) -> LaneResults:
+    trainer: Trainer = group.trainer(lane.leaves, shared)
+    key = jax.random.wrap_key_data(lane.key_data)
+    state = initial_state(trainer, key, lane.params)
+    history = empty_history(trainer.problem, epochs)
+    num = trainer.problem.num_examples
+    # Bounds that XLA does not know: the loops compile as they do in `fit`, so a lane has the bits of a run alone.
+    last = jax.lax.optimization_barrier(jnp.int32(epochs - 1))
+    state, history = advance(trainer, state, history, lane.orders, 0, (0, 0), (last, num))
+    return LaneResults(state.params, history, state.status, state.stopped_at)
+
+
+def abstract(tree: Any) -> Any:
+    """Shapes and dtypes as JAX would take them in."""
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.canonicalize_dtype(x.dtype)), tree
+    )
