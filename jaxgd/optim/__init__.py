@@ -2,7 +2,18 @@
 
 from jaxgd.optim.foreign import from_optax
 from jaxgd.optim.moments import scale_by_moments
-from jaxgd.optim.optimizers import adadelta, adagrad, adam, adamw, momentum, nadam, nesterov, rmsprop, sgd
+from jaxgd.optim.optimizers import (
+    adadelta,
+    adagrad,
+    adam,
+    adamw,
+    momentum,
+    nadam,
+    nadamw,
+    nesterov,
+    rmsprop,
+    sgd,
+)
 from jaxgd.optim.schedules import (
     Schedule,
     constant_schedule,
@@ -33,6 +44,7 @@ __all__ = [
     "linear_schedule",
     "momentum",
     "nadam",
+    "nadamw",
     "nesterov",
     "rmsprop",
     "scale_by_moments",

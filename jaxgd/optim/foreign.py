@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
-from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, text, as_number, unknown
+from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, as_number, text, unknown
 from jaxgd.optim.static import Static
 from jaxgd.optim.transform import Kind, Transform
 
@@ -85,7 +86,7 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
 
 
 def _child(name: str, value: Any, default: Any) -> Any:
-    if isinstance(value, Parametric | jax.tree_util.Partial | jax.core.Tracer):
+    if isinstance(value, Parametric | jax.tree_util.Partial | Tracer):
         return value
     is_number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array) and not isinstance(
         value, bool

@@ -1,13 +1,13 @@
 """Numbers as pytree leaves: what an optimizer or a schedule holds, checked when it is built."""
 
 import difflib
-import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxgd.optim.static import Static
 
@@ -20,12 +20,15 @@ _RANGES: dict[str, tuple[Callable, str]] = {
     **dict.fromkeys(("transition_steps", "decay_steps"), (lambda x: x > 0, "above 0")),
     **dict.fromkeys(("exponent", "power"), (lambda x: x == x, "finite")),
 }
+_SWITCHES = frozenset({"nesterov", "eps_in_sqrt", "centered", "bias_correction", "staircase"})
+_ZERO_BY_DEFAULT = frozenset({"eps_root", "initial_scale", "transition_begin"})
+_SCHEDULED = frozenset({"learning_rate", "weight_decay"})
 _NOT_NEGATIVE = (lambda x: x >= 0, "0 or more")
 
 
 def check_number(argument: str, value: Any, allowed: Callable, description: str) -> None:
     """Raise ValueError unless every element of a concrete `value` is finite and `allowed`."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     array = np.asarray(value)
     good = np.isfinite(array) & allowed(array)
@@ -35,8 +38,8 @@ def check_number(argument: str, value: Any, allowed: Callable, description: str)
 
 
 def as_number(argument: str, value: Any) -> Any:
-    """`value` as a pytree leaf: any concrete scalar becomes np.float64, so all spellings share one program."""
-    if isinstance(value, jax.core.Tracer):
+    """`value` as a pytree leaf: a concrete scalar becomes np.float64: all spellings share a program."""
+    if isinstance(value, Tracer):
         return value
     kind = getattr(value, "dtype", None) or (np.dtype(type(value)) if type(value) in (int, float) else None)
     if kind is None or not (jnp.issubdtype(kind, jnp.integer) or jnp.issubdtype(kind, jnp.floating)):
@@ -46,26 +49,51 @@ def as_number(argument: str, value: Any) -> Any:
     return value if jnp.issubdtype(kind, jnp.floating) else np.asarray(value, np.float64)
 
 
-def store(name: str, value: Any) -> Any:
-    """The pytree child that holds hyperparameter `name`: a leaf, a schedule, a Static or None."""
-    if value is None or isinstance(value, Static | bool | np.dtype | type):
-        return value if value is None or isinstance(value, Static) else Static(value)
-    if callable(value):
+def store(name: str, value: Any, optional: frozenset[str] | None = None) -> Any:
+    """The pytree child that holds hyperparameter `name`: a leaf, a schedule, a Static or None.
+
+    Args:
+        name: says how the value is stored and what is allowed.
+        value: as a person gave it.
+        optional: the names that may be None. None means that anything may be None, True or a schedule.
+    """
+    if value is None and (optional is None or name in optional):
+        return None
+    if name.endswith("_dtype"):
+        return Static(jax.dtypes.canonicalize_dtype(value))
+    if name.endswith("mask"):
+        return Static(value)
+    if name in _SWITCHES or (isinstance(value, bool) and optional is None):
+        return Static(_switch(name, value))
+    if callable(value) and (optional is None or name in _SCHEDULED):
         return value if isinstance(value, Parametric | jax.tree_util.Partial) else Static(value)
     leaf = as_number(name, value)
     check_number(name, leaf, *_RANGES.get(name, _NOT_NEGATIVE))
     return 1 - leaf if name in COMPLEMENTED else leaf
 
 
+def _switch(name: str, value: Any) -> bool:
+    value = value.value if isinstance(value, Static) else value
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
 def show(name: str, stored: Any) -> Any:
     """The value of hyperparameter `name` as a person gave it."""
     if isinstance(stored, Static):
         return stored.value
-    if name not in COMPLEMENTED or stored is None or callable(stored):
+    if name not in COMPLEMENTED or not _is_real(stored):
         return stored
     rate = 1 - stored
     # 1 - (1 - 0.1) is 0.09999999999999998: fifteen decimals give back the number that was typed.
-    return np.round(rate, 15) if isinstance(rate, np.ndarray | np.generic) else rate
+    return rate.round(15) if isinstance(rate, np.ndarray | np.floating) else rate
+
+
+def _is_real(stored: Any) -> bool:
+    """Whether it is a number: any object may stand in a leaf's place while it passes through a tree map."""
+    is_array = isinstance(stored, np.ndarray | np.generic | jax.Array)
+    return isinstance(stored, float) or (is_array and jnp.issubdtype(stored.dtype, jnp.floating))
 
 
 class Hyperparameters(dict):
@@ -103,13 +131,19 @@ class Parametric:
         for name in changes:
             if name not in self._values:
                 raise TypeError(unknown("hyperparameter", name, self._values))
-        stored = {name: store(name, value) for name, value in changes.items()}
+        stored = {name: store(name, value, self._kind.optional) for name, value in changes.items()}
         return self._rebuild(self._kind, Hyperparameters(self._values | stored))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"{self._kind} cannot be changed in place; use replace({name}=...)")
+        super().__setattr__(name, value)
 
     @classmethod
     def build(cls, kind: Any, **hyperparameters: Any) -> Any:
         """The object of this kind, its hyperparameters checked."""
-        return cls._rebuild(kind, Hyperparameters({k: store(k, v) for k, v in hyperparameters.items()}))
+        stored = {name: store(name, value, kind.optional) for name, value in hyperparameters.items()}
+        return cls._rebuild(kind, Hyperparameters(stored))
 
     @classmethod
     def _rebuild(cls, kind: Any, values: Hyperparameters) -> Any:
@@ -137,30 +171,28 @@ class Parametric:
         return cls._rebuild(kind, Hyperparameters(zip(names, children, strict=True)))
 
     def __repr__(self):
-        shown = ((name, show(name, value)) for name, value in self._values.items())
-        return (
-            f"{self._kind}({', '.join(f'{n}={text(value)}' for n, value in shown if not _is_off(n, value))})"
-        )
+        shown = (_shown(name, value) for name, value in self._values.items())
+        numbers = (f"{name}={text(value)}" for name, value in shown if not _is_off(name, value))
+        return f"{self._kind}({', '.join(numbers)})"
+
+
+def _shown(name: str, stored: Any) -> tuple[str, Any]:
+    """Name and value for `repr`: a complement that is none of a decay rate (a gradient, say) as stored."""
+    value = show(name, stored)
+    if name not in COMPLEMENTED or not _is_real(value) or isinstance(value, Tracer):
+        return name, value
+    return (name, value) if np.all((value >= 0) & (value < 1)) else (f"one_minus_{name}", stored)
 
 
 def _is_off(name: str, value: Any) -> bool:
     """Whether `repr` leaves it out: a feature that is switched off, as it is by default."""
-    if value is None or value is False:
-        return True
-    return (
-        name in ("eps_root", "initial_scale", "transition_begin")
-        and np.ndim(value) == 0
-        and _concrete(value) == 0
-    )
-
-
-def _concrete(value: Any) -> Any:
-    return math.nan if isinstance(value, jax.core.Tracer) else value
+    is_zero = isinstance(value, float) and value == 0
+    return value is None or value is False or (is_zero and name in _ZERO_BY_DEFAULT)
 
 
 def text(value: Any) -> str:
     """A hyperparameter in the form in which it can be typed again, arrays shortened."""
-    if isinstance(value, jax.core.Tracer) or not isinstance(value, np.ndarray | np.generic | jax.Array):
+    if isinstance(value, Tracer) or not isinstance(value, np.ndarray | np.generic | jax.Array):
         return getattr(value, "__name__", None) or repr(value)
     if np.ndim(value) == 0:
         return f"{float(value):.12g}" if np.issubdtype(np.asarray(value).dtype, np.number) else str(value)

@@ -14,7 +14,6 @@ With g the gradient, p the parameter, t the number of this update from 1, and ev
 An optimizer is one set of `Coefficients`. A part that is None is not in the program at all.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -35,6 +34,7 @@ class Coefficients(NamedTuple):
     from_m: Any = None
     from_g: Any = None
     lookahead: bool = False
+    momentum_decay: Any = None
     v_decay: Any = None
     v_in: Any = None
     v_debias: Any = None
@@ -54,6 +54,7 @@ class MomentsState(NamedTuple):
     """State of the recursion. Trees shaped like the parameters, or None where the part is off.
 
     count: int32[], updates made (None where nothing depends on it). mu: m. nu: v. delta: d. velocity: w.
+    mu_product: the product of Nadam's decays so far, where they follow Dozat's schedule.
     """
 
     count: Any = None
@@ -61,6 +62,7 @@ class MomentsState(NamedTuple):
     nu: Any = None
     delta: Any = None
     velocity: Any = None
+    mu_product: Any = None
 
 
 @jax.custom_jvp
@@ -110,6 +112,7 @@ def init_moments(c: Coefficients, params: Any, mu_dtype: Any = None, nu_value: A
         nu=nu,
         delta=zeros(c.d_in),
         velocity=zeros(c.velocity_decay),
+        mu_product=None if c.momentum_decay is None else jnp.ones([], jnp.result_type(float)),
     )
 
 
@@ -123,36 +126,48 @@ def update_moments(
     """
     if params is None and (c.l2 is not None or c.weight_decay is not None):
         raise ValueError("weight decay needs the parameters: call update(grads, state, params)")
-    c, m_scale, g_scale, v_scale = _resolve(c, state.count)
-    leaves, structure = jax.tree.flatten(grads)
+    c = Coefficients._make(part(state.count) if callable(part) else part for part in c)
+    scales, mu_product = _debias(c, state)
+    # A gradient of None is a leaf here: that parameter is frozen, its update is None and its moments rest.
+    leaves, structure = jax.tree.flatten(grads, is_leaf=_is_none)
 
     def column(tree):
         return [None] * len(leaves) if tree is None else structure.flatten_up_to(tree)
 
-    columns = (column(tree) for tree in (params, decay_mask, *state[1:]))
-    rows = [_step(c, (m_scale, g_scale, v_scale), g, *row) for g, *row in zip(leaves, *columns, strict=True)]
-    updates, *moments = (
-        structure.unflatten(part) for part in (zip(*rows, strict=True) if rows else [()] * 5)
+    old = (state.mu, state.nu, state.delta, state.velocity)
+    columns = (column(tree) for tree in (params, decay_mask, *old))
+    rows = [_step(c, scales, row) for row in zip(leaves, *columns, strict=True)]
+    updates, *new = (structure.unflatten(part) for part in (zip(*rows, strict=True) if rows else [()] * 5))
+    mu, nu, delta, velocity = (
+        after if before is not None else None for before, after in zip(old, new, strict=True)
     )
-    kept = (new if old is not None else None for old, new in zip(state[1:], moments, strict=True))
-    return updates, MomentsState(_next(state.count), *kept)
+    count = None if state.count is None else optax.safe_increment(state.count)
+    return updates, MomentsState(count, mu, nu, delta, velocity, mu_product)
 
 
-def _next(count):
-    return None if count is None else optax.safe_increment(count)
+def _is_none(node):
+    return node is None
 
 
-def _resolve(c: Coefficients, count: jax.Array) -> tuple[Coefficients, Any, Any, Any]:
-    """Schedules at `count`, and the factors that debias m, g and v at this update."""
-    c = Coefficients(*(part(count) if callable(part) else part for part in c))
+def _debias(c: Coefficients, state: MomentsState) -> tuple[tuple[Any, Any, Any], Any]:
+    """The factors that debias m, g and v at this update, and the next product of decays."""
 
     def factor(complement, ahead=1):
         if complement is None:
             return None
-        time = (count + ahead).astype(jnp.result_type(float))
+        time = (state.count + ahead).astype(jnp.result_type(float))
         return 1 / bias_correction(jnp.asarray(complement, time.dtype), time)
 
-    return c, factor(c.m_debias, 2 if c.lookahead else 1), factor(c.m_debias), factor(c.v_debias)
+    if c.momentum_decay is None:
+        return (factor(c.m_debias, 2 if c.lookahead else 1), factor(c.m_debias), factor(c.v_debias)), None
+
+    def decay(ahead):
+        return c.m_decay * (1 - 0.5 * 0.96 ** ((state.count + ahead) * c.momentum_decay))
+
+    product = state.mu_product * decay(1)
+    m_scale = decay(2) / (1 - product * decay(2))
+    scales = m_scale, (1 - decay(1)) / (1 - product), factor(c.v_debias)
+    return scales, product.astype(state.mu_product.dtype)
 
 
 def cast(number: Any, like: jax.Array) -> jax.Array:
@@ -160,11 +175,14 @@ def cast(number: Any, like: jax.Array) -> jax.Array:
     return jnp.asarray(number, jnp.finfo(like.dtype).dtype)
 
 
-def _step(c: Coefficients, scales, g, p, decays, m, v, d, w):
+def _step(c: Coefficients, scales: tuple, row: tuple) -> tuple:
     """The recursion for one leaf: `(update, m, v, d, w)`."""
+    g, p, decays, m, v, d, w = row
+    if g is None:
+        return None, m, v, d, w
     m_scale, g_scale, v_scale = (None if scale is None else cast(scale, g) for scale in scales)
-    c = Coefficients(*(part if part is None or isinstance(part, bool) else cast(part, g) for part in c))
-    old_m, old_v = m, v
+    c = Coefficients._make(part if part is None or isinstance(part, bool) else cast(part, g) for part in c)
+    before = m, v, d, w
     if c.l2 is not None:
         g = _plus(g, c.l2, p, decays)
     if c.m_in is not None:
@@ -186,11 +204,9 @@ def _step(c: Coefficients, scales, g, p, decays, m, v, d, w):
     if c.velocity_decay is not None:
         w = c.velocity_decay * w + u
         u = c.velocity_decay * w + u if c.velocity_nesterov else w
-    return u, _like(m, old_m), _like(v, old_v), d, w
-
-
-def _like(new, old):
-    return new if new is None else new.astype(old.dtype)
+    after = (m, v, d, w)
+    m, v, d, w = (n if n is None else n.astype(b.dtype) for n, b in zip(after, before, strict=True))
+    return u, m, v, d, w
 
 
 def _plus(u, decay, p, decays):
@@ -234,8 +250,8 @@ def scale_by_moments(
 ) -> Transform:
     """The bare recursion, for an optimizer of one's own: `m / (sqrt(v + eps_in) + eps_out)`, then a velocity.
 
-    A part is on where its `*_in` number (or `velocity_decay`) is given. Like Optax's `scale_by_*` it keeps the
-    sign of the gradient: follow it with `optax.scale_by_learning_rate` in a `chain`. The state is a
+    A part is on where its `*_in` number (or `velocity_decay`) is given. Like Optax's `scale_by_*` it keeps
+    the sign of the gradient: follow it with `optax.scale_by_learning_rate` in a `chain`. The state is a
     `MomentsState`.
 
     Args:
@@ -247,7 +263,7 @@ def scale_by_moments(
         eps_out: added to the root.
         velocity_decay: decay of a velocity of the scaled gradients.
     """
-    numbers = dict(m_decay=m_decay, m_in=m_in, v_decay=v_decay, v_in=v_in)
+    numbers = {"m_decay": m_decay, "m_in": m_in, "v_decay": v_decay, "v_in": v_in}
     for moment in ("m", "v"):
         if numbers[f"{moment}_in"] is not None and numbers[f"{moment}_decay"] is None:
             numbers[f"{moment}_decay"] = 0.0
@@ -269,20 +285,3 @@ def _given(h: Hyperparameters) -> dict[str, Any]:
 
 
 _MOMENTS = Kind("scale_by_moments", _init_bare, _update_bare)
-
-
-class Layout(NamedTuple):
-    """How an optimizer's state is laid out as Optax's: per link of Optax's chain a class and our field for each of its."""
-
-    links: tuple[tuple[Callable, tuple[str, ...]], ...]
-
-    def pack(self, state: MomentsState) -> tuple:
-        """Optax's state tuple from the recursion's."""
-        return tuple(link(*(getattr(state, field) for field in fields)) for link, fields in self.links)
-
-    def unpack(self, packed: tuple) -> MomentsState:
-        """The recursion's state from Optax's."""
-        fields: dict[str, Any] = {}
-        for part, (_, names) in zip(packed, self.links, strict=True):
-            fields |= zip(names, getattr(part, "inner_state", part), strict=True)  # a masked part is wrapped
-        return MomentsState(**fields)

@@ -13,6 +13,7 @@ from jaxgd.optim.hyperparameters import Hyperparameters, Parametric
 class _Formula(NamedTuple):
     name: str
     value: Callable
+    optional: frozenset[str] = frozenset()
 
     def __str__(self):
         return self.name
@@ -26,6 +27,7 @@ class Schedule(Parametric):
     """
 
     def __call__(self, count: Any) -> jax.Array:
+        """The value at `count`, in the default float dtype."""
         numbers = Hyperparameters({k: v if v is None else _real(v) for k, v in self._values.items()})
         return self._kind.value(numbers, _real(count))
 
@@ -171,7 +173,7 @@ def _warmup_cosine(h, count):
 
 
 _CONSTANT = _Formula("constant_schedule", _constant)
-_EXPONENTIAL = _Formula("exponential_decay", _exponential)
+_EXPONENTIAL = _Formula("exponential_decay", _exponential, frozenset({"end_value"}))
 _INVERSE_TIME = _Formula("inverse_time_decay", _inverse_time)
 _COSINE = _Formula("cosine_decay_schedule", _cosine)
 _LINEAR = _Formula("linear_schedule", _linear)

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type, np.dtype, np.generic)
 
@@ -28,10 +29,11 @@ class Static:
         self._fingerprint = _fingerprint(self.value, ())
 
     def __call__(self, *args, **kwargs):
+        """What the wrapped function returns."""
         return self.value(*args, **kwargs)
 
     def __eq__(self, other):
-        return isinstance(other, Static) and bool(self._fingerprint == other._fingerprint)
+        return self is other or (isinstance(other, Static) and self._fingerprint == other._fingerprint)
 
     def __hash__(self):
         return hash(self._fingerprint)
@@ -46,14 +48,16 @@ class Static:
         return self  # nothing in here may change, and a copied array would no longer be the same array
 
     def tree_flatten(self):
+        """No children: all of it is structure."""
         return (), self
 
     @classmethod
     def tree_unflatten(cls, static, children):
+        """The same object."""
         return static
 
     @property
-    def tracers(self) -> tuple[jax.core.Tracer, ...]:
+    def tracers(self) -> tuple[Tracer, ...]:
         """The JAX tracers that the wrapped functions close over."""
         return tuple(_tracers(self._fingerprint))
 
@@ -122,7 +126,7 @@ def _global_names(code: types.CodeType) -> set[str]:
 
 
 def _is_importable(function: types.FunctionType) -> bool:
-    """Whether it is the one function of that name in an imported module (a session's own may be redefined)."""
+    """Whether it is the function of that name in an imported module; those of `__main__` may be redefined."""
     if function.__module__ == "__main__" or function.__closure__:
         return False
     return getattr(sys.modules.get(function.__module__), function.__name__, None) is function
@@ -140,7 +144,7 @@ def _compares_by_value(value: Any) -> bool:
 
 
 def _tracers(fingerprint: Any):
-    if isinstance(fingerprint, _Identity) and isinstance(fingerprint.object, jax.core.Tracer):
+    if isinstance(fingerprint, _Identity) and isinstance(fingerprint.object, Tracer):
         yield fingerprint.object
     elif isinstance(fingerprint, tuple | frozenset):
         for part in fingerprint:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from jaxgd.optim.hyperparameters import Hyperparameters, Parametric
 from jaxgd.optim.static import Static
@@ -19,11 +20,13 @@ class Kind(NamedTuple):
 
     init_fn: `(hyperparameters, params) -> state`.
     update_fn: `(hyperparameters, updates, state, params, **extra) -> (updates, state)`.
+    optional: the hyperparameters that may be None; None means that all may be.
     """
 
     name: str
     init_fn: Callable
     update_fn: Callable
+    optional: frozenset[str] | None = None
 
     def __str__(self):
         return self.name
@@ -69,7 +72,7 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
 
 
 class Chain(Transform):
-    """Transforms applied one after the other. Attributes are those of its parts where only one part has it."""
+    """Transforms applied one after the other. An attribute is that of the only part that has it."""
 
     @property
     def transforms(self) -> tuple:
@@ -163,7 +166,8 @@ def stack(items: Sequence[Any]) -> tuple[Any, Any]:
     for position, structure in enumerate(structures):
         if structure != structures[0]:
             raise ValueError(
-                f"stack needs items of one tree structure; item {position} differs from item 0: {items[position]!r} and {items[0]!r}"
+                f"stack needs items of one tree structure; item {position} differs from item 0: "
+                f"{items[position]!r} and {items[0]!r}"
             )
     columns = list(zip(*(jax.tree.leaves(item) for item in items), strict=True))
     shared = [_is_shared(column) for column in columns]
@@ -175,7 +179,7 @@ def stack(items: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _is_shared(column: Sequence[Any]) -> bool:
-    if np.ndim(column[0]) == 0 or any(isinstance(leaf, jax.core.Tracer) for leaf in column):
+    if np.ndim(column[0]) == 0 or any(isinstance(leaf, Tracer) for leaf in column):
         return False
     distinct = {id(leaf): leaf for leaf in column}.values()
     return all(leaf is column[0] or np.array_equal(leaf, column[0]) for leaf in distinct)
