@@ -66,6 +66,7 @@ def _row(comparison: Comparison, rank: int, limit: float) -> str:
     verdict = _verdict(comparison.cells, rank, score)
     test = score_text(cell.test, cell.test_halfwidth, score).removeprefix("test loss ")
     difference = "" if rank == 0 else difference_text(cell.difference, cell.difference_halfwidth, score)
+    picture = _interval_picture(cell, limit)
     entries = [
         (rank, str(rank + 1), "number"),
         (cell.optimizer, escape(cell.optimizer), "text"),
@@ -73,7 +74,7 @@ def _row(comparison: Comparison, rank: int, limit: float) -> str:
         (cell.learning_rate, f"{cell.learning_rate:g}", "number"),
         (cell.valid, _plain_score(cell.valid, score), "number"),
         (cell.test, test, "number"),
-        (cell.difference, f"{_interval_picture(cell, limit)}<span>{difference}</span>", "number interval"),
+        (cell.difference, f'<div class="interval">{picture}<span>{difference}</span></div>', "number"),
         (verdict, verdict, "text"),
         (cell.diverged, f"{cell.diverged} of {fresh_seeds}" if cell.diverged else "0", "number"),
         (cell.updates, f"{cell.updates:,}", "number"),
