@@ -14,6 +14,14 @@ from jaxgd.optim.optimizers import (
     rmsprop,
     sgd,
 )
+from jaxgd.optim.piecewise import (
+    cosine_onecycle_schedule,
+    join_schedules,
+    linear_onecycle_schedule,
+    piecewise_constant_schedule,
+    piecewise_interpolate_schedule,
+    sgdr_schedule,
+)
 from jaxgd.optim.schedules import (
     Schedule,
     constant_schedule,
@@ -21,8 +29,11 @@ from jaxgd.optim.schedules import (
     exponential_decay,
     inverse_time_decay,
     linear_schedule,
+    polynomial_schedule,
+    step_decay,
     warmup_constant_schedule,
     warmup_cosine_decay_schedule,
+    warmup_exponential_decay_schedule,
 )
 from jaxgd.optim.transform import Kind, Transform, apply_updates, chain, stack
 
@@ -38,18 +49,27 @@ __all__ = [
     "chain",
     "constant_schedule",
     "cosine_decay_schedule",
+    "cosine_onecycle_schedule",
     "exponential_decay",
     "from_optax",
     "inverse_time_decay",
+    "join_schedules",
+    "linear_onecycle_schedule",
     "linear_schedule",
     "momentum",
     "nadam",
     "nadamw",
     "nesterov",
+    "piecewise_constant_schedule",
+    "piecewise_interpolate_schedule",
+    "polynomial_schedule",
     "rmsprop",
     "scale_by_moments",
     "sgd",
+    "sgdr_schedule",
     "stack",
+    "step_decay",
     "warmup_constant_schedule",
     "warmup_cosine_decay_schedule",
+    "warmup_exponential_decay_schedule",
 ]

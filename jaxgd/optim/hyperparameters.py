@@ -22,7 +22,8 @@ _RANGES: dict[str, tuple[Callable, str]] = {
 }
 _SWITCHES = frozenset({"nesterov", "eps_in_sqrt", "centered", "bias_correction", "staircase"})
 _ZERO_BY_DEFAULT = frozenset({"eps_root", "initial_scale", "transition_begin"})
-_SCHEDULED = frozenset({"learning_rate", "weight_decay"})
+_SCHEDULED = frozenset({"learning_rate", "weight_decay", "schedules"})
+_SEQUENCES = frozenset({"boundaries", "scales", "schedules"})
 _NOT_NEGATIVE = (lambda x: x >= 0, "0 or more")
 
 
@@ -63,6 +64,8 @@ def store(name: str, value: Any, optional: frozenset[str] | None = None) -> Any:
         return Static(jax.dtypes.canonicalize_dtype(value))
     if name.endswith("mask"):
         return Static(value)
+    if name in _SEQUENCES and isinstance(value, tuple):
+        return tuple(store(name, item, optional) for item in value)
     if name in _SWITCHES or (isinstance(value, bool) and optional is None):
         return Static(_switch(name, value))
     if callable(value) and (optional is None or name in _SCHEDULED):
@@ -192,6 +195,8 @@ def _is_off(name: str, value: Any) -> bool:
 
 def text(value: Any) -> str:
     """A hyperparameter in the form in which it can be typed again, arrays shortened."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(text, value))}]"
     if isinstance(value, Tracer) or not isinstance(value, np.ndarray | np.generic | jax.Array):
         return getattr(value, "__name__", None) or repr(value)
     if np.ndim(value) == 0:

@@ -10,7 +10,9 @@ import numpy as np
 from jaxgd.optim.hyperparameters import Hyperparameters, Parametric
 
 
-class _Formula(NamedTuple):
+class Formula(NamedTuple):
+    """What is static about a schedule: its name and the function of its numbers and the count."""
+
     name: str
     value: Callable
     optional: frozenset[str] = frozenset()
@@ -28,11 +30,13 @@ class Schedule(Parametric):
 
     def __call__(self, count: Any) -> jax.Array:
         """The value at `count`, in the default float dtype."""
-        numbers = Hyperparameters({k: v if v is None else _real(v) for k, v in self._values.items()})
+        numbers = Hyperparameters({name: _real(value) for name, value in self._values.items()})
         return self._kind.value(numbers, _real(count))
 
 
 def _real(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_real, value))
     is_number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array)
     return jnp.asarray(value, jnp.result_type(float)) if is_number else value
 
@@ -78,6 +82,11 @@ def inverse_time_decay(
     return Schedule.build(_INVERSE_TIME, **locals())
 
 
+def step_decay(init_value: Any, transition_steps: Any, decay_rate: Any = 0.1) -> Schedule:
+    """The schedule that is multiplied by `decay_rate` at every `transition_steps`-th update."""
+    return Schedule.build(_STEP, **locals())
+
+
 def cosine_decay_schedule(
     init_value: Any, decay_steps: Any, alpha: Any = 0.0, exponent: Any = 1.0
 ) -> Schedule:
@@ -93,6 +102,13 @@ def linear_schedule(
 ) -> Schedule:
     """The schedule that goes from `init_value` to `end_value` in equal steps."""
     return Schedule.build(_LINEAR, **locals())
+
+
+def polynomial_schedule(
+    init_value: Any, end_value: Any, power: Any, transition_steps: Any, transition_begin: Any = 0
+) -> Schedule:
+    """The schedule `end + (init - end) * (1 - time) ** power`; time is 1 after `transition_steps` updates."""
+    return Schedule.build(_POLYNOMIAL, **locals())
 
 
 def warmup_constant_schedule(init_value: Any, peak_value: Any, warmup_steps: Any) -> Schedule:
@@ -121,6 +137,31 @@ def warmup_cosine_decay_schedule(
     return Schedule.build(_WARMUP_COSINE, **locals())
 
 
+def warmup_exponential_decay_schedule(
+    init_value: Any,
+    peak_value: Any,
+    warmup_steps: Any,
+    transition_steps: Any,
+    decay_rate: Any,
+    transition_begin: Any = 0,
+    staircase: bool = False,
+    end_value: Any = None,
+) -> Schedule:
+    """The schedule that rises linearly to `peak_value`, then is `exponential_decay` from there.
+
+    Args:
+        init_value: value at count 0.
+        peak_value: value after `warmup_steps` updates.
+        warmup_steps: updates of linear rise.
+        transition_steps: updates, above 0, after which the value has been multiplied by `decay_rate` once.
+        decay_rate: factor, 0 or more.
+        transition_begin: updates at `peak_value` before the decay begins.
+        staircase: multiply in steps.
+        end_value: the value is clipped to it, as in `exponential_decay`.
+    """
+    return Schedule.build(_WARMUP_EXPONENTIAL, **locals())
+
+
 def _constant(h, count):
     return h.value + 0 * count
 
@@ -131,12 +172,20 @@ def _decay_time(h, count):
 
 
 def _exponential(h, count):
+    return _decayed(h, h.init_value, count)
+
+
+def _decayed(h, init_value, count):
     rate = jnp.where(h.decay_rate == 0, 1.0, h.decay_rate)
-    value = h.init_value * rate ** _decay_time(h, count)
+    value = init_value * rate ** _decay_time(h, count)
     if h.end_value is None:
         return value
     clipped = jnp.where(rate < 1, jnp.maximum(value, h.end_value), jnp.minimum(value, h.end_value))
-    return jnp.where(h.decay_rate == 0, h.init_value, clipped)
+    return jnp.where(h.decay_rate == 0, init_value, clipped)
+
+
+def _step(h, count):
+    return h.init_value * h.decay_rate ** jnp.floor(count / h.transition_steps)
 
 
 def _inverse_time(h, count):
@@ -156,6 +205,11 @@ def _linear(h, count):
     return h.init_value + (h.end_value - h.init_value) * time
 
 
+def _polynomial(h, count):
+    time = jnp.clip((count - h.transition_begin) / h.transition_steps, 0, 1)
+    return h.end_value + (h.init_value - h.end_value) * (1 - time) ** h.power
+
+
 def _rise(h, count):
     steps = jnp.maximum(h.warmup_steps, 1)  # no warm-up is a rise of length 0, not a division by it
     return h.init_value + (h.peak_value - h.init_value) * jnp.clip(count / steps, 0, 1)
@@ -172,10 +226,25 @@ def _warmup_cosine(h, count):
     )
 
 
-_CONSTANT = _Formula("constant_schedule", _constant)
-_EXPONENTIAL = _Formula("exponential_decay", _exponential, frozenset({"end_value"}))
-_INVERSE_TIME = _Formula("inverse_time_decay", _inverse_time)
-_COSINE = _Formula("cosine_decay_schedule", _cosine)
-_LINEAR = _Formula("linear_schedule", _linear)
-_WARMUP_CONSTANT = _Formula("warmup_constant_schedule", _warmup_constant)
-_WARMUP_COSINE = _Formula("warmup_cosine_decay_schedule", _warmup_cosine)
+def _warmup_exponential(h, count):
+    decayed = _decayed(h, h.peak_value, count - h.warmup_steps)
+    return jnp.where(count < h.warmup_steps, _rise(h, count), decayed)
+
+
+def _warmup_exponential(h, count):
+    decayed = _decayed(h, h.peak_value, count - h.warmup_steps)
+    return jnp.where(count < h.warmup_steps, _rise(h, count), decayed)
+
+
+_CONSTANT = Formula("constant_schedule", _constant)
+_EXPONENTIAL = Formula("exponential_decay", _exponential, frozenset({"end_value"}))
+_STEP = Formula("step_decay", _step)
+_POLYNOMIAL = Formula("polynomial_schedule", _polynomial)
+_WARMUP_EXPONENTIAL = Formula(
+    "warmup_exponential_decay_schedule", _warmup_exponential, frozenset({"end_value"})
+)
+_INVERSE_TIME = Formula("inverse_time_decay", _inverse_time)
+_COSINE = Formula("cosine_decay_schedule", _cosine)
+_LINEAR = Formula("linear_schedule", _linear)
+_WARMUP_CONSTANT = Formula("warmup_constant_schedule", _warmup_constant)
+_WARMUP_COSINE = Formula("warmup_cosine_decay_schedule", _warmup_cosine)
