@@ -1,18 +1,13 @@
 """What an update costs: examples per second and memory by batch size."""
 
-from __future__ import annotations
-
 from html import escape
-from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
 from jaxgd.reports.scales import bytes_text, rounded, short_count
 from jaxgd.reports.style import COLOURS, GREY, base_layout, log_axis, short_size, value_axis
+from jaxgd.studies.comparison import Comparison
 from jaxgd.studies.wording import batch_text
-
-if TYPE_CHECKING:
-    from jaxgd.studies.comparison import Comparison
 
 COSTS = {"examples_per_second": "training examples per second", "bytes": "memory of one update"}
 

@@ -1,18 +1,12 @@
 """Learning curves of one optimizer: BGD, mini-batches and SGD, against epochs, updates or seconds."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 import plotly.graph_objects as go
 
 from jaxgd.reports.scales import ScoreScale, rounded, score_scale, seconds_text, short_count, thin
 from jaxgd.reports.style import COLOURS, SYMBOLS, base_layout, batch_sizes, log_axis, regime_name
+from jaxgd.studies.comparison import Comparison
 from jaxgd.studies.wording import count_text
-
-if TYPE_CHECKING:
-    from jaxgd.studies.comparison import Comparison
 
 CLOCKS = {"epochs": "epochs", "updates": "updates", "seconds": "seconds of training"}  # and axis titles
 MOST_POINTS = 60  # of one curve; more do not show
@@ -84,6 +78,8 @@ def _score_axis(comparison: Comparison, measure: str, scale: ScoreScale) -> dict
     """The vertical axis of learning curves. Its range is that of the means: a wild seed may leave it."""
     means = scale.position(comparison.fresh[f"valid_{measure}"].mean("seed", skipna=False).values)
     means = means[np.isfinite(means)]
+    if not means.size:
+        return {"showticklabels": False}
     low, high = np.quantile(means, [0.005, 1]) if scale.better > 0 else np.quantile(means, [0, 0.995])
     pad = 0.06 * (high - low) or 0.1
     places, texts = scale.ticks(low - pad, high + pad)

@@ -1,14 +1,12 @@
 """A comparison as one HTML file that needs no network: sentence, warnings, figures and table."""
 
-from __future__ import annotations
-
 import json
+import os
 from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
 
 import numpy as np
 from plotly.colors import get_colorscale
@@ -27,12 +25,8 @@ from jaxgd.reports.maps import COLOUR_SCALE, map_range, map_scale, rate_map
 from jaxgd.reports.scales import seconds_text
 from jaxgd.reports.style import COLOURS, GLYPHS, GREY, batch_sizes, regime_name
 from jaxgd.reports.table import cells_table
+from jaxgd.studies.comparison import Comparison
 from jaxgd.studies.wording import batch_text, count_text, list_text
-
-if TYPE_CHECKING:
-    import os
-
-    from jaxgd.studies.comparison import Comparison
 
 
 def write(comparison: Comparison, path: str | os.PathLike) -> None:

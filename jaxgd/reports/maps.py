@@ -1,9 +1,6 @@
 """Maps of an optimizer's final score over learning rate and batch size, with the ridge of best rates."""
 
-from __future__ import annotations
-
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,10 +9,8 @@ import xarray as xr
 from jaxgd.reports.scales import ScoreScale, rounded, score_scale
 from jaxgd.reports.style import GREY, base_layout, short_size, value_axis
 from jaxgd.studies.cells import final_scores
+from jaxgd.studies.comparison import Comparison
 from jaxgd.studies.wording import batch_text, count_text
-
-if TYPE_CHECKING:
-    from jaxgd.studies.comparison import Comparison
 
 COLOUR_SCALE = "Viridis"
 
@@ -138,8 +133,8 @@ def _hatching(scores: xr.DataArray, x: np.ndarray, y: np.ndarray) -> go.Scatter:
 def _ridge(comparison: Comparison, optimizer: str) -> list[go.Scatter]:
     """The best rate of each batch size, as a dark line on a white one: seen on every colour."""
     best = comparison.fresh.learning_rate.sel(optimizer=optimizer).sortby("batch_size")
-    survived = ~np.isnan(final_scores(comparison.grid, comparison.score).sel(optimizer=optimizer)).any("seed")
-    best = best[survived.any("rate").sel(batch_size=best.batch_size).values]
+    diverged = np.isnan(_scores_over_rates(comparison, optimizer).values).any(axis=-1)
+    best = best[~diverged.all(axis=-1)]
     x, y = rounded(np.log10(best.values), 6), rounded(np.log10(best.batch_size.values), 6)
     common = {"x": x, "y": y, "hoverinfo": "skip"}
     return [

@@ -192,14 +192,15 @@
 
   async function copy(button) {
     const source = byId(button.dataset.copies);
+    let done = "Copied";
     try {
       await navigator.clipboard.writeText(source.textContent);
     } catch {
-      // No permission, or an old browser: select the text, so that the person can copy it, and try.
+      // The browser keeps the clipboard to itself: select the text, so that the person can copy it.
       getSelection().selectAllChildren(source);
-      if (!document.execCommand("copy")) return;
+      done = "Selected";
     }
-    button.textContent = "Copied";
+    button.textContent = done;
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   }
 

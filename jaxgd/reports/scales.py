@@ -51,10 +51,10 @@ class ScoreScale(NamedTuple):
         """Positions and texts of about six round values between the positions low and high."""
         if self.kind.startswith("plain"):
             values = round_values(low, high)
-            return values, [f"{value:g}" for value in values]
+            return values, [f"{value:.10g}" for value in values]
         sign = -1 if self.kind == "fraction" else 1
         exponents = sorted((sign * low, sign * high))
-        places = [sign * place for place in log_places(*exponents)]
+        places = [sign * place for place in log_places(exponents[0], exponents[1])]
         inverse = (
             (lambda p: f"{100 * (1 - 10**-p):.4g} %") if self.kind == "fraction" else lambda p: f"{10**p:.3g}"
         )
@@ -96,7 +96,7 @@ def round_values(low: float, high: float, most: int = 6) -> list[float]:
     step = 10 ** math.floor(math.log10(max(high - low, 1e-12)))
     step *= next(f for f in (0.1, 0.2, 0.5, 1, 2) if (high - low) / (step * f) <= most)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{n * step:.6g}") for n in range(first, last + 1)]
+    return [float(f"{n * step:.12g}") for n in range(first, last + 1)]
 
 
 def thin(count: int, most: int) -> list[int]:

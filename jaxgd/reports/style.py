@@ -1,16 +1,11 @@
 """What all figures of a comparison share: colours, the layout, axes, and the names of batch sizes."""
 
-from __future__ import annotations
-
 import math
 from html import escape
-from typing import TYPE_CHECKING
 
 from jaxgd.reports.scales import log_places, rounded
+from jaxgd.studies.comparison import Comparison
 from jaxgd.studies.wording import batch_text, regime_text
-
-if TYPE_CHECKING:
-    from jaxgd.studies.comparison import Comparison
 
 # Each is at least 3:1 against white and against a dark page. The first four stay apart in all common kinds of
 # colour blindness; beyond them, and without colour, the symbols do.

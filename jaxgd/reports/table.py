@@ -1,20 +1,15 @@
 """The table of a comparison's cells as HTML: scores with their spread, and what each cell costs."""
 
-from __future__ import annotations
-
 import math
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxgd.reports.scales import bytes_text, seconds_text
 from jaxgd.reports.style import short_size
 from jaxgd.studies.cells import Cell, higher_is_better
+from jaxgd.studies.comparison import Comparison
 from jaxgd.studies.wording import difference_text, score_text
-
-if TYPE_CHECKING:
-    from jaxgd.studies.comparison import Comparison
 
 WIDTH, HEIGHT = 96, 14  # of the picture of an interval, in pixels
 

@@ -87,8 +87,9 @@ class Chromium:
             pass
 
     def evaluate(self, script: str):
-        """The value of a JavaScript expression; a promise is waited for."""
-        result = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        """The value of a JavaScript expression, run as if a person had clicked; a promise is waited for."""
+        options = {"awaitPromise": True, "returnByValue": True, "userGesture": True}
+        result = self.call("Runtime.evaluate", expression=script, **options)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 

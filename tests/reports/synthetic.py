@@ -1,11 +1,10 @@
 """A made-up comparison shaped like a real one: small batches want lower rates, high rates diverge."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import xarray as xr
 
 from jaxgd.studies.cells import rank_cells
+from jaxgd.studies.comparison import Comparison
 from jaxgd.studies.findings import write_sentence, write_warnings
 from jaxgd.studies.presets import LEARNING_RATES
 
@@ -34,7 +33,7 @@ def synthetic_comparison(
     fresh_seeds=5,
     unlucky=(),
 ):
-    """A Comparison's fields, made up; every number follows from the arguments.
+    """A made-up Comparison; every number follows from the arguments.
 
     For each (optimizer, batch size) in unlucky the first fresh seed diverges in its fourth epoch.
     """
@@ -45,7 +44,7 @@ def synthetic_comparison(
         _diverge(fresh, {"optimizer": optimizer, "batch_size": batch_size, "seed": fresh.seed[0]})
     clock = _clock(optimizers, batch_sizes)
     cells = rank_cells(grid, fresh, clock, score)
-    return SimpleNamespace(
+    return Comparison(
         data=data,
         score=score,
         grid=grid,
