@@ -42,6 +42,7 @@ def payload(text):
     """The JSON that the page carries."""
     found = re.search(r'<script type="application/json" id="page-data">(.*?)</script>', text, re.DOTALL)
     assert found
+    assert "<" not in found[1]
     return json.loads(found[1], parse_constant=lambda name: pytest.fail(f"{name} in the page's JSON"))
 
 
