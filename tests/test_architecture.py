@@ -21,7 +21,12 @@ SOURCES = sorted(
 ROOMS = ["optim", "training", "sweeps", "studies", "reports", "cli", "__main__"]
 CORE = {"jax", "jaxlib", "optax", "numpy", "scipy", "xarray"}
 # What a room may import beyond the core dependencies. Every one of these comes with an extra.
-EXTRAS = {"training": {"sklearn", "mlxtend"}, "reports": {"plotly", "rich"}, "cli": {"rich"}}
+EXTRAS = {
+    "training": {"sklearn", "mlxtend"},
+    "sweeps": {"rich"},
+    "reports": {"plotly", "rich"},
+    "cli": {"rich"},
+}
 
 
 def dotted(path: Path) -> str:

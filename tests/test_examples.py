@@ -8,6 +8,7 @@ import pytest
 SCRIPTS = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
+@pytest.mark.filterwarnings("ignore:the sweep ran on")  # said on a CPU if it takes more than five seconds
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_example_runs(script, capsys):
     runpy.run_path(str(script), run_name="__main__")
