@@ -10,7 +10,14 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, as_number, text, unknown
+from jaxgd.optim.hyperparameters import (
+    Hyperparameters,
+    Parametric,
+    as_number,
+    check_known,
+    text,
+    unknown,
+)
 from jaxgd.optim.static import Static
 from jaxgd.optim.transform import Kind, Transform
 
@@ -93,7 +100,9 @@ def _child(name: str, value: Any, default: Any) -> Any:
     )
     if not is_number or (isinstance(value, int) and isinstance(default, int)):
         return Static(value)
-    return as_number(name, value)
+    leaf = as_number(name, value)
+    check_known(name, leaf)
+    return leaf
 
 
 def _built(values: Hyperparameters) -> optax.GradientTransformationExtraArgs:

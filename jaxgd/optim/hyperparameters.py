@@ -61,10 +61,10 @@ def store(name: str, value: Any, optional: frozenset[str] | None = None) -> Any:
     if value is None and (optional is None or name in optional):
         return None
     if name.endswith("_dtype"):
-        return Static(jax.dtypes.canonicalize_dtype(value))
+        return Static(_dtype(name, value))
     if name.endswith("mask"):
         return Static(value)
-    if name in _SEQUENCES and isinstance(value, tuple):
+    if name in _SEQUENCES and type(value) is tuple:
         return tuple(store(name, item, optional) for item in value)
     if name in _SWITCHES or (isinstance(value, bool) and optional is None):
         return Static(_switch(name, value))
@@ -73,6 +73,19 @@ def store(name: str, value: Any, optional: frozenset[str] | None = None) -> Any:
     leaf = as_number(name, value)
     check_number(name, leaf, *_RANGES.get(name, _NOT_NEGATIVE))
     return 1 - leaf if name in COMPLEMENTED else leaf
+
+
+def check_known(name: str, value: Any) -> None:
+    """Check a number of another library's transform where its name says what is allowed."""
+    if name in _RANGES or name in _SCHEDULED:
+        check_number(name, value, *_RANGES.get(name, _NOT_NEGATIVE))
+
+
+def _dtype(name: str, value: Any) -> Any:
+    try:
+        return jax.dtypes.canonicalize_dtype(value.value if isinstance(value, Static) else value)
+    except TypeError:
+        raise TypeError(f"{name} must be a dtype, got {value!r}") from None
 
 
 def _switch(name: str, value: Any) -> bool:
@@ -159,9 +172,12 @@ class Parametric:
 
     def tree_flatten_with_keys(self):
         """Children under their names, a complemented one under `one_minus_<name>`."""
-        keys = (f"one_minus_{name}" if name in COMPLEMENTED else name for name in self._values)
-        children = zip(map(jax.tree_util.GetAttrKey, keys), self._values.values(), strict=True)
+        keys = (jax.tree_util.GetAttrKey(self._leaf_name(name)) for name in self._values)
+        children = zip(keys, self._values.values(), strict=True)
         return tuple(children), (type(self), self._kind, tuple(self._values))
+
+    def _leaf_name(self, name: str) -> str:
+        return f"one_minus_{name}" if name in COMPLEMENTED else name
 
     def tree_flatten(self):
         """Children without their names."""
@@ -195,7 +211,7 @@ def _is_off(name: str, value: Any) -> bool:
 
 def text(value: Any) -> str:
     """A hyperparameter in the form in which it can be typed again, arrays shortened."""
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return f"[{', '.join(map(text, value))}]"
     if isinstance(value, Tracer) or not isinstance(value, np.ndarray | np.generic | jax.Array):
         return getattr(value, "__name__", None) or repr(value)

@@ -231,11 +231,6 @@ def _warmup_exponential(h, count):
     return jnp.where(count < h.warmup_steps, _rise(h, count), decayed)
 
 
-def _warmup_exponential(h, count):
-    decayed = _decayed(h, h.peak_value, count - h.warmup_steps)
-    return jnp.where(count < h.warmup_steps, _rise(h, count), decayed)
-
-
 _CONSTANT = Formula("constant_schedule", _constant)
 _EXPONENTIAL = Formula("exponential_decay", _exponential, frozenset({"end_value"}))
 _STEP = Formula("step_decay", _step)

@@ -9,8 +9,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgd.optim.hyperparameters import Hyperparameters, Parametric
-from jaxgd.optim.static import Static
+from jaxgd.optim.hyperparameters import Parametric
 
 apply_updates = optax.apply_updates
 
@@ -69,83 +68,6 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
 
     def _replace(self, **changes):
         return self.as_optax()._replace(**changes)
-
-
-class Chain(Transform):
-    """Transforms applied one after the other. An attribute is that of the only part that has it."""
-
-    @property
-    def transforms(self) -> tuple:
-        """The parts, in the order in which they are applied."""
-        return tuple(part.value if isinstance(part, Static) else part for part in self._values.values())
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._values[self._owner(name)], name)
-
-    def replace(self, **changes: Any) -> "Chain":
-        """A copy with hyperparameters of its parts changed; each name must belong to exactly one part."""
-        values = Hyperparameters(self._values)
-        for name, value in changes.items():
-            position = self._owner(name)
-            values[position] = values[position].replace(**{name: value})
-        return self._rebuild(self._kind, values)
-
-    def _owner(self, name: str) -> str:
-        parts = [(position, part) for position, part in self._values.items() if isinstance(part, Transform)]
-        owners = [position for position, part in parts if hasattr(part, name)]
-        if len(owners) != 1:
-            found = "no part" if not owners else f"{len(owners)} parts"
-            raise AttributeError(f"{found} of {self!r} has a hyperparameter {name!r}")
-        return owners[0]
-
-    def __repr__(self):
-        return f"chain({', '.join(_part_text(part) for part in self._values.values())})"
-
-
-jax.tree_util.register_pytree_with_keys_class(Chain)
-
-
-def _part_text(part: Any) -> str:
-    if not isinstance(part, Static):
-        return repr(part)
-    name = getattr(part.value.update, "__qualname__", "optax transform")
-    return name.split(".<locals>")[0]
-
-
-def chain(*transforms: optax.GradientTransformation) -> Chain:
-    """The transform that applies each of `transforms` in turn, as `optax.chain` does, and is still a pytree.
-
-    Its state is the tuple of their states. Foreign Optax transforms may be among them; they are structure.
-    """
-    for position, transform in enumerate(transforms):
-        if not (isinstance(transform, tuple) and hasattr(transform, "update") and hasattr(transform, "init")):
-            raise TypeError(
-                f"argument {position} of chain must be a gradient transformation, got {transform!r}"
-            )
-    parts = {str(i): t if isinstance(t, Transform) else Static(t) for i, t in enumerate(transforms)}
-    return Chain._rebuild(_CHAIN, Hyperparameters(parts))
-
-
-def _parts(values) -> list[optax.GradientTransformationExtraArgs]:
-    parts = (part.value if isinstance(part, Static) else part for part in values.values())
-    return [optax.with_extra_args_support(part) for part in parts]
-
-
-def _init_chain(values, params):
-    return tuple(part.init(params) for part in _parts(values))
-
-
-def _update_chain(values, updates, state, params=None, **extra):
-    new_state = []
-    for part, part_state in zip(_parts(values), state, strict=True):
-        updates, part_state = part.update(updates, part_state, params, **extra)
-        new_state.append(part_state)
-    return updates, tuple(new_state)
-
-
-_CHAIN = Kind("chain", _init_chain, _update_chain)
 
 
 def stack(items: Sequence[Any]) -> tuple[Any, Any]:

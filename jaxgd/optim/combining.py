@@ -1,0 +1,171 @@
+"""Transforms made of transforms that are still pytrees of every number in them."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from jaxgd.optim.hyperparameters import Hyperparameters
+from jaxgd.optim.static import Static
+from jaxgd.optim.transform import Transform
+
+
+class Combination(NamedTuple):
+    """What is static about combined transforms: a name, and Optax's function that combines the parts."""
+
+    name: str
+    combine: Callable
+
+    def init_fn(self, values, params):
+        """The state of the combined transform."""
+        return self.combine(_unwrapped(values)).init(params)
+
+    def update_fn(self, values, updates, state, params=None, **extra):
+        """The combined transform's `(updates, state)`."""
+        combined = optax.with_extra_args_support(self.combine(_unwrapped(values)))
+        return combined.update(updates, state, params, **extra)
+
+    def __str__(self):
+        return self.name
+
+
+def _unwrapped(values: Mapping) -> dict:
+    return {name: part.value if isinstance(part, Static) else part for name, part in values.items()}
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Combined(Transform):
+    """Transforms combined. An attribute is that of the only part that has it."""
+
+    @property
+    def transforms(self) -> tuple:
+        """The parts, in the order in which they were given."""
+        return tuple(part for part in _unwrapped(self._values).values() if _is_transform(part))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._values[self._owner(name)], name)
+
+    def replace(self, **changes: Any) -> "Combined":
+        """A copy with hyperparameters of its parts changed; each name must belong to exactly one part."""
+        values = Hyperparameters(self._values)
+        for name, value in changes.items():
+            place = self._owner(name)
+            values[place] = values[place].replace(**{name: value})
+        return self._rebuild(self._kind, values)
+
+    def _owner(self, name: str) -> Any:
+        parts = [(place, part) for place, part in self._values.items() if isinstance(part, Transform)]
+        owners = [place for place, part in parts if hasattr(part, name)]
+        if len(owners) != 1:
+            found = "no part" if not owners else f"{len(owners)} parts"
+            raise AttributeError(f"{found} of {self!r} has a hyperparameter {name!r}")
+        return owners[0]
+
+    def _leaf_name(self, name: Any) -> str:
+        return str(name)
+
+    def __repr__(self):
+        named = self._kind in (_NAMED_CHAIN, _PARTITION)
+        texts = (f"{name}={_text(part)}" if named else _text(part) for name, part in self._values.items())
+        return f"{self._kind}({', '.join(texts)})"
+
+
+def _is_transform(part: Any) -> bool:
+    return isinstance(part, tuple) and hasattr(part, "update") and hasattr(part, "init")
+
+
+def _text(part: Any) -> str:
+    if not isinstance(part, Static) or not _is_transform(part.value):
+        return repr(part)
+    return getattr(part.value.update, "__qualname__", "optax transform").split(".<locals>")[0]
+
+
+def _part(place: str, transform: Any) -> Any:
+    if not _is_transform(transform):
+        raise TypeError(f"{place} must be a gradient transformation, got {transform!r}")
+    return transform if isinstance(transform, Transform) else Static(transform)
+
+
+def chain(*transforms: optax.GradientTransformation) -> Combined:
+    """The transform that applies each of `transforms` in turn, as `optax.chain` does, and is still a pytree.
+
+    Its state is the tuple of their states. Foreign Optax transforms may be among them; they are structure.
+    """
+    if not transforms:
+        raise ValueError("chain needs at least one transform, got none")
+    parts = {str(i): _part(f"argument {i} of chain", part) for i, part in enumerate(transforms)}
+    return Combined._rebuild(_CHAIN, Hyperparameters(parts))
+
+
+def named_chain(*transforms: tuple[str, optax.GradientTransformation]) -> Combined:
+    """`chain` of `(name, transform)` pairs, whose state is a dict of their states by name."""
+    names = [name for name, _ in transforms]
+    if len(set(names)) != len(names) or not names:
+        raise ValueError(f"named_chain needs one or more different names, got {names}")
+    parts = {name: _part(f"{name} in named_chain", part) for name, part in transforms}
+    return Combined._rebuild(_NAMED_CHAIN, Hyperparameters(parts))
+
+
+def masked(inner: optax.GradientTransformation, mask: Any) -> Combined:
+    """The transform that applies `inner` where `mask` is true and passes the other gradients on.
+
+    Args:
+        inner: the transform.
+        mask: tree of booleans (a prefix of the parameters' tree), or a function of the parameters that
+            gives one.
+    """
+    values = {"inner": _part("inner of masked", inner), "mask": Static(mask)}
+    return Combined._rebuild(_MASKED, Hyperparameters(values))
+
+
+def partition(transforms: Mapping[Hashable, optax.GradientTransformation], param_labels: Any) -> Combined:
+    """The transform that gives each parameter to the transform of its label.
+
+    Args:
+        transforms: `{label: transform}`.
+        param_labels: tree of labels (a prefix of the parameters' tree), or a function of the parameters that
+            gives one.
+    """
+    parts = {label: _part(f"{label} in partition", part) for label, part in transforms.items()}
+    return Combined._rebuild(_PARTITION, Hyperparameters(parts | {"param_labels": Static(param_labels)}))
+
+
+def current_learning_rate(optimizer: Any, state: Any) -> Any:
+    """The rate of the next update: the optimizer's number, or its schedule at the count in `state`."""
+    rate = optimizer.learning_rate
+    if not callable(rate):
+        return rate
+    counts = optax.tree.get_all_with_path(state, "count", lambda path, _: _is_of_schedule(path))
+    if not counts:
+        raise ValueError("state holds no count of the schedule's updates: it is not this optimizer's state")
+    return rate(counts[0][1])
+
+
+def _is_of_schedule(path) -> bool:
+    return getattr(path[-1], "tuple_name", None) == "ScaleByScheduleState"
+
+
+def _chained(parts):
+    return optax.chain(*parts.values())
+
+
+def _named(parts):
+    return optax.named_chain(*parts.items())
+
+
+def _masked(parts):
+    return optax.masked(parts["inner"], parts["mask"])
+
+
+def _partitioned(parts):
+    labels = parts.pop("param_labels")
+    return optax.partition(parts, labels)
+
+
+_CHAIN = Combination("chain", _chained)
+_NAMED_CHAIN = Combination("named_chain", _named)
+_MASKED = Combination("masked", _masked)
+_PARTITION = Combination("partition", _partitioned)

@@ -1,0 +1,130 @@
+"""Optax's factories as pytrees of their arguments."""
+
+import copy
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from optax import contrib
+
+import jaxgd
+from jaxgd import optim
+
+RATE = {"learning_rate": 0.01}
+ALIASES = """adabelief adadelta adafactor adagrad adam adamax adamaxw adamw adan amsgrad fromage lamb lars lbfgs
+lion nadam nadamw novograd optimistic_adam_v2 radam rmsprop rprop sgd sign_sgd signum sm3 yogi noisy_sgd
+optimistic_gradient_descent polyak_sgd"""
+CONTRIB = """acprop ademamix simplified_ademamix adopt adoptw cocob dadapt_adamw dog dowg madgrad momo momo_adam
+muon prodigy schedule_free_adamw schedule_free_sgd sophia"""
+ARGUMENTS = {
+    "noisy_sgd": {"learning_rate": 0.01, "key": 0},
+    "optimistic_gradient_descent": {"learning_rate": 0.01, "alpha": 0.7, "beta": 0.1},
+    "polyak_sgd": {"max_learning_rate": 0.01},
+}
+FACTORIES = {
+    **{name: getattr(optax, name) for name in ALIASES.split()},
+    **{name: getattr(contrib, name) for name in CONTRIB.split() if hasattr(contrib, name)},
+}
+QUICK = ("lion", "amsgrad")  # the whole table compiles for minutes
+every = pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FACTORIES]
+)
+
+
+def loss(p):
+    return jnp.sum(p["w"] ** 2) + jnp.sum(p["b"] ** 2)
+
+
+def three_steps(name, transform, params):
+    """Parameters after three updates, with the extra arguments that some optimizers ask for."""
+    state = transform.init(params)
+    for _ in range(3):
+        value, gradient = jax.value_and_grad(loss)(params)
+        extra = (
+            {"value": value, "grad": gradient, "value_fn": loss} if name in ("polyak_sgd", "lbfgs") else {}
+        )
+        extra |= {"value": value} if "momo" in name else {}
+        extra |= {"obj_fn": loss} if name == "sophia" else {}
+        updates, state = transform.update(gradient, state, params, **extra)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+def some_params(dtype):
+    return {"w": jnp.array([[1.0, -2.0], [0.5, 3.0]], dtype), "b": jnp.array([3.0, 0.1], dtype)}
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@every
+def test_every_alias_takes_three_steps(name, dtype):
+    transform = optim.from_optax(FACTORIES[name], **ARGUMENTS.get(name, RATE))
+    params = jax.jit(lambda t, p: three_steps(name, t, p))(transform, some_params(dtype))
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(dtype)}
+    assert all(np.isfinite(np.asarray(leaf, np.float32)).all() for leaf in jax.tree.leaves(params))
+
+
+@every
+def test_every_alias_vmaps_over_its_rate(name):
+    arguments = ARGUMENTS.get(name, RATE)
+    rate = next(iter(arguments))
+    lanes = [optim.from_optax(FACTORIES[name], **arguments | {rate: value}) for value in (0.01, 0.02)]
+    stacked, in_axes = jaxgd.stack(lanes)
+    together = jax.jit(jax.vmap(lambda t: three_steps(name, t, some_params(jnp.float32)), (in_axes,)))(
+        stacked
+    )
+    alone = three_steps(name, FACTORIES[name](**arguments | {rate: 0.02}), some_params(jnp.float32))
+    np.testing.assert_allclose(together["w"][1], alone["w"], rtol=1e-3, atol=1e-4)
+
+
+def test_attributes_replace_repr_and_leaves():
+    lion = optim.lion(1e-3, b1=0.95)
+    assert repr(lion) == "lion(learning_rate=0.001, b1=0.95)"
+    assert (lion.learning_rate, lion.b1) == (1e-3, 0.95)
+    assert repr(lion.replace(b1=0.5, b2=0.9)) == "lion(learning_rate=0.001, b1=0.5, b2=0.9)"
+    assert jax.tree.leaves(lion) == [0.95, 1e-3]
+    assert jax.tree.structure(lion) == jax.tree.structure(optim.from_optax(optax.lion, 1e-3, b1=0.9))
+
+
+def test_what_is_static():
+    transform = optim.from_optax(optax.adafactor, 1e-3, min_dim_size_to_factor=64, momentum=0.9)
+    assert set(jax.tree.leaves(transform)) == {1e-3, 0.9}
+    schedule = optim.exponential_decay(0.1, 10, 0.5)
+    assert len(jax.tree.leaves(optim.lion(schedule))) == len(jax.tree.leaves(schedule))
+    foreign = optim.lion(optax.exponential_decay(0.1, 10, 0.5))
+    assert jax.tree.leaves(foreign) == []
+    assert jax.tree.structure(foreign) == jax.tree.structure(
+        optim.lion(optax.exponential_decay(0.1, 10, 0.5))
+    )
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_copies(duplicate):
+    twin = duplicate(optim.lion(1e-3))
+    assert jax.tree.structure(twin) == jax.tree.structure(optim.lion(1e-3))
+    assert twin.learning_rate == 1e-3
+
+
+def test_a_transform_may_be_an_argument():
+    transform = optim.from_optax(optax.lookahead, optim.sgd(0.1), sync_period=5, slow_step_size=0.5)
+    assert sorted(jax.tree.leaves(transform)) == [0.1, 0.5, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: optim.lion(-1.0), "learning_rate must be finite and 0 or more, got -1.0"),
+        (lambda: optim.lion(0.1, b1=1.5), "b1 must be finite and at least 0 and below 1, got 1.5"),
+        (lambda: optim.lion(0.1, b3=0.5), "lion: got an unexpected keyword argument 'b3'"),
+        (lambda: optim.lion(), "lion: missing a required argument: 'learning_rate'"),
+        (lambda: optim.lion(0.1).replace(b3=0.5), "b3"),
+        (lambda: optim.lion(0.1).b3, "b3"),
+        (lambda: optim.from_optax(3), "from_optax needs a function"),
+        (lambda: optim.from_optax(optax.chain, optax.clip(1.0)), "combine transforms with jaxgd.chain"),
+    ],
+)
+def test_bad_arguments(build, message):
+    with pytest.raises((ValueError, TypeError, AttributeError), match=message):
+        build()

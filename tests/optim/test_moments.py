@@ -1,0 +1,180 @@
+"""The recursion against hand calculations, closed forms and finite differences."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgd import optim
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def steps(optimizer, gradient, x, count):
+    """The points after each of `count` updates."""
+
+    def step(carry, _):
+        x, state = carry
+        updates, state = optimizer.update(gradient(x), state, x)
+        x = optax.apply_updates(x, updates)
+        return (x, state), x
+
+    return jax.lax.scan(step, (x, optimizer.init(x)), length=count)[1]
+
+
+def two_curvatures(x):
+    return x * jnp.array([1.0, 0.1])
+
+
+FIVE_UPDATES = {
+    "sgd": (optim.sgd(0.1), (0.59049, 0.95099)),
+    "momentum": (optim.momentum(0.1), (-0.02916, 0.871634)),
+    "nesterov": (optim.nesterov(0.1), (-0.104582, 0.838441)),
+    "adam": (optim.adam(0.1), (0.507964, 0.507964)),
+    "nadam": (optim.nadam(0.1), (0.452904, 0.452904)),
+    "nadam as in PyTorch": (optim.nadam(0.1, momentum_decay=0.004), (0.623663, 0.623663)),
+}
+
+
+@pytest.mark.parametrize(("optimizer", "expected"), FIVE_UPDATES.values(), ids=FIVE_UPDATES)
+def test_after_five_updates(optimizer, expected):
+    # Adam's two coordinates differ where sqrt(v) is not far above eps: here only in the eighth digit.
+    last = steps(optimizer, two_curvatures, jnp.ones(2), 5)[-1]
+    np.testing.assert_allclose(last, expected, rtol=2e-3 if "adam" in repr(optimizer) else 1e-5)
+
+
+@pytest.mark.parametrize("name", ["adam", "nadam", "nadam as in PyTorch"])
+def test_after_five_updates_of_the_first_coordinate(name):
+    optimizer, (expected, _) = FIVE_UPDATES[name]
+    np.testing.assert_allclose(steps(optimizer, two_curvatures, jnp.ones(2), 5)[-1, 0], expected, rtol=1e-5)
+
+
+RATES = {
+    "gradient descent": (optim.sgd(2 / 26), 24 / 26),
+    "heavy ball": (optim.momentum(4 / 36, (4 / 6) ** 2), 4 / 6),
+    "nesterov": (optim.nesterov(1 / 25, (5 - 1) / (5 + 1)), 0.8),
+}
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), RATES.values(), ids=RATES)
+def test_rate_on_a_quadratic(optimizer, rate):
+    # curvatures 1 and 25; t * rate**t at worst, hence many updates
+    path = steps(optimizer, lambda x: x * jnp.array([1.0, 25.0]), jnp.ones(2), 150)
+    np.testing.assert_allclose(np.linalg.norm(path[-1]) ** (1 / 150), rate, rtol=0.04)
+
+
+STABLE = {
+    "gradient descent": (lambda rate: optim.sgd(rate), 2 / 25),
+    "heavy ball": (lambda rate: optim.momentum(rate, 0.9), 2 * 1.9 / 25),
+    "nesterov": (lambda rate: optim.nesterov(rate, 0.9), 2 * 1.9 / (25 * 2.8)),
+}
+
+
+@pytest.mark.parametrize(("build", "limit"), STABLE.values(), ids=STABLE)
+def test_limit_of_stability(build, limit):
+    def end(rate):
+        return abs(float(steps(build(rate), lambda x: 25 * x, jnp.array(1.0), 3000)[-1]))
+
+    assert end(0.99 * limit) < 1e-3
+    assert end(1.01 * limit) > 1e3
+
+
+def test_rate_of_one_over_t_is_the_running_mean():
+    values = np.random.default_rng(0).normal(size=50)
+    optimizer = optim.sgd(optim.inverse_time_decay(1.0, 1, 1.0))
+    weight, state = jnp.array(3.0), optimizer.init(jnp.array(3.0))
+    for count, value in enumerate(values, start=1):
+        updates, state = optimizer.update(weight - value, state)
+        weight = weight + updates
+        np.testing.assert_allclose(weight, values[:count].mean(), rtol=1e-9, atol=1e-12)
+
+
+def test_adam_with_a_huge_eps_is_bias_corrected_momentum():
+    adam = steps(optim.adam(0.1 * 1e6, eps=1e6), two_curvatures, jnp.ones(2), 20)
+
+    def corrected(x, m, t):
+        m = 0.9 * m + 0.1 * np.array([1.0, 0.1]) * x
+        return x - 0.1 * m / (1 - 0.9**t), m
+
+    x, m = np.ones(2), np.zeros(2)
+    for t, point in enumerate(adam, start=1):
+        x, m = corrected(x, m, t)
+        np.testing.assert_allclose(point, x, rtol=1e-5, atol=2e-6)
+
+
+def test_scale_by_moments_is_adam_without_its_corrections():
+    bare = optim.scale_by_moments(m_decay=0.9, m_in=0.1, v_decay=0.99, v_in=0.01, eps_out=1e-3)
+    gradient = jnp.array([1.0, -2.0])
+    updates, state = bare.update(gradient, bare.init(gradient))
+    np.testing.assert_allclose(updates, 0.1 * gradient / (0.1 * abs(gradient) + 1e-3))
+    np.testing.assert_allclose(state.nu, 0.01 * gradient**2)
+    assert state.count == 1
+    with pytest.raises(ValueError, match="m_decay is given without m_in"):
+        optim.scale_by_moments(m_decay=0.9)
+
+
+def test_weight_decay_needs_the_parameters():
+    optimizer = optim.adamw(0.1)
+    with pytest.raises(ValueError, match="weight decay needs the parameters"):
+        optimizer.update(jnp.ones(2), optimizer.init(jnp.ones(2)))
+
+
+@pytest.mark.parametrize("b2", [0.999, 0.9999, 0.99999])
+def test_a_traced_decay_rate_loses_no_digits(b2):
+    gradients = np.random.default_rng(0).normal(size=(200, 4))
+
+    @jax.jit
+    def run(optimizer, gradients):
+        def step(carry, gradient):
+            x, state = carry
+            updates, state = optimizer.update(gradient, state)
+            return (x + updates, state), updates
+
+        start = jnp.zeros_like(gradients[0])
+        return jax.lax.scan(step, (start, optimizer.init(start)), gradients)[1]
+
+    exact = run(optim.adam(0.01, b2=b2), jnp.asarray(gradients))
+    with jax.enable_x64(False):
+        single = run(optim.adam(0.01, b2=b2), jnp.asarray(gradients, jnp.float32))
+    np.testing.assert_allclose(single, exact, rtol=1e-5, atol=1e-5 * np.abs(exact).max())
+
+
+def constant_features(weights):
+    """Least squares on data whose third feature is always 0."""
+    inputs = jnp.array([[1.0, 2.0, 0.0], [0.5, -1.0, 0.0], [2.0, 0.3, 0.0]])
+    return 0.5 * jnp.mean((inputs @ weights - jnp.array([1.0, -1.0, 0.5])) ** 2)
+
+
+HYPERGRADIENTS = {
+    "sgd": (optim.sgd(0.1), {"learning_rate": 1}),
+    "momentum": (optim.momentum(0.1), {"learning_rate": 1, "momentum": 1}),
+    "nesterov": (optim.nesterov(0.1), {"learning_rate": 1, "momentum": 1}),
+    "adagrad": (optim.adagrad(0.1), {"learning_rate": 1, "initial_accumulator_value": 1}),
+    "rmsprop": (optim.rmsprop(0.1, centered=True), {"learning_rate": 1, "decay": -1}),
+    "adadelta": (optim.adadelta(1.0), {"learning_rate": 1, "rho": -1, "weight_decay": 1}),
+    "adam": (optim.adam(0.1), {"learning_rate": 1, "b1": -1, "b2": -1}),
+    "adamw": (optim.adamw(0.1), {"learning_rate": 1, "b1": -1, "b2": -1, "weight_decay": 1}),
+    "nadam": (optim.nadam(0.1), {"learning_rate": 1, "b1": -1, "b2": -1}),
+}
+
+
+@pytest.mark.parametrize(("optimizer", "numbers"), HYPERGRADIENTS.values(), ids=HYPERGRADIENTS)
+def test_hypergradients(optimizer, numbers):
+    @jax.jit
+    def end(optimizer):
+        return constant_features(steps(optimizer, jax.grad(constant_features), jnp.zeros(3), 8)[-1])
+
+    gradient = jax.jit(jax.grad(end))(optimizer)
+    assert type(gradient) is type(optimizer)
+    assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(gradient))
+    for name, sign in numbers.items():  # the leaf of a decay rate is its complement: minus the derivative
+        value, h = getattr(optimizer, name), 1e-6
+        up, down = (end(optimizer.replace(**{name: value + d})) for d in (h, -h if value > h else 0.0))
+        slope = (up - down) / (h + (h if value > h else 0.0))
+        leaf = getattr(gradient._values, name if sign == 1 else f"one_minus_{name}")
+        np.testing.assert_allclose(sign * leaf, slope, rtol=2e-5, atol=1e-9)
