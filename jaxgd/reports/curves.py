@@ -75,12 +75,14 @@ def _points(comparison: Comparison) -> list[int]:
 
 
 def _score_axis(comparison: Comparison, measure: str, scale: ScoreScale) -> dict:
-    """The vertical axis of learning curves. Its range is that of the means: a wild seed may leave it."""
-    means = scale.position(comparison.fresh[f"valid_{measure}"].mean("seed", skipna=False).values)
-    means = means[np.isfinite(means)]
+    """The vertical axis of learning curves. Its worse end is that of the means: a wild seed may leave it."""
+    runs = comparison.fresh[f"valid_{measure}"]
+    means, best = scale.position(runs.mean("seed", skipna=False)), scale.position(runs)
+    means, best = means[np.isfinite(means)], best[np.isfinite(best)]
     if not means.size:
         return {"showticklabels": False}
-    low, high = np.quantile(means, [0.005, 1]) if scale.better > 0 else np.quantile(means, [0, 0.995])
+    worse = np.quantile(means, 0.005 if scale.better > 0 else 0.995)
+    low, high = sorted((worse, best.max() if scale.better > 0 else best.min()))
     pad = 0.06 * (high - low) or 0.1
     places, texts = scale.ticks(low - pad, high + pad)
     return {"range": rounded([low - pad, high + pad]), "tickvals": rounded(places), "ticktext": texts}

@@ -223,6 +223,7 @@ def _settings(comparison: Comparison) -> dict[str, str]:
     dims = {"optimizer": "optimizer", "batch_size": "batch size", "rate": "learning rate", "seed": "seed"}
     sizes = " × ".join(count_text(grid.sizes[dim], noun) for dim, noun in dims.items())
     epochs, fresh = count_text(about["epochs"], "epoch"), count_text(about["fresh_seeds"], "fresh seed")
+    stages = ", ".join(f"{name} {seconds_text(spent)}" for name, spent in about["stage_seconds"].items())
     return {
         "Data": comparison.data,
         "Splits": about["splits"],
@@ -231,7 +232,7 @@ def _settings(comparison: Comparison) -> dict[str, str]:
         "Rerun": f"best rate of each cell on {fresh}: {count_text(comparison.fresh.status.size, 'run')}",
         "Intervals": about["intervals"],
         "Budget": f"{about['examples_seen']:,} training examples processed (repeats counted)",
-        "Time": f"{seconds_text(about['wall_seconds'])} in all, compilation included",
+        "Time": f"{seconds_text(about['wall_seconds'])} in all, compilation included: {stages}",
         "Device": f"{about['device']}, {count_text(about['cores'], 'CPU core')}",
         "Versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
     }
