@@ -41,7 +41,7 @@ def epoch_orders(key: jax.Array, first: Any, count: int, num_examples: int, samp
 
 
 def example_keys(key: jax.Array, epoch: Any, positions: jax.Array) -> jax.Array:
-    """One key per example, from its position in the epoch: whatever the batches, it draws the same numbers."""
+    """One key per example, from its position in the epoch: the batches it falls into do not change it."""
     key = jax.random.fold_in(jax.random.fold_in(key, _EXAMPLE), epoch)
     return jax.vmap(functools.partial(jax.random.fold_in, key))(positions)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
@@ -19,9 +20,10 @@ _MAX_ORDERS = 2**24
 class Fit(NamedTuple):
     """A finished run: its last state (`state.params` are the trained parameters) and its history.
 
-    history: `{name: array [epochs]}`. train_loss: mean over the epoch's examples as they were used. valid_loss
-    and valid_<metric>: after the epoch. updates, examples: cumulative counts. grad_norm: mean over the epoch's
-    updates of the L2 norm of the batch gradient. From the epoch in which a run diverges on, floats are NaN.
+    history: `{name: array [epochs]}`. train_loss: mean over the epoch's examples as they were used.
+    valid_loss and valid_<metric>: after the epoch. updates, examples: cumulative counts. grad_norm: mean over
+    the epoch's updates of the L2 norm of the batch gradient. From the epoch in which a run diverges on,
+    floats are NaN.
     """
 
     state: TrainState
@@ -57,7 +59,7 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
     """
     check_epochs(epochs, trainer.problem.num_examples)
     if not is_key(key):
-        raise TypeError(f"key must be a PRNG key such as jax.random.key(0), got {key!r}")
+        raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
     if _is_traced((trainer, key)):
         return _fit_traced(trainer, key, epochs)
     num, sampling = trainer.problem.num_examples, trainer.order_sampling
@@ -76,25 +78,25 @@ def check_epochs(epochs: Any, num: int) -> None:
         raise TypeError(f"epochs must be a whole number, 1 or more, got {epochs!r}")
     if epochs < 1:
         raise ValueError(f"epochs must be 1 or more, got {epochs}")
-    if epochs * num >= 2**31:
+    if int(epochs) * num >= 2**31:
         raise ValueError(
             f"epochs must be below {2**31 // num} for {num} examples (32-bit counts), got {epochs}"
         )
 
 
 def is_key(key: Any) -> bool:
-    """Whether it is a typed PRNG key, or one of the older uint32[2] form."""
+    """Whether it is one typed PRNG key, or one of the older uint32[2] form."""
     if not isinstance(key, jax.Array):
         return False
-    return jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or (key.dtype == jnp.uint32 and key.shape == (2,))
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return key.shape == ()
+    return key.dtype == jnp.uint32 and key.shape == (2,)
 
 
 def _is_traced(tree: Any) -> bool:
     """Whether a leaf is a tracer, or a function in the structure closes over one."""
     nodes = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, Static))
-    return any(
-        node.tracers if isinstance(node, Static) else isinstance(node, jax.core.Tracer) for node in nodes
-    )
+    return any(node.tracers if isinstance(node, Static) else isinstance(node, Tracer) for node in nodes)
 
 
 @jax.jit
@@ -105,11 +107,13 @@ def initial_params(init: Any, key: jax.Array) -> Any:
 
 @functools.partial(jax.jit, static_argnums=3)
 def start_run(trainer, key, params, epochs):
+    """The state and the history that a run starts with."""
     return initial_state(trainer, key, params), empty_history(trainer.problem, epochs)
 
 
 @functools.partial(jax.jit, donate_argnums=(1, 2))
 def segment(trainer, state, history, orders, first, start, stop):
+    """`advance` as a program that takes over the memory of `state` and `history`."""
     return advance(trainer, state, history, orders, first, start, stop)
 
 
@@ -139,9 +143,10 @@ def advance(
     num = trainer.problem.num_examples
 
     def epoch(index, carry):
+        state, history = carry
         begin = jnp.where(index == start[0], start[1], 0)
         end = jnp.where(index == stop[0], stop[1], num)
-        return run_epoch(trainer, *carry, orders[index - first], begin, end)
+        return run_epoch(trainer, state, history, orders[index - first], begin, end)
 
     return jax.lax.fori_loop(start[0], stop[0] + 1, epoch, (state, history))
 
@@ -152,6 +157,6 @@ def _fit_traced(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
 
     def epoch(carry, index):
         order = epoch_order(key, index, trainer.problem.num_examples, trainer.order_sampling)
-        return run_epoch(trainer, *carry, order), None
+        return run_epoch(trainer, carry[0], carry[1], order), None
 
     return Fit(*jax.lax.scan(epoch, (state, history), jnp.arange(epochs))[0])

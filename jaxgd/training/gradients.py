@@ -28,8 +28,8 @@ def example_losses(
     problem: Problem, params: Any, batch: Any, keys: Any = None
 ) -> tuple[jax.Array, jax.Array]:
     """`(losses, weights)`, both `[batch]`; weights are constants, and 1 where the loss gives none."""
-    arguments = (params, batch, keys) if takes_keys(problem.loss) else (params, batch)
-    losses = problem.loss(*arguments)
+    options = {"keys": keys} if takes_keys(problem.loss) else {}
+    losses = problem.loss(params, batch, **options)
     weights = None
     if isinstance(losses, tuple):
         if len(losses) != 2:
@@ -91,12 +91,12 @@ def squared_norm(tree: Any) -> jax.Array:
 def _squares(leaf: jax.Array) -> jax.Array:
     leaf = leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
     squares = jnp.square(jnp.abs(leaf)) if jnp.iscomplexobj(leaf) else leaf * leaf
-    if squares.ndim < 2:
+    if squares.ndim < 2 or not squares.size:
         return jnp.sum(squares)
     # A product with ones: XLA on a CPU adds up a long array one number at a time, but vectorises a product.
     columns = jnp.ones((1, squares.size // squares.shape[-1]), squares.dtype)
     flat = squares.reshape(-1, squares.shape[-1])
-    return jnp.sum(columns @ flat)
+    return jnp.sum(jnp.matmul(columns, flat, precision=jax.lax.Precision.HIGHEST))
 
 
 def split_means(problem: Problem, params: Any, data: Any) -> dict[str, jax.Array]:

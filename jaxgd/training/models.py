@@ -1,6 +1,7 @@
 """Models: a pair of functions, `init(key) -> params` and `apply(params, inputs) -> outputs`."""
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
@@ -113,7 +114,7 @@ def _named(argument: str, given: str | Callable, known: dict[str, Callable]) -> 
 
 def _init_mlp(sizes, initializer, key):
     keys = jax.random.split(key, len(sizes) - 1)
-    shapes = zip(sizes[:-1], sizes[1:], strict=True)
+    shapes = itertools.pairwise(sizes)
     return [_init_linear(shape, initializer, True, key) for key, shape in zip(keys, shapes, strict=True)]
 
 

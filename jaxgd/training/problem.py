@@ -3,13 +3,13 @@
 import dataclasses
 import inspect
 from collections.abc import Mapping
-
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from jaxgd.optim.hyperparameters import unknown
 from jaxgd.training.models import Model
@@ -26,7 +26,7 @@ class Problem(PyTree):
         loss: `loss(params, batch) -> losses [batch]`, one loss per example, not their mean. Or
             `(losses, weights)`, both `[batch]`: the update is then the gradient of `sum(w * l) / sum(w)` over
             the batch, weights taken as constants. If it has a parameter named `keys` it is called with one
-            PRNG key per example, `keys [batch]`, in training and with None in evaluation.
+            PRNG key per example, `keys=[batch]`, in training and with `keys=None` in evaluation.
         train: a pytree of arrays with the examples on axis 0.
         valid: such a tree for validation after every epoch, or None.
         test: such a tree for `evaluate`, or None. Training never reads it.
@@ -34,7 +34,9 @@ class Problem(PyTree):
             `valid_<name>`.
 
     Raises:
-        ValueError: arrays of different lengths, no examples, or a NaN or infinity (with its row).
+        ValueError: arrays of different lengths, no examples, a NaN or infinity (with its row), a metric named
+            "loss".
+        TypeError: a function that is none.
     """
 
     init: Any
@@ -45,10 +47,15 @@ class Problem(PyTree):
     metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        for name in ("init", "loss"):
-            if not callable(getattr(self, name)):
-                raise TypeError(f"{name} must be a function, got {getattr(self, name)!r}")
-            object.__setattr__(self, name, as_function(getattr(self, name)))
+        functions = {"init": self.init, "loss": self.loss}
+        functions |= {f"metric {name!r}": metric for name, metric in self.metrics.items()}
+        for name, function in functions.items():
+            if not callable(function):
+                raise TypeError(f"{name} must be a function, got {function!r}")
+        if "loss" in self.metrics:
+            raise ValueError("metrics must not be named 'loss': valid_loss is the mean of the problem's loss")
+        object.__setattr__(self, "init", as_function(self.init))
+        object.__setattr__(self, "loss", as_function(self.loss))
         object.__setattr__(self, "metrics", {k: as_function(v) for k, v in self.metrics.items()})
         for split in SPLITS:
             object.__setattr__(self, split, _checked(split, getattr(self, split)))
@@ -70,9 +77,9 @@ class Problem(PyTree):
         return data
 
     def __repr__(self):
-        counts = ", ".join(
-            f"{s}={num_examples(getattr(self, s))}" for s in SPLITS if getattr(self, s) is not None
-        )
+        # Inside of a tree map there may be anything, or nothing, in the place of the arrays.
+        shapes = {s: [jnp.shape(x) for x in jax.tree.leaves(getattr(self, s))[:1]] for s in SPLITS}
+        counts = ", ".join(f"{split}={shape[0][0]}" for split, shape in shapes.items() if shape and shape[0])
         return f"Problem({counts} examples, loss={self.loss!r}, metrics={list(self.metrics)})"
 
 
@@ -99,16 +106,15 @@ def classification(model: Model, train: Any, valid: Any = None, test: Any = None
     Raises:
         ValueError: labels that are negative, fractional or too large, lengths that differ, no examples, NaN.
     """
-    splits = [_pair(name, data) for name, data in zip(SPLITS, (train, valid, test), strict=True)]
     model = _as_model(model)
-    num_classes = _output_shape(model, splits[0])[-1]
-    for name, data in zip(SPLITS, splits, strict=True):
-        if data is not None:
-            check_labels(f"{name} labels", data[1], num_classes)
-    splits = [data and (data[0], jnp.asarray(data[1]).astype(jnp.int32)) for data in splits]
+    splits = {"train": train, "valid": valid, "test": test}
+    splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
+    for name, data in splits.items():
+        check_labels(f"{name} labels", data[1], _output_shape(model, name, data)[-1])
+    splits = {name: (x, jnp.asarray(labels).astype(jnp.int32)) for name, (x, labels) in splits.items()}
     loss = _cross_entropy_with_keys if takes_keys(model.apply) else _cross_entropy
     metrics = {"accuracy": jax.tree_util.Partial(_is_correct, model.apply)}
-    return Problem(model.init, jax.tree_util.Partial(loss, model.apply), *splits, metrics)
+    return Problem(model.init, jax.tree_util.Partial(loss, model.apply), metrics=metrics, **splits)
 
 
 def regression(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
@@ -125,12 +131,14 @@ def regression(model: Model, train: Any, valid: Any = None, test: Any = None) ->
     Raises:
         ValueError: lengths or shapes that differ, no examples, NaN.
     """
-    splits = [_pair(name, data) for name, data in zip(SPLITS, (train, valid, test), strict=True)]
     model = _as_model(model)
-    _check_targets(_output_shape(model, splits[0]), splits[0][1])
+    splits = {"train": train, "valid": valid, "test": test}
+    splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
+    for name, data in splits.items():
+        _check_targets(f"{name} targets", data[1], _output_shape(model, name, data))
     loss = _half_squared_error_with_keys if takes_keys(model.apply) else _half_squared_error
     metrics = {"squared_error": jax.tree_util.Partial(_squared_error, model.apply)}
-    return Problem(model.init, jax.tree_util.Partial(loss, model.apply), *splits, metrics)
+    return Problem(model.init, jax.tree_util.Partial(loss, model.apply), metrics=metrics, **splits)
 
 
 def _as_model(model: Any) -> Model:
@@ -145,23 +153,18 @@ def _as_model(model: Any) -> Model:
 
 
 def _cross_entropy(apply, params, batch):
-    inputs, labels = batch
-    return optax.softmax_cross_entropy_with_integer_labels(apply(params, inputs), labels)
+    return _cross_entropy_with_keys(apply, params, batch, None)
 
 
 def _cross_entropy_with_keys(apply, params, batch, keys):
-    return _cross_entropy(lambda params, inputs: apply(params, inputs, keys=keys), params, batch)
+    inputs, labels = batch
+    logits = _outputs(apply, params, inputs, keys)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def _is_correct(apply, params, batch):
     inputs, labels = batch
-    return (jnp.argmax(apply(params, inputs), axis=-1) == labels).astype(jnp.result_type(float))
-
-
-def _squared_error(apply, params, batch):
-    inputs, targets = batch
-    outputs = apply(params, inputs)
-    return jnp.sum(jnp.square(outputs.reshape(len(inputs), -1) - targets.reshape(len(inputs), -1)), axis=-1)
+    return (jnp.argmax(_outputs(apply, params, inputs), axis=-1) == labels).astype(jnp.result_type(float))
 
 
 def _half_squared_error(apply, params, batch):
@@ -169,25 +172,38 @@ def _half_squared_error(apply, params, batch):
 
 
 def _half_squared_error_with_keys(apply, params, batch, keys):
-    return _half_squared_error(lambda params, inputs: apply(params, inputs, keys=keys), params, batch)
+    return _squared_error(apply, params, batch, keys) / 2
 
 
-def _output_shape(model: Model, train: Any) -> tuple[int, ...]:
-    """The shape of the model's output for one example."""
-    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *jnp.shape(x)[1:]), jnp.asarray(x).dtype), train[0])
+def _squared_error(apply, params, batch, keys=None):
+    inputs, targets = batch
+    errors = jnp.reshape(_outputs(apply, params, inputs, keys), (len(targets), -1))
+    return jnp.sum(jnp.square(errors - targets.reshape(len(targets), -1)), axis=-1)
+
+
+def _outputs(apply, params, inputs, keys=None):
+    return apply(params, inputs, keys=keys) if takes_keys(apply) else apply(params, inputs)
+
+
+def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
+    """The shape of the model's output for one example of a split."""
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *jnp.shape(x)[1:]), jnp.result_type(x)), data[0])
+    shapes = jax.tree.map(lambda x: x.shape, one)
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:
-        return jax.eval_shape(lambda k, x: model.apply(model.init(k), x), key, one).shape
+        outputs = jax.eval_shape(lambda k, x: _outputs(model.apply, model.init(k), x), key, one)
     except (TypeError, ValueError) as error:
-        shapes = jax.tree.map(lambda x: x.shape, one)
         raise ValueError(
-            f"the model cannot be applied to inputs of shape {shapes} (one example): {error}"
+            f"the model cannot be applied to {split} inputs of shape {shapes} (one example): {error}"
         ) from error
+    if not isinstance(outputs, jax.ShapeDtypeStruct) or outputs.shape[:1] != (1,):
+        raise ValueError(
+            f"the model must give one array [batch, ...], got {outputs} for inputs of shape {shapes}"
+        )
+    return outputs.shape
 
 
 def _pair(name: str, data: Any) -> Any:
-    if data is None:
-        return None
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise ValueError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}")
     return _as_arrays(name, (data[0], data[1]))
@@ -195,9 +211,11 @@ def _pair(name: str, data: Any) -> Any:
 
 def check_labels(name: str, labels: Any, num_classes: int) -> None:
     """Raise ValueError unless `labels` are whole numbers from 0 to `num_classes - 1`."""
-    if isinstance(labels, jax.core.Tracer):
+    if isinstance(labels, Tracer):
         return
     values = np.asarray(labels)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be whole numbers from 0 on, got values such as {values.flat[0]!r}")
     if values.ndim != 1:
         raise ValueError(
             f"{name} must have shape [n], one class number per example, got shape {values.shape}"
@@ -210,10 +228,10 @@ def check_labels(name: str, labels: Any, num_classes: int) -> None:
         )
 
 
-def _check_targets(output_shape: tuple[int, ...], targets: Any) -> None:
+def _check_targets(name: str, targets: Any, output_shape: tuple[int, ...]) -> None:
     per_output, per_target = int(np.prod(output_shape[1:])), int(np.prod(np.shape(targets)[1:]))
     if per_output != per_target:
-        raise ValueError(f"targets have {per_target} numbers per example, the model gives {per_output}")
+        raise ValueError(f"{name} have {per_target} numbers per example, the model gives {per_output}")
 
 
 def _as_arrays(split: str, data: Any) -> Any:
@@ -223,6 +241,8 @@ def _as_arrays(split: str, data: Any) -> Any:
         name = split + jax.tree_util.keystr(path)
         if np.ndim(leaf) == 0:
             raise ValueError(f"{name} must be an array with examples on axis 0, got {leaf!r}")
+        if isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "biufcV":
+            raise ValueError(f"{name} must be an array of numbers, got dtype {leaf.dtype}")
         lengths[name] = np.shape(leaf)[0]
     if len(set(lengths.values())) > 1:
         raise ValueError(
@@ -234,16 +254,25 @@ def _as_arrays(split: str, data: Any) -> Any:
 
 
 def _checked(split: str, data: Any) -> Any:
-    """The tree as JAX arrays, refused if an example holds a NaN or an infinity."""
+    """The tree as JAX arrays, refused if an example holds a NaN, an infinity or too large a number."""
     if data is None:
         return None
-    for path, leaf in jax.tree_util.tree_leaves_with_path(_as_arrays(split, data)):
-        if isinstance(leaf, jax.core.Tracer) or not jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating):
-            continue
-        finite = np.isfinite(np.asarray(leaf)).reshape(len(leaf), -1).all(axis=1)
-        if not finite.all():
-            row = int(np.argmin(finite))
-            raise ValueError(
-                f"{split}{jax.tree_util.keystr(path)} has a NaN or an infinity, first in row {row}"
-            )
-    return jax.tree.map(jnp.asarray, data)
+    leaves, structure = jax.tree_util.tree_flatten_with_path(_as_arrays(split, data))
+    return structure.unflatten(_as_finite(split + jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
+
+
+def _as_finite(name: str, leaf: Any) -> jax.Array:
+    with np.errstate(over="ignore"):
+        array = jnp.asarray(leaf)
+    if isinstance(leaf, Tracer) or jnp.issubdtype(array.dtype, jax.dtypes.extended):
+        return array
+    rows = (len(leaf), -1)
+    if jnp.issubdtype(array.dtype, jnp.inexact):
+        good = np.isfinite(np.asarray(array)).reshape(rows).all(axis=1)
+        what = "a NaN or an infinity"
+    else:
+        good = (np.asarray(array) == np.asarray(leaf)).reshape(rows).all(axis=1)
+        what = "a number too large"
+    if not good.all():
+        raise ValueError(f"{name} has {what} (as {array.dtype}), first in row {int(np.argmin(good))}")
+    return array

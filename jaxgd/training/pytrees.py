@@ -39,7 +39,7 @@ class PyTree:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked as when it was built."""
-        return dataclasses.replace(self, **changes)  # pyright: ignore[reportType]
+        return dataclasses.replace(self, **changes)  # pyright: ignore[reportArgumentType]
 
 
 def as_function(function: Any) -> Any:
