@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
+from jaxgd.optim.combining import chain
 from jaxgd.optim.hyperparameters import unknown
 from jaxgd.optim.moments import root
 from jaxgd.optim.static import Static
-from jaxgd.optim.transform import Transform, apply_updates, chain
+from jaxgd.optim.transform import Transform, apply_updates
 from jaxgd.training.batching import example_keys, take
 from jaxgd.training.gradients import (
     BatchLoss,
@@ -46,6 +48,12 @@ class Trainer(PyTree):
     def __repr__(self):
         size = self.batch_size.value if isinstance(self.batch_size, Static) else self.batch_size
         return f"trainer({self.problem!r}, {self.optimizer!r}, batch_size={size})"
+
+    def replace(self, **changes: Any) -> "Trainer":
+        """A copy with some of its arguments changed, checked as in `trainer`."""
+        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain = {name: value.value if isinstance(value, Static) else value for name, value in given.items()}
+        return trainer(**plain | changes)
 
     @property
     def examples_per_batch(self) -> Any:
@@ -103,7 +111,8 @@ def trainer(
     ):
         if given not in known:
             raise ValueError(unknown(name, given, known))
-    if microbatch is not None and (not isinstance(microbatch, Integral) or microbatch < 1):
+    is_whole = isinstance(microbatch, Integral) and not isinstance(microbatch, bool)
+    if microbatch is not None and (not is_whole or microbatch < 1):
         raise ValueError(f"microbatch must be a whole number, 1 or more, or None, got {microbatch}")
     return Trainer(
         problem,
@@ -126,8 +135,9 @@ def _checked_batch_size(batch_size: Any, num: int, microbatch: int | None) -> An
         raise TypeError(f'batch_size must be {allowed} or "full", got {batch_size!r}')
     if not is_structure and not jnp.issubdtype(batch_size.dtype, jnp.integer):  # pyright: ignore
         raise TypeError(f"batch_size must be an array of integers, got dtype {batch_size.dtype}")  # pyright: ignore
-    if not isinstance(batch_size, jax.core.Tracer):
-        bad = np.extract((np.asarray(batch_size) < 1) | (np.asarray(batch_size) > num), batch_size)
+    if not isinstance(batch_size, Tracer):
+        sizes = np.asarray(batch_size)
+        bad = sizes[(sizes < 1) | (sizes > num)]
         if bad.size:
             raise ValueError(f'batch_size must be {allowed} or "full", got {bad[0]}')
     if is_structure:
@@ -155,7 +165,8 @@ class EpochSums(NamedTuple):
 class TrainState(NamedTuple):
     """Where a run is.
 
-    key: the run's PRNG key. params, opt_state: of the last good update. status: int32[], 0 while running, 2
+    key: the run's PRNG key. params, opt_state: after the last update. anchor: the parameters at the start of
+    the epoch, to which a run that has overflowed returns. status: int32[], 0 while running, 2
     once diverged. updates, examples: int32[], made and used so far. epoch: int32[], epochs ended. stopped_at:
     int32[], the update (from 0) at which the run stopped, -1 if it did not. sums: of the epoch under way.
     """
@@ -163,6 +174,7 @@ class TrainState(NamedTuple):
     key: jax.Array
     params: Any
     opt_state: Any
+    anchor: Any
     status: jax.Array
     updates: jax.Array
     examples: jax.Array
@@ -178,6 +190,7 @@ def initial_state(trainer: Trainer, key: jax.Array, params: Any) -> TrainState:
         key=key,
         params=params,
         opt_state=trainer.optimizer.init(params),
+        anchor=params,
         status=zero,
         updates=zero,
         examples=zero,
@@ -283,14 +296,17 @@ def _micro_batch(trainer: Trainer, order: jax.Array, position: Any) -> tuple[Any
 
 
 def _update(trainer: Trainer, state: TrainState, total: BatchLoss) -> TrainState:
-    """The update by a whole batch's gradient; a run whose numbers overflow is frozen before it."""
+    """The update by a whole batch's gradient, unless that is not finite: then the run is frozen before it."""
     squares = squared_norm(total.grads)
     running, has_weight = state.status == RUNNING, total.weight != 0
+    good = jnp.isfinite(total.loss + squares)
+    taken = running & good & has_weight
     updates, opt_state = _optimizer_update(trainer, state, total)
     params = apply_updates(state.params, updates)
-    good = jnp.isfinite(total.loss + squares + jnp.where(has_weight, squared_norm(params), 0))
-    taken = running & good & has_weight
-    params, opt_state = _select(taken, (params, opt_state), (state.params, state.opt_state))
+    # A branch, not a select per array: XLA on a CPU would fuse the gradient into every select and copy for each.
+    params, opt_state = jax.lax.cond(
+        taken, lambda: (params, opt_state), lambda: (state.params, state.opt_state)
+    )
     sums = state.sums
     sums = EpochSums(
         position=sums.position,
@@ -312,18 +328,15 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss) -> TrainState
 
 
 def _optimizer_update(trainer: Trainer, state: TrainState, total: BatchLoss) -> tuple[Any, Any]:
-    """Updates and optimizer state; transforms that ask for the loss (Polyak steps, say) get the batch's mean."""
+    """Updates and optimizer state. A transform that asks for the loss (as Polyak's does) gets its mean."""
     update = optax.with_extra_args_support(trainer.optimizer).update
     value = total.loss / jnp.where(total.weight == 0, 1, total.weight)
     return update(total.grads, state.opt_state, state.params, value=value, grad=total.grads)
 
 
-def _select(condition: jax.Array, new: Any, old: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
-
-
 def _end_epoch(trainer: Trainer, state: TrainState, history: dict) -> tuple[TrainState, dict]:
     """The state at the start of the next epoch, and the history with this epoch's row."""
+    state = _freeze_overflown(state)
     problem, sums = trainer.problem, state.sums
 
     def measure():
@@ -341,6 +354,23 @@ def _end_epoch(trainer: Trainer, state: TrainState, history: dict) -> tuple[Trai
     row |= {name: getattr(state, name) for name in _COUNTS}
     history = {name: column.at[state.epoch].set(row[name]) for name, column in history.items()}
     return state._replace(epoch=state.epoch + 1, sums=_no_sums(trainer, state.params)), history
+
+
+def _freeze_overflown(state: TrainState) -> TrainState:
+    """The state, frozen with the parameters of the epoch's start where its own have overflown.
+
+    Finite gradients can make infinite parameters, which mostly show in the next loss. Once an epoch, not at
+    every update, since it takes a pass over the parameters.
+    """
+    is_finite = jnp.isfinite(squared_norm(state.params))
+    diverges = (state.status == RUNNING) & ~is_finite
+    params = jax.tree.map(lambda new, old: jnp.where(is_finite, new, old), state.params, state.anchor)
+    return state._replace(
+        params=params,
+        anchor=params,
+        status=jnp.where(diverges, DIVERGED, state.status),
+        stopped_at=jnp.where(diverges, state.updates, state.stopped_at),
+    )
 
 
 _COUNTS = ("updates", "examples")
