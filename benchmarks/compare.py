@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def time_commands() -> None:
-    """`jaxgd compare` as a whole process: with an empty compilation cache, and again with the cache it left."""
+    """`jaxgd compare` as a whole process: with an empty compilation cache, then with the one it left."""
     print("| command | seconds | peak memory, MB |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, options in (("compare", []), ("compare --quick", ["--quick"])):
@@ -65,7 +65,7 @@ def run_process(options: list[str], folder: str, cache: dict[str, str]) -> tuple
 
 def time_single_runs(repeats: int) -> None:
     """Momentum SGD on digits, MLP 64-64-10, batch size 1: one jitted run against loops of single steps."""
-    train, valid, test = jaxgd.datasets.load("digits")
+    train, _, _ = jaxgd.datasets.load("digits")
     inputs, labels = train
     problem = jaxgd.classification(jaxgd.mlp([64, 64, 10]), train)
     run = jaxgd.trainer(problem, jaxgd.momentum(RATE, MOMENTUM), 1)
