@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from jaxgd.sweeps.grid import Point, checked_axes
+from jaxgd.sweeps.grid import Point, checked_axes, make_runs, points
+from jaxgd.sweeps.programs import with_settings_of_caller
 from jaxgd.training.batching import epoch_orders
 from jaxgd.training.fitting import initial_params, segment, start_run
-from jaxgd.training.loop import Trainer
+from jaxgd.training.loop import RUNNING, Trainer
 
 if TYPE_CHECKING:
     import xarray
@@ -40,9 +41,12 @@ def throughput(
     import xarray
 
     sizes = checked_axes({"batch_size": batch_sizes})["batch_size"]
-    trainers = [_without_evaluation(make_trainer(Point({"batch_size": size}))) for size in sizes]
+    if repeats < 1:
+        raise ValueError(f"repeats must be 1 or more, got {repeats}")
+    grid = points({"batch_size": sizes})
+    trainers = [_without_evaluation(run.trainer) for run in make_runs(make_trainer, grid)]
     with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(_SoloRun, trainers))
+        runs = list(pool.map(with_settings_of_caller(_SoloRun), trainers))
     for run in runs:
         run.calibrate(seconds)
     times = np.array([[run.seconds_per_update() for run in runs] for _ in range(repeats)])
@@ -79,21 +83,25 @@ class _SoloRun:
 
     def seconds_per_update(self) -> float:
         """Seconds an update took in a run of `epochs` epochs."""
+        size = int(self.trainer.examples_per_batch)
+        per_epoch = self.num // size if self.trainer.remainder.value == "drop" else -(-self.num // size)
+        return self._timed()[0] / (self.epochs * per_epoch)
+
+    def calibrate(self, seconds: float) -> None:
+        """Choose as many epochs as take about `seconds`, and no more than a run that diverges trains in."""
+        self._timed()  # the first call is slower than the rest
+        self.epochs = max(1, round(seconds / max(self._timed()[0], 1e-6)))
+        self.epochs = self._timed()[1]
+
+    def _timed(self) -> tuple[float, int]:
+        """The seconds that a run took, and the epochs in which it was not frozen."""
         state, history = jax.block_until_ready(self._start())
         begun = time.perf_counter()
         state, _ = self.run(self.trainer, state, history, self.orders, 0, (0, 0), (self.epochs - 1, self.num))
         jax.block_until_ready(state.params)
         taken = time.perf_counter() - begun
-        size = int(self.trainer.examples_per_batch)
-        per_epoch = self.num // size if self.trainer.remainder.value == "drop" else -(-self.num // size)
-        return taken / (self.epochs * per_epoch)
-
-    def calibrate(self, seconds: float) -> None:
-        """Choose as many epochs as take about `seconds`."""
-        self.seconds_per_update()  # the first call is slower than the rest
-        begun = time.perf_counter()
-        self.seconds_per_update()
-        self.epochs = max(1, round(seconds / max(time.perf_counter() - begun, 1e-6)))
+        trained = -(-int(state.examples) // int(self.trainer.epoch_end))
+        return taken, self.epochs if state.status == RUNNING else trained
 
 
 def _total_bytes(memory: Any) -> int:

@@ -48,8 +48,8 @@ class Run(NamedTuple):
 class Group(NamedTuple):
     """Runs whose trainers have one tree structure, so that one program serves them all.
 
-    structure: of a trainer. shared: leaves that are the same array in every run, by position among the leaves.
-    lanes: the other leaves of each run.
+    structure: of a trainer. shared: leaves that are the same array in every run, by position among the
+    leaves. lanes: the other leaves of each run.
     """
 
     structure: Any
@@ -77,7 +77,7 @@ def checked_axes(axes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     for name, values in axes.items():
         if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
             raise TypeError(f"axis {name!r} must be a list of values, got {values!r}")
-        values = list(values)
+        values = list(np.asarray(values) if hasattr(values, "__array__") else values)
         if not values:
             raise ValueError(f"axis {name!r} is empty: give it at least one value")
         labels = [label(value) for value in values]
@@ -140,7 +140,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 
 def _kind(leaf: Any) -> Any:
-    return np.shape(leaf), str(leaf.dtype)
+    return np.shape(leaf), str(jax.numpy.result_type(leaf))
 
 
 def _group(structure: Any, runs: list[Run]) -> Group:

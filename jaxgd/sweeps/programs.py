@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,8 +21,8 @@ _MAX_BYTES = 2**28
 class Recipe(NamedTuple):
     """What the bits of a lane depend on, besides versions and device kind.
 
-    kind: "map" (a device runs its lanes one after the other, each with the bits of a run alone) or "vmap" (all
-    at once). lanes: per device and call. devices: how many.
+    kind: "map" (a device runs its lanes one after the other, each with the bits of a run alone) or "vmap"
+    (all at once). lanes: per device and call. devices: how many.
     """
 
     kind: str
@@ -52,7 +52,7 @@ class LaneResults(NamedTuple):
     stopped_at: Any
 
 
-def choose_recipe(params: Any, order_bytes: int, devices: list[jax.Device], num_lanes: int) -> Recipe:
+def choose_recipe(params: Any, order_bytes: int, devices: Sequence[Any], num_lanes: int) -> Recipe:
     """On a CPU eight lanes a call, one after the other; elsewhere as many at once as there are and fit."""
     param_bytes = sum(math.prod(p.shape) * p.dtype.itemsize for p in jax.tree.leaves(params))
     fitting = max(1, _MAX_BYTES // (len(devices) * (order_bytes + 2 * param_bytes) or 1))
@@ -61,7 +61,7 @@ def choose_recipe(params: Any, order_bytes: int, devices: list[jax.Device], num_
     return Recipe("vmap", min(-(-num_lanes // len(devices)), 1024, fitting), len(devices))
 
 
-def build_program(group: Group, recipe: Recipe, epochs: int, devices: list[jax.Device]) -> Callable:
+def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[Any]) -> Callable:
     """The jitted `(shared, inputs, counts) -> LaneResults` of a group.
 
     `counts` is int32[devices]: of the lanes that each device holds, only so many are run.
@@ -101,10 +101,23 @@ def _run_lane(group: Group, shared: list[Any], epochs: int, lane: LaneInputs) ->
     state = initial_state(trainer, key, lane.params)
     history = empty_history(trainer.problem, epochs)
     num = trainer.problem.num_examples
-    # Bounds that XLA does not know: the loops compile as they do in `fit`, so a lane has the bits of a run alone.
+    # Bounds that XLA does not know: the loops compile as in `fit`, so a lane has the bits of a run alone.
     last = jax.lax.optimization_barrier(jnp.int32(epochs - 1))
     state, history = advance(trainer, state, history, lane.orders, 0, (0, 0), (last, num))
     return LaneResults(state.params, history, state.status, state.stopped_at)
+
+
+def with_settings_of_caller(function: Callable) -> Callable:
+    """`function` for another thread, under the JAX settings of this one, set for a thread each."""
+    x64 = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+    precision = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
+
+    @functools.wraps(function)
+    def run(*arguments):
+        with jax.enable_x64(x64), jax.default_matmul_precision(precision):
+            return function(*arguments)
+
+    return run
 
 
 def abstract(tree: Any) -> Any:

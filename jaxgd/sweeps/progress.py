@@ -46,7 +46,7 @@ class Progress:
             self._bar.update(self._bar.task_ids[0], completed=self._done, text=text)
         elif self._done * 10 // self._total >= self._lines:
             self._lines = self._done * 10 // self._total + 1
-            print(f"{self._done} of {self._total} runs, {text}", file=sys.stderr)
+            print(f"{self._done} of {self._total} runs, {text}", file=sys.stderr)  # noqa: T201
 
 
 def _rich_bar(total: int) -> Any:

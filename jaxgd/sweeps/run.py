@@ -11,7 +11,15 @@ import jax
 import numpy as np
 
 from jaxgd.sweeps.grid import Group, Point, Run, check_names, checked_axes, group_runs, make_runs, points
-from jaxgd.sweeps.programs import LaneInputs, LaneResults, Recipe, abstract, build_program, choose_recipe
+from jaxgd.sweeps.programs import (
+    LaneInputs,
+    LaneResults,
+    Recipe,
+    abstract,
+    build_program,
+    choose_recipe,
+    with_settings_of_caller,
+)
 from jaxgd.sweeps.progress import Progress
 from jaxgd.sweeps.result import Plan, PlannedGroup, SweepResult, assemble
 from jaxgd.training.batching import epoch_orders
@@ -100,11 +108,12 @@ class _Ready(NamedTuple):
 
 
 def _run_groups(
-    groups: list[Group], epochs: int, devices: list[jax.Device], shown: Progress
+    groups: list[Group], epochs: int, devices: Sequence[Any], shown: Progress
 ) -> Iterator[tuple[PlannedGroup, list[tuple[Run, LaneResults]]]]:
     sources = _Sources(epochs)
     with ThreadPoolExecutor(max(1, min(len(groups), os.cpu_count() or 1))) as pool:
-        futures: list[Future[_Ready]] = [pool.submit(_prepare, g, epochs, devices, sources) for g in groups]
+        prepare = with_settings_of_caller(_prepare)
+        futures: list[Future[_Ready]] = [pool.submit(prepare, g, epochs, devices, sources) for g in groups]
         try:
             for future in as_completed(futures):
                 ready = future.result()
@@ -181,7 +190,7 @@ def _narrow(column: np.ndarray) -> np.ndarray:
     return column.astype(jax.dtypes.canonicalize_dtype(column.dtype))
 
 
-def _prepare(group: Group, epochs: int, devices: list[jax.Device], sources: _Sources) -> _Ready:
+def _prepare(group: Group, epochs: int, devices: Sequence[Any], sources: _Sources) -> _Ready:
     started = time.perf_counter()
     inputs = _Inputs(group, sources)
     first = group.runs[0]
@@ -195,6 +204,8 @@ def _prepare(group: Group, epochs: int, devices: list[jax.Device], sources: _Sou
         epochs,
         recipe,
         tuple(devices),
+        str(jax.dtypes.canonicalize_dtype(float)),
+        jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
         jax.tree.structure(arguments),
     )
     key = (*key, tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(arguments)))
@@ -211,7 +222,7 @@ def _widen(one: LaneInputs, recipe: Recipe) -> LaneInputs:
 
 
 def _run_group(
-    ready: _Ready, devices: list[jax.Device], epochs: int, shown: Progress
+    ready: _Ready, devices: Sequence[Any], epochs: int, shown: Progress
 ) -> Iterator[tuple[Run, LaneResults]]:
     """Each run of the group with its results; calls take as many lanes as fit into about half a second."""
     recipe, runs = ready.recipe, ready.group.runs
@@ -233,13 +244,13 @@ def _run_group(
 
 
 def _assign(first: int, count: int, recipe: Recipe) -> tuple[list[int], np.ndarray]:
-    """Which lane is in which place, and how many each device runs: runs dealt out in turn, places filled up."""
+    """Which lane is in which place, and how many each device runs: dealt out in turn, places filled up."""
     dealt = [list(range(first + device, first + count, recipe.devices)) for device in range(recipe.devices)]
-    filled = [mine + [first] * (recipe.lanes - len(mine)) for mine in dealt]
-    return sum(filled, []), np.array([len(mine) for mine in dealt], np.int32)
+    filled = [lane for mine in dealt for lane in mine + [first] * (recipe.lanes - len(mine))]
+    return filled, np.array([len(mine) for mine in dealt], np.int32)
 
 
-def _warn_of_idle_cores(devices: list[jax.Device], num_runs: int, seconds: float) -> None:
+def _warn_of_idle_cores(devices: Sequence[Any], num_runs: int, seconds: float) -> None:
     cores = os.cpu_count() or 1
     if devices[0].platform == "cpu" and len(devices) < min(cores, num_runs) and seconds > 5:
         warnings.warn(
