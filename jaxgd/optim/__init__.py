@@ -46,6 +46,8 @@ from jaxgd.optim.blocks import (
 )
 from jaxgd.optim.combining import chain, current_learning_rate, masked, named_chain, partition
 from jaxgd.optim.foreign import from_optax
+from jaxgd.optim.generalized import generalize
+from jaxgd.optim.gradients import clip_by_global_norm, soft_threshold
 from jaxgd.optim.moments import scale_by_moments
 from jaxgd.optim.optimizers import (
     adadelta,
@@ -80,6 +82,7 @@ from jaxgd.optim.schedules import (
     warmup_cosine_decay_schedule,
     warmup_exponential_decay_schedule,
 )
+from jaxgd.optim.steps import make_update
 from jaxgd.optim.transform import Kind, Transform, apply_updates, stack
 
 __all__ = [
@@ -104,6 +107,7 @@ __all__ = [
     "chain",
     "clip",
     "clip_by_block_rms",
+    "clip_by_global_norm",
     "constant_schedule",
     "cosine_decay_schedule",
     "cosine_onecycle_schedule",
@@ -112,6 +116,7 @@ __all__ = [
     "exponential_decay",
     "from_optax",
     "fromage",
+    "generalize",
     "identity",
     "inverse_time_decay",
     "join_schedules",
@@ -122,6 +127,7 @@ __all__ = [
     "linear_onecycle_schedule",
     "linear_schedule",
     "lion",
+    "make_update",
     "masked",
     "momentum",
     "nadam",
@@ -155,6 +161,7 @@ __all__ = [
     "sign_sgd",
     "signum",
     "sm3",
+    "soft_threshold",
     "stack",
     "step_decay",
     "trace",

@@ -17,6 +17,27 @@ def build(name: str, arguments: dict[str, Any]) -> Transform:
     return Transform.build(_KINDS[name], **arguments)
 
 
+def coefficients(optimizer: Transform) -> Coefficients:
+    """The coefficients of a named optimizer's recursion.
+
+    Raises:
+        TypeError: not one of the named optimizers.
+    """
+    row = _ROWS.get(str(optimizer._kind)) if type(optimizer) is Transform else None
+    if row is None:
+        raise TypeError(f"must be one of the named optimizers ({', '.join(_ROWS)}), got {optimizer!r}")
+    return row.coefficients(optimizer._values)
+
+
+def initial_second_moment(optimizer: Transform) -> Any:
+    """The second moment of a named optimizer before its first update."""
+    return _initial_second_moment(optimizer._values)
+
+
+def _initial_second_moment(h: Hyperparameters) -> Any:
+    return _option(h, "initial_accumulator_value", "initial_scale", default=0.0)
+
+
 class _Row(NamedTuple):
     """One optimizer: its coefficients and its state's layout, both functions of the hyperparameters."""
 
@@ -180,7 +201,7 @@ def _init(name, h, params):
         row.coefficients(h),
         params,
         mu_dtype=_option(h, "mu_dtype", "accumulator_dtype"),
-        nu_value=_option(h, "initial_accumulator_value", "initial_scale", default=0.0),
+        nu_value=_initial_second_moment(h),
     )
     return Layout(row.links(h)).pack(state)
 

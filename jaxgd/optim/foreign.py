@@ -53,7 +53,7 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
     """`factory(*args, **kwargs)` as a transform whose leaves are its arguments.
 
     Numbers, arrays, schedules of jaxgd and transforms of jaxgd are leaves; an int is structure where the
-    factory's default is an int or bool (a number of steps, say), and so are booleans, None, strings,
+    factory's default is an int or bool (a number of steps, say), and so are seeds, booleans, None, strings,
     dtypes, masks and other callables. Updates and state keep the dtypes that came in.
 
     Args:
@@ -98,7 +98,8 @@ def _child(name: str, value: Any, default: Any) -> Any:
     is_number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array) and not isinstance(
         value, bool
     )
-    if not is_number or (isinstance(value, int) and isinstance(default, int)):
+    is_count = isinstance(value, int) and (isinstance(default, int) or name in ("key", "seed"))
+    if not is_number or is_count:
         return Static(value)
     leaf = as_number(name, value)
     check_known(name, leaf)

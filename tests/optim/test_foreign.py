@@ -14,11 +14,11 @@ import jaxgd
 from jaxgd import optim
 
 RATE = {"learning_rate": 0.01}
-ALIASES = """adabelief adadelta adafactor adagrad adam adamax adamaxw adamw adan amsgrad fromage lamb lars lbfgs
-lion nadam nadamw novograd optimistic_adam_v2 radam rmsprop rprop sgd sign_sgd signum sm3 yogi noisy_sgd
+ALIASES = """adabelief adadelta adafactor adagrad adam adamax adamaxw adamw adan amsgrad fromage lamb lars
+lbfgs lion nadam nadamw novograd optimistic_adam_v2 radam rmsprop rprop sgd sign_sgd signum sm3 yogi noisy_sgd
 optimistic_gradient_descent polyak_sgd"""
-CONTRIB = """acprop ademamix simplified_ademamix adopt adoptw cocob dadapt_adamw dog dowg madgrad momo momo_adam
-muon prodigy schedule_free_adamw schedule_free_sgd sophia"""
+CONTRIB = """acprop ademamix simplified_ademamix adopt adoptw cocob dadapt_adamw dog dowg madgrad momo
+momo_adam muon prodigy schedule_free_adamw schedule_free_sgd sophia"""
 ARGUMENTS = {
     "noisy_sgd": {"learning_rate": 0.01, "key": 0},
     "optimistic_gradient_descent": {"learning_rate": 0.01, "alpha": 0.7, "beta": 0.1},
