@@ -202,8 +202,8 @@ def nadam(
         eps_root: added under the root.
         mu_dtype: dtype of the first moment, the parameters' if None.
         nesterov: False gives Adam.
-        momentum_decay: None keeps b1 constant in m^, as Optax does. A number gives Dozat's schedule there, as
-            PyTorch (0.004) and Keras do: update t uses `b1 * (1 - 0.96**(t * momentum_decay) / 2)`.
+        momentum_decay: None keeps b1 constant in m^, as Optax does. A number gives Dozat's schedule there
+            (PyTorch's is 0.004, Keras' 1): update t uses `b1 * (1 - 0.96**(t * momentum_decay) / 2)`.
 
     Source: Dozat 2016.
     """

@@ -28,6 +28,14 @@ PAIRS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def float64_in_torch():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # NAdam keeps its product of decays in the default dtype
+    yield
+    torch.set_default_dtype(before)
+
+
 @pytest.mark.parametrize(("name", "arguments", "ours"), PAIRS.values(), ids=PAIRS)
 def test_pytorch_is_reproduced(name, arguments, ours):
     gradients = np.random.default_rng(0).normal(size=(12, 4))
