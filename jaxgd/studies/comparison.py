@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import jax
+import numpy as np
 import xarray as xr
 
 from jaxgd import __version__
@@ -28,6 +29,7 @@ from jaxgd.studies.splits import num_rows
 from jaxgd.studies.stages import Experiment, rerun_best, run_grid, time_cells
 from jaxgd.studies.wording import count_text
 from jaxgd.training import Problem
+from jaxgd.training.fitting import check_epochs
 
 INTERVALS = (
     "± is a 95 % t interval over the fresh seeds (initialisation and data order), on one set of test "
@@ -112,6 +114,7 @@ def plan_comparison(
     )
     source = _source(problem, data)
     num_train = source.problem.num_examples
+    check_epochs(epochs, num_train)
     if batch_sizes is None:
         batch_sizes = fitting_batch_sizes(DEFAULT.batch_sizes, num_train)
     return Experiment(source, names, check_batch_sizes(batch_sizes, num_train), rates, *counts)
@@ -121,15 +124,18 @@ def run_comparison(
     experiment: Experiment, *, progress: bool = True, command: str | None = None
 ) -> Comparison:
     """The comparison of an experiment: grid, best rates on fresh seeds, clock, and what they say."""
-    started = time.perf_counter()
     source, score = experiment.source, experiment.score
     num_train = source.problem.num_examples
+    ticks = [time.perf_counter()]
     _say(progress, _announcement(experiment))
     grid = run_grid(experiment, progress)
-    _say(progress, f"Best rates again on {experiment.fresh_seeds} fresh seeds:")
+    ticks.append(time.perf_counter())
+    _say(progress, f"The best rate of each on {experiment.fresh_seeds} fresh seeds")
     fresh = rerun_best(experiment, grid, progress)
-    _say(progress, "Timing each optimizer and batch size alone ...")
+    ticks.append(time.perf_counter())
+    _say(progress, "Each one alone, on the clock")
     clock = time_cells(experiment, fresh)
+    ticks.append(time.perf_counter())
     cells = rank_cells(grid, fresh, clock, score)
     return Comparison(
         data=source.data,
@@ -142,7 +148,7 @@ def run_comparison(
             source.data, score, experiment.epochs, experiment.fresh_seeds, num_train, cells
         ),
         warnings=write_warnings(score, num_train, grid, fresh, cells, source.made_splits),
-        about=_about(experiment, grid, fresh, time.perf_counter() - started, command),
+        about=_about(experiment, grid, fresh, np.diff(ticks).tolist(), command),
         snippet=write_snippet(experiment, cells[0]),
     )
 
@@ -175,7 +181,7 @@ def _say(progress: bool, text: str):
 
 
 def _about(
-    experiment: Experiment, grid: xr.Dataset, fresh: xr.Dataset, seconds: float, command: str | None
+    experiment: Experiment, grid: xr.Dataset, fresh: xr.Dataset, seconds: list[float], command: str | None
 ) -> dict:
     problem = experiment.source.problem
     device = jax.devices()[0]
@@ -190,7 +196,8 @@ def _about(
         "splits": experiment.source.splits,
         "intervals": INTERVALS,
         "examples_seen": examples,
-        "wall_seconds": seconds,
+        "wall_seconds": sum(seconds),
+        "stage_seconds": dict(zip(("grid", "fresh seeds", "clock"), seconds, strict=True)),
         "versions": _versions(),
         "device": f"{jax.device_count()} x {device.device_kind}",
         "cores": os.cpu_count(),

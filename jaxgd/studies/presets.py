@@ -19,9 +19,9 @@ class Sizes(NamedTuple):
     fresh_seeds: int
 
 
-# Six rates per optimizer, a factor of 3 to 8 apart, as wide as the best rates of batch size 1 and of the full batch
-# are apart: three decades for plain gradients, two for scaled ones. On digits, 20 epochs, the best rate of each
-# (optimizer, batch size) lies inside its grid.
+# Six rates per optimizer, a factor of 3 to 8 apart, as wide as the best rates of batch size 1 and of the full
+# batch are apart: three decades for plain gradients, two for scaled ones. On digits, 20 epochs, the best rate
+# of each (optimizer, batch size) lies inside its grid.
 LEARNING_RATES: dict[str, Rates] = {
     "sgd": (0.003, 0.01, 0.04, 0.2, 1.0, 4.0),
     "momentum": (0.0004, 0.0015, 0.007, 0.04, 0.3, 1.5),

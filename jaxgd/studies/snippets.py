@@ -18,7 +18,8 @@ def write_snippet(experiment: Experiment, cell: Cell) -> str:
             f"trainer = jaxgd.trainer(problem, optimizer, batch_size={batch_size})",
             f"for seed in range({seeds.start}, {seeds.stop}):",
             f"    fit = jaxgd.fit(trainer, jax.random.key(seed), epochs={experiment.epochs})",
-            '    print(seed, jaxgd.evaluate(problem, fit.state.params, "test"))',
+            '    scores = jaxgd.evaluate(problem, fit.state.params, "test")',
+            "    print(seed, {name: float(score) for name, score in scores.items()})",
             "",
             "",
         ]

@@ -1,5 +1,6 @@
 """What a comparison runs on: a problem, and what a reader must know about where it came from."""
 
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxgd.studies.splits import complete_splits
 from jaxgd.studies.user_files import call_user, load_object
 from jaxgd.training import Problem, classification, datasets, mlp, regression
+from jaxgd.training.gradients import split_means
 from jaxgd.training.tables import Table, read_csv, read_npz
 
 HIDDEN = 64
@@ -57,7 +59,7 @@ def problem_source(problem: Problem, data: str = "your problem") -> Source:
     if not isinstance(problem, Problem):
         raise TypeError(f"problem is a {type(problem).__name__}; a jaxgd.Problem is needed")
     complete, made = complete_splits(problem)
-    count = sum(leaf.size for leaf in _parameter_shapes(problem))
+    count = _num_parameters(complete)
     return Source(complete, data, f"{count:,} parameters", made or "as the problem came", made, None, None)
 
 
@@ -103,7 +105,7 @@ def _user_source(place: str) -> Source:
         raise ValueError(
             f"data {place!r} is a {what}; a jaxgd.Problem, or a function that returns one, is needed"
         )
-    source = problem_source(problem, place)
+    source = call_user(lambda: problem_source(problem, place), file)
     lines = ["from jaxgd.studies.sources import load_source", "", f"problem = load_source({place!r}).problem"]
     return source._replace(setup="\n".join(lines), file=file)
 
@@ -113,5 +115,8 @@ def _check_exists(path: str):
         raise ValueError(f"data is {path!r}; there is no such file")
 
 
-def _parameter_shapes(problem: Problem) -> list[jax.ShapeDtypeStruct]:
-    return jax.tree.leaves(jax.eval_shape(lambda: problem.init(jax.random.key(0))))
+def _num_parameters(problem: Problem) -> int:
+    """The number of parameters. What `init`, loss and metrics raise on the data is raised here, untrained."""
+    params = jax.eval_shape(lambda key: problem.init(key), jax.random.key(0))
+    jax.eval_shape(functools.partial(split_means, problem), params, problem.train)
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -107,4 +107,4 @@ def test_presets_are_valid(sizes):
 
 def test_preset_rates_are_evenly_spread():
     for rates in LEARNING_RATES.values():
-        assert all(3 <= b / a * (1 + 1e-9) and b / a <= 8 * (1 + 1e-9) for a, b in pairwise(rates))
+        assert all(b / a * (1 + 1e-9) >= 3 and b / a <= 8 * (1 + 1e-9) for a, b in pairwise(rates))

@@ -1,0 +1,306 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jaxgd import __version__, cli
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working directory; jax is left as the tests have set it up."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(cli, "start_jax", lambda cache: None)
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+def shell(*arguments, **environment):
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "jaxgd", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), **environment},
+    )
+
+
+def refused(capsys, *arguments) -> str:
+    """The error line of a command that is refused."""
+    try:
+        code = cli.main(arguments)
+    except SystemExit as exit:
+        code = exit.code
+    out, err = capsys.readouterr()
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    return err.strip()
+
+
+def test_help_is_quick():
+    # The best of three: another process may hold the cores.
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        run = shell("compare", "--help")
+        seconds.append(time.perf_counter() - started)
+        assert run.returncode == 0
+        assert "--batch-sizes" in run.stdout
+    assert min(seconds) < 0.3
+
+
+def test_version():
+    assert shell("--version").stdout == f"jaxgd {__version__}\n"
+
+
+def test_list(capsys):
+    assert cli.main(["list"]) == 0
+    text = capsys.readouterr().out
+    for word in ("nesterov", "adamw", "0.0003", "digits", "mnist5k", "mlp", "linear"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--epochs 0", "epochs is 0; at least 1 is needed"),
+        ("--epochs 2.5", "epochs is 2.5; a whole number of at least 1 is needed"),
+        ("--epochs many", "epochs is 'many'; a whole number of at least 1 is needed"),
+        ("--seeds 0", "seeds is 0; at least 1 is needed"),
+        ("--optimizers adm", "unknown optimizer 'adm'; did you mean 'adam'?"),
+        ("--optimizers ,", "optimizers is empty"),
+        ("--batch-sizes 0", 'batch_sizes has 0; allowed: "full", or whole numbers from 1'),
+        ("--batch-sizes -3", "batch_sizes has -3; allowed"),
+        ("--batch-sizes full,some", "batch_sizes has 'some'; allowed"),
+        ("--batch-sizes 2000", 'batch_sizes has 2000; allowed: "full", or whole numbers from 1 to 1078'),
+        ("--learning-rates -1", "learning_rates has -1; a finite number above 0 is needed"),
+        ("--learning-rates 0.1,nan", "learning_rates has nan; a finite number above 0 is needed"),
+        ("--learning-rates inf", "learning_rates has inf; a finite number above 0 is needed"),
+        ("--learning-rates low", "learning_rates has 'low'; numbers above 0 are needed"),
+        ("--data digts", "unknown data set 'digts'; did you mean 'digits'?"),
+        ("--data no.csv --target y", "data is 'no.csv'; there is no such file"),
+        ("--data text.csv", "target is missing: name the column of text.csv to predict"),
+        ("--data text.csv --target y", "text.csv: row 2 (line 3), column 'x': 'high' is not a number"),
+        ("--data hole.csv --target y", "hole.csv: row 1 (line 2), column 'x': the cell is missing"),
+        ("--data text.csv --target z", "text.csv: no column 'z'"),
+        ("--data no.py:problem", "there is no file no.py"),
+        ("--data mine.py:problm", "mine.py has no 'problm'; did you mean 'problem'?"),
+        ("--data mine.py:broken", "mine.py:9: ZeroDivisionError: division by zero"),
+        ("--data mine.py:unequal", "inputs and labels differ in length"),
+        ("--data mine.py:infinite", "row 1"),
+        ("--data mine.py:negative", "mine.py:18: ValueError: train labels must be whole numbers from 0 to 1"),
+        ("--out nowhere/report.html", "out is 'nowhere/report.html', but there is no folder 'nowhere'"),
+        ("--out .", "out is '.', a folder"),
+        ("--task classify", "invalid choice: 'classify'"),
+        ("--epoch 3 --bogus", "unrecognized arguments: --bogus"),
+    ],
+)
+def test_bad_input(folder, capsys, arguments, message):
+    (folder / "text.csv").write_text("x,y\n1,2\nhigh,3\n")
+    (folder / "hole.csv").write_text("x,y\n,2\n1,3\n")
+    (folder / "mine.py").write_text(MINE)
+    line = refused(capsys, "compare", *arguments.split())
+    assert line.startswith("jaxgd")
+    assert message in line
+
+
+MINE = """
+import numpy as np
+import jaxgd
+
+x = np.ones((10, 2), np.float32)
+problem = jaxgd.regression(jaxgd.linear(2, 1), (x, x[:, 0]))
+
+def broken():
+    return 1 / 0
+
+def unequal():
+    return jaxgd.regression(jaxgd.linear(2, 1), (x, x[:9, 0]))
+
+def infinite():
+    x[1, 0] = np.inf; return jaxgd.regression(jaxgd.linear(2, 1), (x, x[:, 1]))
+
+def negative():
+    return jaxgd.classification(jaxgd.linear(2, 2), (x, np.arange(10) - 1))
+"""
+
+
+def test_a_folder_that_cannot_be_written(capsys):
+    assert "which cannot be written" in refused(capsys, "compare", "--out", "/proc/report.html")
+
+
+def test_an_existing_report_that_cannot_be_written(folder, capsys, monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise OSError(30, "Read-only file system")
+
+    (folder / "old.html").write_text("")
+    monkeypatch.setattr(Path, "open", refuse)
+    line = refused(capsys, "compare", "--out", "old.html")
+    assert "out is 'old.html', which cannot be written: Read-only file system" in line
+
+
+def test_checking_leaves_nothing_behind(folder):
+    cli.check_writable(folder / "report.html")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_missing_package(folder, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "plotly" else object())
+    assert 'the package plotly is missing: pip install "jaxgd[report]"' in refused(capsys, "compare")
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("max 100000", 4), ("150000 100000", 1), ("9900000 100000", 4)])
+def test_cores(monkeypatch, quota, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(Path, "read_text", lambda path: quota)
+    assert cli.num_cores() == cores
+
+
+def test_the_cache_is_private(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = cli.cache_folder()
+    assert folder == tmp_path / "cache" / "jaxgd" / "xla"
+    assert [oct(p.stat().st_mode & 0o777) for p in (folder, folder.parent)] == ["0o700", "0o700"]
+    assert cli.cache_folder() == folder
+
+
+@pytest.mark.parametrize("place", ["jaxgd", "jaxgd/xla"])
+def test_a_cache_that_others_can_write_to_is_not_used(tmp_path, monkeypatch, capsys, place):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cli.cache_folder()
+    (tmp_path / place).chmod(0o777)
+    assert cli.cache_folder() is None
+    assert "others can write to" in capsys.readouterr().err
+
+
+def test_a_cache_behind_a_link_is_not_used(tmp_path, monkeypatch, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "jaxgd").mkdir()
+    (tmp_path / "jaxgd" / "xla").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cli.cache_folder() is None
+    assert "is not a folder of yours" in capsys.readouterr().err
+
+
+STARTED = """
+import jax
+from jaxgd import cli
+cli.start_jax(cache={cache})
+print(jax.device_count(), cli.num_cores(), jax.config.values["jax_compilation_cache_dir"])
+"""
+
+
+def started(cache: bool, **environment) -> list[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", STARTED.format(cache=cache)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
+    )
+    return run.stdout.split()
+
+
+def test_jax_gets_a_device_per_core_and_a_cache(tmp_path):
+    devices, cores, folder = started(True, XDG_CACHE_HOME=str(tmp_path))
+    assert devices == cores
+    assert folder == str(tmp_path / "jaxgd" / "xla")
+
+
+def test_the_users_environment_stays(tmp_path):
+    assert started(False, XDG_CACHE_HOME=str(tmp_path), JAX_NUM_CPU_DEVICES="3")[0::2] == ["3", "None"]
+    own = started(
+        True, JAX_COMPILATION_CACHE_DIR=str(tmp_path), XLA_FLAGS="--xla_force_host_platform_device_count=3"
+    )
+    assert own[0::2] == ["3", str(tmp_path)]
+    assert list(tmp_path.iterdir()) == []
+
+
+RUN = """
+import jax.numpy as jnp
+import numpy as np
+import jaxgd
+
+inputs = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+problem = jaxgd.regression(jaxgd.linear(2, 1), (inputs, inputs[:, 0]))
+
+def loss(params, batch):
+    return jnp.square(batch["x"] @ params["w"] + params["typo"])
+
+def init(key):
+    return {"w": jnp.zeros(2)}
+
+def misspelt():
+    return jaxgd.Problem(init, loss, {"x": inputs})
+
+def averaged():
+    return jaxgd.Problem(init, lambda params, batch: jnp.mean(batch["x"] @ params["w"]), {"x": inputs})
+
+def picky(params, batch, keys):
+    assert keys is None
+    return batch["x"] @ params["w"]
+
+def keys_are_not_none():
+    return jaxgd.Problem(init, picky, {"x": inputs})
+"""
+
+
+def test_a_comparison(folder, capsys):
+    (folder / "mine.py").write_text(RUN)
+    options = (
+        "--data mine.py:problem --optimizers sgd --batch-sizes full,8 --learning-rates 0.1,0.3 --epochs 2"
+    )
+    assert cli.main(["compare", *options.split(), "--out", "page.html"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0].startswith("On mine.py:problem, 2 epochs: sgd, ")
+    assert "! The problem has no validation and no test split" in out
+    assert lines[-1] == f"Report: {folder / 'page.html'}"
+    assert "12 runs of 2 epochs" in err
+    page = (folder / "page.html").read_text()
+    assert re.search(r"On mine\.py:problem, 2 epochs: sgd", page)
+    assert f"jaxgd compare {options} --out page.html" in page
+
+
+def test_an_error_inside_the_users_loss(folder, capsys):
+    (folder / "mine.py").write_text(RUN)
+    line = refused(capsys, "compare", "--data", "mine.py:misspelt")
+    assert line == "jaxgd compare: error: mine.py:10: KeyError: 'typo'"
+    line = refused(capsys, "compare", "--data", "mine.py:averaged")
+    assert line.startswith(
+        "jaxgd compare: error: mine.py: ValueError: loss must return one number per example"
+    )
+
+
+def test_an_error_that_only_training_meets(folder, capsys, monkeypatch):
+    (folder / "mine.py").write_text(RUN)
+    arguments = (
+        "compare --data mine.py:keys_are_not_none --optimizers sgd --batch-sizes 8 --epochs 1 --seeds 1"
+    )
+    assert cli.main(arguments.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1] == "jaxgd compare: error: mine.py:22: AssertionError"
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_ctrl_c(tmp_path):
+    command = [sys.executable, "-m", "jaxgd", "compare", "--no-cache", "--out", str(tmp_path / "page.html")]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert run.stderr is not None
+    assert "8 optimizers" in run.stderr.readline()
+    time.sleep(5)
+    run.send_signal(signal.SIGINT)
+    started = time.perf_counter()
+    out, err = run.communicate(timeout=100)
+    assert (run.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "jaxgd: interrupted"
+    assert "Traceback" not in err
+    assert time.perf_counter() - started < 60
+    assert not (tmp_path / "page.html").exists()
