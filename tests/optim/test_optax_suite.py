@@ -10,7 +10,6 @@ from jaxgd import optim
 
 NAMES = ["adadelta", "adagrad", "adam", "adamw", "nadam", "nadamw", "rmsprop", "sgd"]
 OURS = re.compile(rf"opt_name='({'|'.join([*NAMES, 'sgd_mom'])})'")
-# Optax's adadelta(): jaxgd's default rate of 1 descends, slowly; Optax's test leaves that case out by its name.
 
 
 def cases():

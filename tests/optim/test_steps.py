@@ -44,6 +44,33 @@ def test_no_temporary_and_no_copy(optimizer):
     assert f"f32[{SIZE}]{{0}} copy(" not in compiled.as_text()
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (optim.sgd(0.1), optax.sgd(0.1)),
+        (optim.momentum(0.1), optax.sgd(0.1, 0.9)),
+        (optim.adagrad(0.1), optax.adagrad(0.1)),
+        (optim.rmsprop(0.1, centered=True, momentum=0.9), optax.rmsprop(0.1, centered=True, momentum=0.9)),
+        (optim.adadelta(), optax.adadelta(1.0)),
+        (optim.adam(0.1), optax.adam(0.1)),
+        (optim.adamw(0.1), optax.adamw(0.1)),
+        (optim.nadam(0.1), optax.nadam(0.1)),
+    ],
+    ids=repr,
+)
+def test_no_more_memory_traffic_than_optax(ours, theirs):
+    def traffic(step, *arguments):
+        return jax.jit(step).lower(*arguments).compile().cost_analysis()["bytes accessed"]
+
+    def step(transform, params, state, gradient):
+        updates, state = transform.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state
+
+    params = jnp.ones(SIZE)
+    mine = traffic(step, ours, params, ours.init(params), params)
+    assert mine <= 1.01 * traffic(partial(step, theirs), params, theirs.init(params), params)
+
+
 def test_adadelta_needs_one_copy_at_most():
     assert compiled_step(optim.adadelta(), SIZE).memory_analysis().temp_size_in_bytes <= 1.01 * SIZE * 4
 
