@@ -12,6 +12,8 @@ default_role = "literal"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 myst_heading_anchors = 3
+# Functions of Optax under their own names bring docstrings that refer to pages of Optax.
+suppress_warnings = ["ref.doc"]
 
 
 def skip_bare_fields(app, what, name, obj, skip, options):
