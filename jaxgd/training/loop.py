@@ -264,7 +264,7 @@ def _step(trainer: Trainer, state: TrainState, order: jax.Array, position: Any) 
     keys = example_keys(state.key, state.epoch, positions) if takes_keys(trainer.problem.loss) else None
     is_whole = trainer.microbatch.value is None
     total = batch_gradient(trainer.problem, state.params, batch, keys, mask, mean=is_whole)
-    count = positions.size if mask is None else jnp.sum(mask)
+    count = positions.size if mask is None else jnp.sum(mask, dtype=jnp.int32)
     state = state._replace(examples=state.examples + jnp.where(state.status == RUNNING, count, 0))
     if is_whole:
         return _update(trainer, state, total)
@@ -303,7 +303,7 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss) -> TrainState
     taken = running & good & has_weight
     updates, opt_state = _optimizer_update(trainer, state, total)
     params = apply_updates(state.params, updates)
-    # A branch, not a select per array: XLA on a CPU would fuse the gradient into every select and copy for each.
+    # A branch, not a select per array: XLA on a CPU would fuse the gradient into each select and copy.
     params, opt_state = jax.lax.cond(
         taken, lambda: (params, opt_state), lambda: (state.params, state.opt_state)
     )

@@ -1,0 +1,228 @@
+"""A run as one pure function: transformations, compiles, segments, divergence, bad input."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxgd
+from jaxgd.training.batching import epoch_orders
+from jaxgd.training.fitting import advance, initial_params, segment, start_run
+
+KEY = jax.random.key(5)
+SCALE = 1.0
+
+
+def make_problem(num=20, dtype=np.float64):
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(num, 3)).astype(dtype)
+    targets = generator.normal(size=num).astype(dtype)
+    return jaxgd.regression(jaxgd.linear(3, init="he_normal"), (inputs, targets), (inputs[:5], targets[:5]))
+
+
+def assert_close(tree, other, **tolerances):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerances), tree, other)
+
+
+def assert_same_bits(tree, other):
+    jax.tree.map(np.testing.assert_array_equal, tree, other)
+
+
+def result_of(fit):
+    return fit.state.params, fit.history
+
+
+def test_under_jit_and_vmap_it_is_the_same_run(x64):
+    problem = make_problem()
+    optimizers = [jaxgd.adam(0.01), jaxgd.adam(0.1, b1=0.8)]
+    stacked, in_axes = jaxgd.stack(optimizers)
+
+    def run(optimizer, seed):
+        return result_of(jaxgd.fit(jaxgd.trainer(problem, optimizer, 6), jax.random.key(seed), 2))
+
+    over_seeds = jax.vmap(run, (None, 0))
+    lanes = jax.jit(jax.vmap(over_seeds, (in_axes, None)))(stacked, jnp.arange(2))
+    for i, optimizer in enumerate(optimizers):
+        for seed in range(2):
+            lane = jax.tree.map(lambda x, i=i, seed=seed: x[i, seed], lanes)
+            assert_close(lane, run(optimizer, seed), rtol=1e-9)
+
+
+def test_inside_a_jitted_function_that_holds_all_of_it(x64):
+    tr = jaxgd.trainer(make_problem(), jaxgd.adam(0.01), 6)
+    inside = jax.jit(lambda x: x + jaxgd.fit(tr, KEY, 2).history["valid_loss"][-1])(1.0)
+    np.testing.assert_allclose(inside - 1, jaxgd.fit(tr, KEY, 2).history["valid_loss"][-1], rtol=1e-9)
+
+
+def test_the_key_can_be_used_again():
+    tr = jaxgd.trainer(make_problem(dtype=np.float32), jaxgd.sgd(0.1), 6)
+    assert_same_bits(*(result_of(jaxgd.fit(tr, KEY, 2)) for _ in range(2)))
+
+
+def test_forward_derivative(x64):
+    problem = make_problem()
+
+    def final(rate):
+        return jaxgd.fit(jaxgd.trainer(problem, jaxgd.momentum(rate), 6), KEY, 2).history["valid_loss"][-1]
+
+    final = jax.jit(final)
+    slope = jax.jvp(final, (0.1,), (1.0,))[1]
+    np.testing.assert_allclose(slope, (final(0.1 + 1e-5) - final(0.1 - 1e-5)) / 2e-5, rtol=1e-6)
+    assert slope != 0
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """64 digits; some of their pixels are 0 in all of them."""
+    inputs, labels = jaxgd.datasets.load("digits").train
+    assert (inputs[:64].std(axis=0) == 0).any()
+    return np.asarray(inputs[:64], float), labels[:64]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "microbatch"),
+    [(jaxgd.sgd(0.05), 10), (jaxgd.momentum(0.05), None), (jaxgd.adam(0.01), None)],
+    ids=["sgd", "momentum", "adam"],
+)
+def test_hypergradient_on_digits(x64, digits, optimizer, microbatch):
+    problem = jaxgd.classification(jaxgd.linear(64, 10), digits, digits)
+
+    def final(optimizer):
+        tr = jaxgd.trainer(problem, optimizer, 24, microbatch)
+        return jaxgd.fit(tr, KEY, 2).history["valid_loss"][-1]
+
+    gradient = jax.jit(jax.grad(final))(optimizer)
+    assert jax.tree.structure(gradient) == jax.tree.structure(optimizer)
+    final = jax.jit(final)
+    leaves, structure = jax.tree.flatten(optimizer)
+    for position, slope in enumerate(jax.tree.leaves(gradient)):
+        step = 1e-4 * leaves[position]
+
+        def moved(by, position=position):
+            changed = [leaf + by * (i == position) for i, leaf in enumerate(leaves)]
+            return final(structure.unflatten(changed))
+
+        difference = (moved(step) - moved(-step)) / (2 * step)
+        assert np.isfinite(slope)
+        np.testing.assert_allclose(slope, difference, rtol=1e-4, atol=4e-15 / step)  # its rounding error
+
+
+def test_another_rate_compiles_nothing():
+    problem = make_problem(dtype=np.float32)
+    jaxgd.fit(jaxgd.trainer(problem, jaxgd.adam(0.1), 6), KEY, 2)
+    before = segment._cache_size()
+    for optimizer in (jaxgd.adam(1), jaxgd.adam(np.float32(0.2), b1=0.5), jaxgd.adam(jnp.float32(0.3))):
+        jaxgd.fit(jaxgd.trainer(problem, optimizer, 6), jax.random.key(1), 2)
+    assert segment._cache_size() == before
+    jaxgd.fit(jaxgd.trainer(problem, jaxgd.adam(0.1), 7), KEY, 2)
+    assert segment._cache_size() == before + 1
+
+
+def scaled_problem():
+    return jaxgd.Problem(
+        lambda key: jnp.zeros(()), lambda p, batch: SCALE * (p - batch) ** 2, jnp.arange(4.0)
+    )
+
+
+def test_a_problem_made_again_compiles_nothing_but_a_changed_constant_does(monkeypatch):
+    def run():
+        return jaxgd.fit(jaxgd.trainer(scaled_problem(), jaxgd.sgd(0.1), "full"), KEY, 1).history[
+            "train_loss"
+        ][0]
+
+    assert run() == 3.5
+    before = segment._cache_size()
+    assert run() == 3.5
+    assert segment._cache_size() == before
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    assert run() == 7
+    assert segment._cache_size() == before + 1
+
+
+@pytest.mark.parametrize("options", [{}, {"microbatch": 4}, {"microbatch": 4, "remainder": "drop"}], ids=str)
+def test_a_run_cut_anywhere_has_the_same_bits(options):
+    tr = jaxgd.trainer(make_problem(dtype=np.float32), jaxgd.adam(0.1), 6, **options)
+    orders = epoch_orders(KEY, 0, 3, 20, "shuffle")
+    program = jax.jit(advance)
+
+    def run(*cuts):
+        carry = start_run(tr, KEY, initial_params(tr.problem.init, KEY), 3)
+        place = (0, 0)
+        for cut in (*cuts, (2, 20)):
+            carry = program(tr, *carry, orders, 0, place, cut)
+            place = cut if cut[1] < 20 else (cut[0] + 1, 0)
+        return carry[0]._replace(key=0), carry[1]
+
+    whole = run()
+    assert whole[0].epoch == 3
+    for cuts in (
+        [(0, 20)],
+        [(0, 1)],
+        [(0, 6), (0, 7), (1, 0)],
+        [(0, 19), (1, 13)],
+        [(1, 20), (2, 0), (2, 12)],
+    ):
+        assert_same_bits(run(*cuts), whole)
+    assert_same_bits(result_of(jaxgd.fit(tr, KEY, 3)), (whole[0].params, whole[1]))
+    assert program._cache_size() == 1
+
+
+@pytest.mark.parametrize(("batch_size", "microbatch"), [(6, None), (np.array(6), 4)], ids=["static", "leaf"])
+def test_a_rate_too_high(batch_size, microbatch):
+    tr = jaxgd.trainer(make_problem(dtype=np.float32), jaxgd.momentum(1e30), batch_size, microbatch)
+    fit = jaxgd.fit(tr, KEY, 3)
+    assert fit.state.status == 2
+    assert 0 <= fit.state.stopped_at <= 4
+    assert fit.state.epoch == 3
+    for leaf in jax.tree.leaves(fit.state.params):
+        assert np.isfinite(leaf).all()
+    for name in ("train_loss", "grad_norm", "valid_loss", "valid_squared_error"):
+        assert np.isnan(fit.history[name]).all()
+    assert len(set(fit.history["updates"].tolist())) == 1
+    assert fit.history["updates"][0] == fit.state.stopped_at
+    assert len(set(fit.history["examples"].tolist())) == 1
+
+
+def vanishing(params, batch):
+    """The losses of a parameter that falls by one at every update; NaN from the seventh update on."""
+    return jnp.where(params < -5.5, jnp.nan, params + 0 * batch)
+
+
+def test_a_nan_freezes_the_run_before_its_update():
+    problem = jaxgd.Problem(lambda key: jnp.zeros(()), vanishing, jnp.zeros(8), valid=jnp.zeros(3))
+    fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(1.0), 2), KEY, 4)
+    assert fit.state.status == 2
+    assert fit.state.stopped_at == 6
+    assert fit.state.params == -6
+    np.testing.assert_array_equal(fit.history["train_loss"], [-1.5, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(fit.history["valid_loss"], [-4, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(fit.history["grad_norm"], [1, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(fit.history["updates"], [4, 6, 6, 6])
+    np.testing.assert_array_equal(fit.history["examples"], [8, 14, 14, 14])
+    assert "diverged" in fit._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("key", "epochs", "error", "message"),
+    [
+        (KEY, 0, ValueError, "epochs must be 1 or more, got 0"),
+        (KEY, -2, ValueError, "epochs must be 1 or more, got -2"),
+        (KEY, 2.0, TypeError, "epochs must be a whole number, 1 or more, got 2.0"),
+        (KEY, True, TypeError, "epochs must be a whole number, 1 or more, got True"),
+        (KEY, 2**30, ValueError, "epochs must be below 107374182 for 20 examples"),
+        (0, 1, TypeError, "key must be one PRNG key such as .* got 0"),
+        (jax.random.split(KEY), 1, TypeError, "key must be one PRNG key"),
+    ],
+)
+def test_bad_arguments_compile_nothing(key, epochs, error, message):
+    tr = jaxgd.trainer(make_problem(dtype=np.float32), jaxgd.sgd(0.1), 6)
+    before = [program._cache_size() for program in (segment, start_run, initial_params, epoch_orders)]
+    with pytest.raises(error, match=message):
+        jaxgd.fit(tr, key, epochs)
+    assert [p._cache_size() for p in (segment, start_run, initial_params, epoch_orders)] == before
+
+
+def test_a_key_of_the_older_form():
+    tr = jaxgd.trainer(make_problem(dtype=np.float32), jaxgd.sgd(0.1), 6)
+    old = jax.random.key_data(KEY)
+    assert_same_bits(result_of(jaxgd.fit(tr, old, 2)), result_of(jaxgd.fit(tr, KEY, 2)))
