@@ -113,7 +113,7 @@ def milliseconds(step):
 
 
 def measure(steps, repeats):
-    """Median milliseconds of each step. The repeats are interleaved, every time beginning with another step."""
+    """Median milliseconds of each step, in interleaved repeats that each begin with another step."""
     times = [[] for _ in steps]
     for repeat in range(repeats):
         for place in range(len(steps)):

@@ -17,10 +17,17 @@ if TYPE_CHECKING:
         adamw as adamw,
         apply_updates as apply_updates,
         chain as chain,
+        current_learning_rate as current_learning_rate,
         from_optax as from_optax,
+        generalize as generalize,
+        make_update as make_update,
+        masked as masked,
         momentum as momentum,
         nadam as nadam,
+        nadamw as nadamw,
+        named_chain as named_chain,
         nesterov as nesterov,
+        partition as partition,
         rmsprop as rmsprop,
         scale_by_moments as scale_by_moments,
         sgd as sgd,
@@ -48,7 +55,8 @@ __version__ = "0.1.0"
 # Where each public name is found. The imports above repeat it for type checkers; a test compares the two.
 _HOMES = {
     "jaxgd.optim": "Transform chain stack from_optax apply_updates scale_by_moments "
-    "sgd momentum nesterov adagrad rmsprop adadelta adam adamw nadam",
+    "sgd momentum nesterov adagrad rmsprop adadelta adam adamw nadam nadamw "
+    "named_chain masked partition current_learning_rate generalize make_update",
     "jaxgd.training": "Problem Model mlp linear classification regression Trainer trainer Fit fit evaluate",
     "jaxgd.sweeps": "sweep SweepResult throughput",
     "jaxgd.studies.comparison": "compare Comparison",

@@ -128,7 +128,6 @@ def test_weight_decay_needs_the_parameters():
 def test_a_traced_decay_rate_loses_no_digits(b2):
     gradients = np.random.default_rng(0).normal(size=(200, 4))
 
-    @jax.jit
     def run(optimizer, gradients):
         def step(carry, gradient):
             x, state = carry
@@ -138,9 +137,9 @@ def test_a_traced_decay_rate_loses_no_digits(b2):
         start = jnp.zeros_like(gradients[0])
         return jax.lax.scan(step, (start, optimizer.init(start)), gradients)[1]
 
-    exact = run(optim.adam(0.01, b2=b2), jnp.asarray(gradients))
+    exact = run(optax.adam(0.01, b2=b2), jnp.asarray(gradients))
     with jax.enable_x64(False):
-        single = run(optim.adam(0.01, b2=b2), jnp.asarray(gradients, jnp.float32))
+        single = jax.jit(run)(optim.adam(0.01, b2=b2), jnp.asarray(gradients, jnp.float32))
     np.testing.assert_allclose(single, exact, rtol=1e-5, atol=1e-5 * np.abs(exact).max())
 
 

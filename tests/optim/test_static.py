@@ -24,8 +24,15 @@ def reads_the_global():
 
 
 def with_default(factor):
-    def scale(x, by=factor, *, and_by=factor):
-        return x * by * and_by
+    def scale(x, by=factor):
+        return x * by
+
+    return scale
+
+
+def with_keyword(factor):
+    def scale(x, *, by=factor):
+        return x * by
 
     return scale
 
@@ -70,6 +77,7 @@ UNEQUAL = {
     "closure": (scaled_by(2.0), scaled_by(3.0)),
     "sign of zero": (scaled_by(0.0), scaled_by(-0.0)),
     "default": (with_default(2.0), with_default(3.0)),
+    "keyword": (with_keyword(2.0), with_keyword(3.0)),
     "array": (scaled_by(np.ones(3)), scaled_by(np.ones(3))),
     "method": (Model().apply, Model().apply),
     "instance": (Model(), Model()),
