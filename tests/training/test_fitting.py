@@ -96,14 +96,16 @@ def test_hypergradient_on_digits(x64, digits, optimizer, microbatch):
     final = jax.jit(final)
     leaves, structure = jax.tree.flatten(optimizer)
     for position, slope in enumerate(jax.tree.leaves(gradient)):
+        assert np.isfinite(slope)
         step = 1e-4 * leaves[position]
+        if step == 0:  # eps_root: below 0 there is nothing to differ from
+            continue
 
         def moved(by, position=position):
             changed = [leaf + by * (i == position) for i, leaf in enumerate(leaves)]
             return final(structure.unflatten(changed))
 
         difference = (moved(step) - moved(-step)) / (2 * step)
-        assert np.isfinite(slope)
         np.testing.assert_allclose(slope, difference, rtol=1e-4, atol=4e-15 / step)  # its rounding error
 
 
@@ -144,6 +146,7 @@ def test_a_run_cut_anywhere_has_the_same_bits(options):
     tr = jaxgd.trainer(make_problem(dtype=np.float32), jaxgd.adam(0.1), 6, **options)
     orders = epoch_orders(KEY, 0, 3, 20, "shuffle")
     program = jax.jit(advance)
+    compiled = program._cache_size()
 
     def run(*cuts):
         carry = start_run(tr, KEY, initial_params(tr.problem.init, KEY), 3)
@@ -164,7 +167,7 @@ def test_a_run_cut_anywhere_has_the_same_bits(options):
     ):
         assert_same_bits(run(*cuts), whole)
     assert_same_bits(result_of(jaxgd.fit(tr, KEY, 3)), (whole[0].params, whole[1]))
-    assert program._cache_size() == 1
+    assert program._cache_size() == compiled + 1
 
 
 @pytest.mark.parametrize(("batch_size", "microbatch"), [(6, None), (np.array(6), 4)], ids=["static", "leaf"])

@@ -1,0 +1,54 @@
+"""The cost of an update."""
+
+import numpy as np
+import pytest
+
+import jaxgd
+
+INPUTS = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
+
+
+def make_trainer(rate):
+    problem = jaxgd.regression(jaxgd.linear(64), (INPUTS, INPUTS[:, 0]), (INPUTS, INPUTS[:, 0]))
+    return lambda hp: jaxgd.trainer(problem, jaxgd.sgd(rate), hp.batch_size)
+
+
+@pytest.fixture(scope="module")
+def clock():
+    return jaxgd.throughput(make_trainer(0.01), ["full", 1], repeats=3, seconds=0.01)
+
+
+def test_variables(clock):
+    assert dict(clock.sizes) == {"batch_size": 2}
+    assert clock.batch_size.values.tolist() == [256, 1]
+    assert set(clock) == {"seconds_per_update", "examples_per_second", "bytes"}
+    np.testing.assert_allclose(clock.examples_per_second * clock.seconds_per_update, clock.batch_size)
+
+
+def test_sizes_are_plausible(clock):
+    assert (clock.seconds_per_update > 1e-8).all()
+    assert (clock.seconds_per_update < 1).all()
+    assert (clock.bytes > INPUTS.nbytes).all()
+    assert (clock.bytes < 10 * INPUTS.nbytes).all()
+    # A machine that does 256 examples one by one as fast as at once would be a broken clock.
+    assert clock.examples_per_second[0] > 2 * clock.examples_per_second[1]
+
+
+def test_a_run_that_diverges_is_timed_while_it_trains(clock):
+    diverged = jaxgd.throughput(make_trainer(1e30), [1], repeats=3, seconds=0.01)
+    ratio = float(diverged.seconds_per_update[0] / clock.seconds_per_update[1])
+    assert 0.05 < ratio < 20
+
+
+@pytest.mark.parametrize(
+    ("make", "sizes", "options", "error", "message"),
+    [
+        (make_trainer(0.1), [], {}, ValueError, "axis 'batch_size' is empty"),
+        (make_trainer(0.1), [257], {}, ValueError, "batch_size must be .* got 257"),
+        (make_trainer(0.1), [1], {"repeats": 0}, ValueError, "repeats must be 1 or more, got 0"),
+        (lambda hp: None, [1], {}, TypeError, "make_trainer must return"),
+    ],
+)
+def test_bad_input(make, sizes, options, error, message):
+    with pytest.raises(error, match=message):
+        jaxgd.throughput(make, sizes, **options)
