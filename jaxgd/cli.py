@@ -22,7 +22,7 @@ from jaxgd.studies.arguments import (
     check_optimizers,
     fitting_batch_sizes,
 )
-from jaxgd.studies.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, QUICK
+from jaxgd.studies.presets import DEFAULT, LEARNING_RATES, QUICK
 from jaxgd.studies.user_files import UserFileError, describe_error
 
 OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
@@ -85,7 +85,7 @@ def _add_compare(commands):
         choices=("classification", "regression"),
         help="for a .csv or .npz; chosen from the target if left out",
     )
-    add("--optimizers", type=_words, metavar="A,B", help=f"names, or all [all: {', '.join(ALL_OPTIMIZERS)}]")
+    add("--optimizers", type=_words, metavar="A,B", help=f"names, or all [{','.join(DEFAULT.optimizers)}]")
     add(
         "--batch-sizes",
         type=_numbers,

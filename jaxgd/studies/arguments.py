@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from jaxgd.studies.presets import ALL_OPTIMIZERS, LEARNING_RATES, Rates
+from jaxgd.studies.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates
 
 
 def check_count(name: str, value, least: int = 1) -> int:
@@ -21,8 +21,10 @@ def check_count(name: str, value, least: int = 1) -> int:
 
 
 def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Names of optimizers, each once; None or "all" stands for all but adamw, which repeats adam here."""
-    if optimizers is None or optimizers == "all":
+    """Names of optimizers, each once; None is the preset, "all" is all but adamw, which repeats adam here."""
+    if optimizers is None:
+        return DEFAULT.optimizers
+    if optimizers == "all":
         return ALL_OPTIMIZERS
     names = (optimizers,) if isinstance(optimizers, str) else tuple(dict.fromkeys(optimizers))
     if not names:

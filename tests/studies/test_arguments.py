@@ -32,7 +32,8 @@ def test_no_whole_number(value):
 
 
 def test_optimizers():
-    assert check_optimizers(None) == check_optimizers("all") == ALL_OPTIMIZERS
+    assert check_optimizers(None) == DEFAULT.optimizers
+    assert check_optimizers("all") == ALL_OPTIMIZERS
     assert "adamw" not in ALL_OPTIMIZERS
     assert check_optimizers("adamw") == ("adamw",)
     assert check_optimizers(["sgd", "adam", "sgd"]) == ("sgd", "adam")
