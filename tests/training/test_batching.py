@@ -1,0 +1,76 @@
+"""Which examples are used when: epoch orders and the keys of examples."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxgd
+from jaxgd.training.batching import epoch_order, epoch_orders, example_keys, init_key
+
+KEY = jax.random.key(3)
+
+
+def test_a_shuffle_is_every_example_once():
+    first, second = (np.asarray(epoch_order(KEY, epoch, 20, "shuffle")) for epoch in (0, 1))
+    np.testing.assert_array_equal(np.sort(first), np.arange(20))
+    np.testing.assert_array_equal(np.sort(second), np.arange(20))
+    assert (first != second).any()
+    assert (first != np.arange(20)).any()
+    assert (first != epoch_order(jax.random.key(4), 0, 20, "shuffle")).any()
+
+
+def test_replacement_draws_independently():
+    draws = np.asarray(epoch_orders(KEY, 0, 400, 5, "replacement"))
+    assert draws.min() == 0
+    assert draws.max() == 4
+    counts = np.bincount(draws.ravel(), minlength=5)
+    np.testing.assert_allclose(counts / draws.size, 0.2, atol=4 * np.sqrt(0.16 / draws.size))
+    # Neighbouring draws are equal one time in five.
+    same = np.mean(draws[:, 1:] == draws[:, :-1])
+    np.testing.assert_allclose(same, 0.2, atol=4 * np.sqrt(0.16 / draws[:, 1:].size))
+
+
+def test_orders_of_many_epochs():
+    orders = epoch_orders(KEY, 2, 3, 7, "shuffle")
+    for row, epoch in zip(orders, (2, 3, 4), strict=True):
+        np.testing.assert_array_equal(row, epoch_order(KEY, epoch, 7, "shuffle"))
+    np.testing.assert_array_equal(epoch_order(KEY, 5, 7, "sequential"), np.arange(7))
+
+
+def test_streams_of_a_key_differ():
+    data = jax.random.key_data
+    keys = [init_key(KEY), *example_keys(KEY, 0, jnp.arange(3)), *example_keys(KEY, 1, jnp.arange(3))]
+    assert len({data(key).tobytes() for key in map(jnp.asarray, keys)} | {data(KEY).tobytes()}) == 8
+
+
+def constant_losses(params, batch):
+    return batch + 0 * params
+
+
+@pytest.mark.parametrize(("batch_size", "microbatch"), [(3, None), (4, 3), (7, None), (6, 2)])
+@pytest.mark.parametrize("sampling", ["shuffle", "replacement"])
+def test_the_order_is_the_same_whatever_the_batch_size(batch_size, microbatch, sampling):
+    # Losses are powers of four, so their sum tells which examples were used, and how often.
+    losses = 4.0 ** np.arange(10, dtype=np.float32)
+    problem = jaxgd.Problem(lambda key: jnp.zeros(()), constant_losses, losses)
+    tr = jaxgd.trainer(problem, jaxgd.sgd(0.0), batch_size, microbatch, sampling, remainder="drop")
+    history = jaxgd.fit(tr, KEY, 2).history
+    used = 10 // batch_size * batch_size
+    for epoch in range(2):
+        order = epoch_order(KEY, epoch, 10, sampling)
+        assert history["train_loss"][epoch] == np.float32(losses[order[:used]].sum()) / np.float32(used)
+
+
+def noisy_losses(params, batch, keys):
+    return batch + 0 * params if keys is None else jax.vmap(jax.random.uniform)(keys) + 0 * params
+
+
+@pytest.mark.parametrize(("batch_size", "microbatch"), [(1, None), (4, None), (4, 3), (10, 4), ("full", 4)])
+def test_keys_of_examples_do_not_depend_on_batches(batch_size, microbatch):
+    problem = jaxgd.Problem(lambda key: jnp.zeros(()), noisy_losses, jnp.zeros(10), valid=jnp.ones(3))
+    history = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(0.1), batch_size, microbatch), KEY, 2).history
+    for epoch in range(2):
+        draws = jax.vmap(jax.random.uniform)(example_keys(KEY, epoch, jnp.arange(10)))
+        np.testing.assert_allclose(history["train_loss"][epoch], draws.mean(), rtol=1e-6)
+    np.testing.assert_array_equal(history["valid_loss"], [1, 1])  # keys are None in evaluation
