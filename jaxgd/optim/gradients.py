@@ -1,6 +1,6 @@
 """Transforms of the gradient written here because Optax lacks them or writes large temporaries."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,8 +54,10 @@ def _squared_norm(leaf):
     return jnp.vdot(leaf, leaf, preferred_element_type=real).real
 
 
-class SoftThresholdState(optax.ScaleByScheduleState):
+class SoftThresholdState(NamedTuple):
     """count: int32[], updates made."""
+
+    count: jax.Array
 
 
 def _init_threshold(h, params):

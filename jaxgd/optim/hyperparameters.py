@@ -216,7 +216,8 @@ def text(value: Any) -> str:
     if isinstance(value, Tracer) or not isinstance(value, np.ndarray | np.generic | jax.Array):
         return getattr(value, "__name__", None) or repr(value)
     if np.ndim(value) == 0:
-        return f"{float(value):.12g}" if np.issubdtype(np.asarray(value).dtype, np.number) else str(value)
+        digits = 12 if value.dtype == np.float64 else 7
+        return f"{float(value):.{digits}g}" if jnp.issubdtype(value.dtype, jnp.number) else str(value)
     return np.array2string(np.asarray(value), separator=", ", threshold=8)
 
 
