@@ -76,8 +76,7 @@ def compare(
             test examples are drawn from the training examples.
         optimizers: names, or "all"; sgd, momentum, rmsprop and adam if None.
         batch_sizes: whole numbers or "full"; full, 128, 32 and 1 if None, as far as the data allow.
-        learning_rates: one grid for all optimizers, or {optimizer: grid}; a grid of each optimizer's own if
-        None.
+        learning_rates: one grid for all optimizers, or {optimizer: grid}; each optimizer's preset if None.
         epochs: passes over the training examples, at least 1.
         seeds: runs per rate, at least 1.
         fresh_seeds: runs of each best rate, at least 2: one run has no spread.
