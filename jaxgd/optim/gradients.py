@@ -57,7 +57,7 @@ def _squared_norm(leaf):
 class SoftThresholdState(NamedTuple):
     """count: int32[], updates made."""
 
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def _init_threshold(h, params):

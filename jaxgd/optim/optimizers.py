@@ -62,7 +62,7 @@ def adagrad(learning_rate: Any, initial_accumulator_value: Any = 0.1, eps: Any =
     Args:
         learning_rate: number, 0 or more, or schedule.
         initial_accumulator_value: v before the first update.
-        eps: added under the root (PyTorch and Keras add theirs outside).
+        eps: added under the root (PyTorch adds its outside).
 
     Source: Duchi, Hazan and Singer 2011.
     """
