@@ -74,9 +74,9 @@ def _add_compare(commands):
         "rate on validation data, rerun it on fresh seeds, score it on test data, and write a report.",
     )
     add = compare.add_argument
+    add("source", nargs="?", metavar="DATA", help="the same as --data DATA")
     add(
         "--data",
-        default="digits",
         help="a data set (see `jaxgd list`), numbers.csv, arrays.npz or my.py:problem [digits]",
     )
     add("--target", help="the column of a .csv to predict")
@@ -100,7 +100,7 @@ def _add_compare(commands):
     )
     add("--epochs", type=_number, help=f"passes over the training data [{DEFAULT.epochs}]")
     add("--seeds", type=_number, help=f"runs per learning rate [{DEFAULT.seeds}]")
-    add("--quick", action="store_true", help="fewer optimizers, batch sizes, rates, epochs and seeds")
+    add("--quick", action="store_true", help="fewer optimizers, batch sizes, epochs and seeds")
     add("--out", default="report.html", metavar="FILE", help="where to write the page [report.html]")
     add("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
     compare.set_defaults(run=_compare)
@@ -136,7 +136,7 @@ def _compare(arguments: argparse.Namespace, command: str) -> None:
     from jaxgd.studies.sources import load_source
 
     with _bad_input():
-        source = load_source(arguments.data, arguments.target, arguments.task)
+        source = load_source(_data(arguments), arguments.target, arguments.task)
         experiment = plan_comparison(source, **_fitting(choices, arguments, source))
     try:
         comparison = run_comparison(experiment, command=command)
@@ -148,17 +148,23 @@ def _compare(arguments: argparse.Namespace, command: str) -> None:
     _report(comparison, out)
 
 
+def _data(arguments: argparse.Namespace) -> str:
+    given = [name for name in (arguments.source, arguments.data) if name is not None]
+    if len(given) > 1:
+        raise InputError(f"data is given twice, as {given[0]!r} and as --data {given[1]!r}")
+    return given[0] if given else "digits"
+
+
 def _choices(arguments: argparse.Namespace) -> dict:
     """The arguments of `plan_comparison`, checked as far as they can be before the data are read."""
     sizes = QUICK if arguments.quick else DEFAULT
     optimizers = sizes.optimizers if arguments.optimizers is None else check_optimizers(arguments.optimizers)
-    rates = sizes.learning_rates if arguments.learning_rates is None else arguments.learning_rates
     return {
         "optimizers": optimizers,
         "batch_sizes": check_batch_sizes(
             sizes.batch_sizes if arguments.batch_sizes is None else arguments.batch_sizes
         ),
-        "learning_rates": check_learning_rates(rates, optimizers),
+        "learning_rates": check_learning_rates(arguments.learning_rates, optimizers),
         "epochs": check_count("epochs", sizes.epochs if arguments.epochs is None else arguments.epochs),
         "seeds": check_count("seeds", sizes.seeds if arguments.seeds is None else arguments.seeds),
         "fresh_seeds": sizes.fresh_seeds,

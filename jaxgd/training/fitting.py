@@ -29,6 +29,11 @@ class Fit(NamedTuple):
     state: TrainState
     history: dict[str, jax.Array]
 
+    def __repr__(self):
+        shape = np.shape(self.state.status)
+        runs = f"{shape} runs, " if shape else f"{STATUS_WORDS[int(self.state.status)]}, "
+        return f"Fit({runs}history of {', '.join(self.history)}: {self.history['updates'].shape[-1]} epochs)"
+
     def _repr_html_(self) -> str:
         last = {name: column[..., -1] for name, column in self.history.items()}
         if any(np.ndim(value) for value in last.values()):
