@@ -9,11 +9,10 @@ Rates = tuple[float, ...]
 
 
 class Sizes(NamedTuple):
-    """How much a comparison does: every optimizer x batch size x rate x seed is one training run."""
+    """How much a comparison does: every optimizer, batch size, rate and seed is one training run."""
 
     optimizers: tuple[str, ...]
     batch_sizes: tuple[int | str, ...]
-    learning_rates: dict[str, Rates]
     epochs: int
     seeds: int
     fresh_seeds: int
@@ -41,16 +40,13 @@ ALL_OPTIMIZERS = tuple(name for name in LEARNING_RATES if name != "adamw")
 DEFAULT = Sizes(
     ("sgd", "momentum", "rmsprop", "adam"),
     ("full", 128, 32, 1),
-    LEARNING_RATES,
     epochs=20,
     seeds=3,
     fresh_seeds=5,
 )
-# Without batch size 1 the two lowest rates are not needed.
 QUICK = Sizes(
     ("sgd", "momentum", "adam"),
     ("full", 32),
-    {name: rates[2:] for name, rates in LEARNING_RATES.items()},
     epochs=10,
     seeds=2,
     fresh_seeds=5,
