@@ -155,8 +155,11 @@ def _group(structure: Any, runs: list[Run]) -> Group:
 
 
 def check_names(axes: Mapping[str, Any], trainer: Trainer) -> None:
-    """Raise ValueError if an axis is named like a variable of the result."""
+    """Raise ValueError if an axis is named like a variable of the result, or names one batch size twice."""
     taken = {"epoch", "status", "stopped_at", *empty_history(trainer.problem, 1)}
     for name in axes:
         if name in taken:
             raise ValueError(f"axis {name!r} has the name of a result variable; call it something else")
+    sizes, num = axes.get("batch_size", ()), trainer.problem.num_examples
+    if any(isinstance(size, str) for size in sizes) and num in sizes:
+        raise ValueError(f"axis 'batch_size' has values twice: 'full' is {num} examples")

@@ -5,7 +5,6 @@ import pytest
 
 import jaxgd
 
-pytestmark = pytest.mark.filterwarnings("ignore:the sweep ran on:UserWarning")
 INPUTS = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
 PROBLEM = jaxgd.classification(jaxgd.linear(2, 2), (INPUTS, INPUTS[:, 0] > 0), (INPUTS, INPUTS[:, 0] > 0))
 OPTIMIZERS = {"sgd": jaxgd.sgd, "adam": jaxgd.adam}

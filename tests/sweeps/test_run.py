@@ -12,7 +12,6 @@ import jaxgd
 from jaxgd.sweeps import run as running
 from jaxgd.sweeps.programs import Recipe
 
-pytestmark = pytest.mark.filterwarnings("ignore:the sweep ran on:UserWarning")
 RATES = [0.01, 0.1, 1e30]
 AXES = {"batch_size": ["full", 6], "learning_rate": RATES, "seed": [0, 3]}
 
@@ -164,6 +163,7 @@ def refuse(hp):
     [
         (make_trainer, {"learning_rate": []}, 2, ValueError, "axis 'learning_rate' is empty"),
         (make_trainer, {**AXES, "batch_size": [21]}, 2, ValueError, "batch_size must be .* got 21"),
+        (make_trainer, {**AXES, "batch_size": ["full", 20]}, 2, ValueError, "twice: 'full' is 20 examples"),
         (make_trainer, {**AXES, "learning_rate": [-1.0]}, 2, ValueError, "learning_rate must be .* got -1"),
         (make_trainer, AXES, 0, ValueError, "epochs must be 1 or more, got 0"),
         (make_trainer, {**AXES, "status": [1]}, 2, ValueError, "axis 'status' has the name of a result"),
