@@ -1,3 +1,4 @@
+import functools
 import os
 import re
 import signal
@@ -292,7 +293,10 @@ def test_an_error_that_only_training_meets(folder, capsys, monkeypatch):
 @pytest.mark.slow
 def test_ctrl_c(tmp_path):
     command = [sys.executable, "-m", "jaxgd", "compare", "--no-cache", "--out", str(tmp_path / "page.html")]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # A shell's background job ignores the signal, and its children inherit that.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    run = subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True, preexec_fn=heed)
     assert run.stderr is not None
     assert "optimizers x" in run.stderr.readline()
     time.sleep(5)

@@ -92,6 +92,7 @@ def time_cells(experiment: Experiment, fresh: xr.Dataset) -> xr.Dataset:
         timed = throughput(
             lambda hp: experiment.trainer(name, hp.batch_size, chosen[name, hp.batch_size]),
             experiment.batch_sizes,
+            epochs=experiment.epochs,
         )
         return timed.expand_dims(optimizer=[name])
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from jaxgd.sweeps.grid import Point, checked_axes, make_runs, points
-from jaxgd.sweeps.programs import with_settings_of_caller
-from jaxgd.training.batching import epoch_orders
-from jaxgd.training.fitting import initial_params, segment, start_run
+from jaxgd.sweeps.grid import Point, Run, checked_axes, group_runs, make_runs, points
+from jaxgd.sweeps.preparation import Sources, prepare
+from jaxgd.sweeps.programs import Extent, with_settings_of_caller
+from jaxgd.training.fitting import check_epochs
 from jaxgd.training.loop import RUNNING, Trainer
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def throughput(
     make_trainer: Callable[[Point], Trainer],
     batch_sizes: Sequence[Any],
     *,
+    epochs: int = 20,
     repeats: int = 5,
     seconds: float = 0.05,
 ) -> "xarray.Dataset":
@@ -29,12 +30,13 @@ def throughput(
 
     The programs are warm and take turns, so that a machine that slows down slows all of them; each figure is
     the median of the repeats. Validation is left out. Variables over `batch_size`: `seconds_per_update`,
-    `examples_per_second`, and `bytes`, which the compiled run needs: arguments, results and temporaries, the
-    training data included.
+    `examples_per_second`, and `bytes`, which the run needs: data, epoch orders, parameters before and after,
+    and the program's temporaries.
 
     Args:
         make_trainer: called with `hp.batch_size`, returns a trainer.
         batch_sizes: ints and "full"; the coordinate of "full" is the number of training examples.
+        epochs: the longest run that is timed; a sweep of as many epochs shares its programs with this clock.
         repeats: timed calls of each.
         seconds: about how long each timed call takes.
     """
@@ -44,14 +46,16 @@ def throughput(
     if repeats < 1:
         raise ValueError(f"repeats must be 1 or more, got {repeats}")
     grid = points({"batch_size": sizes})
-    trainers = [_without_evaluation(run.trainer) for run in make_runs(make_trainer, grid)]
+    made = make_runs(make_trainer, grid)
+    check_epochs(epochs, made[0].trainer.problem.num_examples)
     with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(with_settings_of_caller(_SoloRun), trainers))
+        solo = with_settings_of_caller(lambda run: _SoloRun(run, epochs))
+        runs = list(pool.map(solo, made))
     for run in runs:
         run.calibrate(seconds)
     times = np.array([[run.seconds_per_update() for run in runs] for _ in range(repeats)])
     per_update = np.median(times, axis=0)
-    batches = np.array([int(trainer.examples_per_batch) for trainer in trainers])
+    batches = np.array([int(run.trainer.examples_per_batch) for run in made])
     variables = {
         "seconds_per_update": ("batch_size", per_update),
         "examples_per_second": ("batch_size", batches / per_update),
@@ -60,50 +64,44 @@ def throughput(
     return xarray.Dataset(variables, {"batch_size": batches})
 
 
-def _without_evaluation(trainer: Trainer) -> Trainer:
-    return trainer.replace(problem=trainer.problem.replace(valid=None, test=None, metrics={}))
-
-
 class _SoloRun:
-    """A compiled run that can be timed for any number of epochs."""
+    """A run of its own on the first device, timed without evaluation for up to `epochs` epochs."""
 
-    def __init__(self, trainer: Trainer):
-        key, num = jax.random.key(0), trainer.problem.num_examples
-        self.trainer, self.num = trainer, num
-        self.orders = epoch_orders(key, 0, 1, num, trainer.order_sampling)
-        self.params = initial_params(trainer.problem.init, key)
-        self.key, self.epochs = key, 1
-        compiled = segment.lower(trainer, *self._start(), self.orders, 0, (0, 0), (0, num)).compile()
-        memory = compiled.memory_analysis()
-        self.bytes = 0 if memory is None else _total_bytes(memory)
-        self.run = compiled
-
-    def _start(self) -> Any:
-        return start_run(self.trainer, self.key, self.params, 1)
+    def __init__(self, run: Run, longest: int):
+        devices = jax.devices()
+        self.trainer, self.longest, self.epochs = run.trainer, longest, 1
+        ready = prepare(group_runs([run])[0], longest, devices, Sources(longest))
+        inputs = ready.inputs.gather([0] * (ready.recipe.lanes * ready.recipe.devices))
+        counts = np.array([1] + [0] * (ready.recipe.devices - 1), np.int32)
+        placed = zip((ready.inputs.shared, inputs, counts), ready.program.input_shardings[0], strict=False)
+        self.arguments = [jax.device_put(x, sharding) for x, sharding in placed]
+        self.program = ready.program
+        one = jax.tree.map(lambda x: x[0], inputs)
+        self.bytes = _bytes(ready.inputs.shared) + _bytes(one) + _bytes(one.params)
+        self.bytes += self.program.memory_analysis().temp_size_in_bytes
 
     def seconds_per_update(self) -> float:
         """Seconds an update took in a run of `epochs` epochs."""
         size = int(self.trainer.examples_per_batch)
-        per_epoch = self.num // size if self.trainer.remainder.value == "drop" else -(-self.num // size)
+        per_epoch = int(self.trainer.epoch_end) // size + bool(int(self.trainer.epoch_end) % size)
         return self._timed()[0] / (self.epochs * per_epoch)
 
     def calibrate(self, seconds: float) -> None:
         """Choose as many epochs as take about `seconds`, and no more than a run that diverges trains in."""
         self._timed()  # the first call is slower than the rest
-        self.epochs = max(1, round(seconds / max(self._timed()[0], 1e-6)))
+        self.epochs = max(1, min(self.longest, round(seconds / max(self._timed()[0], 1e-6))))
         self.epochs = self._timed()[1]
 
     def _timed(self) -> tuple[float, int]:
         """The seconds that a run took, and the epochs in which it was not frozen."""
-        state, history = jax.block_until_ready(self._start())
         begun = time.perf_counter()
-        state, _ = self.run(self.trainer, state, history, self.orders, 0, (0, 0), (self.epochs - 1, self.num))
-        jax.block_until_ready(state.params)
+        extent = Extent(np.int32(self.epochs), np.bool_(False))
+        results = jax.block_until_ready(self.program(*self.arguments, extent))
         taken = time.perf_counter() - begun
-        trained = -(-int(state.examples) // int(self.trainer.epoch_end))
-        return taken, self.epochs if state.status == RUNNING else trained
+        if int(results.status[0]) == RUNNING:
+            return taken, self.epochs
+        return taken, max(1, -(-int(results.history["examples"][0].max()) // int(self.trainer.epoch_end)))
 
 
-def _total_bytes(memory: Any) -> int:
-    inputs_and_outputs = memory.argument_size_in_bytes + memory.output_size_in_bytes
-    return int(inputs_and_outputs - memory.alias_size_in_bytes + memory.temp_size_in_bytes)
+def _bytes(tree: Any) -> int:
+    return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(tree))

@@ -43,6 +43,22 @@ class LaneInputs(NamedTuple):
     orders: Any
 
 
+class Extent(NamedTuple):
+    """How far a call runs its lanes: epochs int32[], and bool[] whether to evaluate after each.
+
+    Both are values of the program, so that it also serves to time updates; and since XLA does not know the
+    number of epochs, the loops compile as they do in `fit`, and a lane has the bits of a run alone.
+    """
+
+    epochs: Any
+    evaluate: Any
+
+
+def whole_run(epochs: int) -> Extent:
+    """The extent of a run from its start to its end."""
+    return Extent(np.int32(epochs), np.bool_(True))
+
+
 class LaneResults(NamedTuple):
     """What each lane of a call gives, with a leading axis over lanes."""
 
@@ -62,24 +78,25 @@ def choose_recipe(params: Any, order_bytes: int, devices: Sequence[Any], num_lan
 
 
 def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[Any]) -> Callable:
-    """The jitted `(shared, inputs, counts) -> LaneResults` of a group.
+    """The jitted `(shared, inputs, counts, extent) -> LaneResults` of a group.
 
-    `counts` is int32[devices]: of the lanes that each device holds, only so many are run.
+    `counts` is int32[devices]: of the lanes that each device holds, only so many are run. `extent` says how
+    far each goes.
     """
     mesh = jax.make_mesh((recipe.devices,), ("lanes",), devices=devices, axis_types=(AxisType.Auto,))
     whole, split = PartitionSpec(), PartitionSpec("lanes")
 
-    def on_device(shared, inputs, counts):
-        run = functools.partial(_run_lane, group, shared, epochs)
+    def on_device(shared, inputs, counts, extent):
+        run = functools.partial(_run_lane, group, shared, epochs, extent)
         if recipe.kind == "vmap":
             return jax.vmap(run)(inputs)
         return _run_in_turn(run, inputs, counts[0])
 
     sharded = jax.shard_map(
-        on_device, mesh=mesh, in_specs=(whole, split, split), out_specs=split, check_vma=False
+        on_device, mesh=mesh, in_specs=(whole, split, split, whole), out_specs=split, check_vma=False
     )
-    shardings = (NamedSharding(mesh, whole), NamedSharding(mesh, split), NamedSharding(mesh, split))
-    return jax.jit(sharded, in_shardings=shardings)
+    on_all, by_lane = NamedSharding(mesh, whole), NamedSharding(mesh, split)
+    return jax.jit(sharded, in_shardings=(on_all, by_lane, by_lane, on_all))
 
 
 def _run_in_turn(run: Callable, inputs: LaneInputs, count: jax.Array) -> LaneResults:
@@ -95,15 +112,14 @@ def _run_in_turn(run: Callable, inputs: LaneInputs, count: jax.Array) -> LaneRes
     return jax.lax.fori_loop(0, count, step, empty)
 
 
-def _run_lane(group: Group, shared: list[Any], epochs: int, lane: LaneInputs) -> LaneResults:
+def _run_lane(group: Group, shared: list[Any], epochs: int, extent: Extent, lane: LaneInputs) -> LaneResults:
     trainer: Trainer = group.trainer(lane.leaves, shared)
     key = jax.random.wrap_key_data(lane.key_data)
     state = initial_state(trainer, key, lane.params)
     history = empty_history(trainer.problem, epochs)
     num = trainer.problem.num_examples
-    # Bounds that XLA does not know: the loops compile as in `fit`, so a lane has the bits of a run alone.
-    last = jax.lax.optimization_barrier(jnp.int32(epochs - 1))
-    state, history = advance(trainer, state, history, lane.orders, 0, (0, 0), (last, num))
+    stop = (extent.epochs - 1, num)
+    state, history = advance(trainer, state, history, lane.orders, 0, (0, 0), stop, extent.evaluate)
     return LaneResults(state.params, history, state.status, state.stopped_at)
 
 

@@ -130,6 +130,7 @@ def advance(
     first: Any,
     start: tuple[Any, Any],
     stop: tuple[Any, Any],
+    evaluate: Any = True,
 ) -> tuple[TrainState, dict]:
     """`state` and `history` moved from one place on the clock of examples to another.
 
@@ -144,6 +145,7 @@ def advance(
         first: the epoch of `orders[0]`.
         start: where to start.
         stop: where to stop; its epoch ends if its examples are the number of training examples.
+        evaluate: False leaves the history's floats empty, for runs that are timed.
     """
     num = trainer.problem.num_examples
 
@@ -151,7 +153,7 @@ def advance(
         state, history = carry
         begin = jnp.where(index == start[0], start[1], 0)
         end = jnp.where(index == stop[0], stop[1], num)
-        return run_epoch(trainer, state, history, orders[index - first], begin, end)
+        return run_epoch(trainer, state, history, orders[index - first], begin, end, evaluate)
 
     return jax.lax.fori_loop(start[0], stop[0] + 1, epoch, (state, history))
 

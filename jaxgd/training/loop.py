@@ -219,7 +219,13 @@ def empty_history(problem: Problem, epochs: int) -> dict[str, jax.Array]:
 
 
 def run_epoch(
-    trainer: Trainer, state: TrainState, history: dict, order: jax.Array, start: Any = None, stop: Any = None
+    trainer: Trainer,
+    state: TrainState,
+    history: dict,
+    order: jax.Array,
+    start: Any = None,
+    stop: Any = None,
+    evaluate: Any = True,
 ) -> tuple[TrainState, dict]:
     """`state` and `history` after the epoch under way, or after the part of it from `start` to `stop`.
 
@@ -231,14 +237,17 @@ def run_epoch(
         start: examples of the epoch that have been used; None, with `stop`, for the whole epoch.
         stop: batches (micro-batches, where there are any) that begin before it are run. The epoch ends when
             it is the number of training examples.
+        evaluate: False leaves the epoch's row empty, for runs that are timed; may be traced.
     """
     state = jax.lax.cond(
         state.status == RUNNING, lambda s: _run_batches(trainer, s, order, start, stop), lambda s: s, state
     )
     if stop is None:
-        return _end_epoch(trainer, state, history)
+        return _end_epoch(trainer, state, history, evaluate)
     ended = stop >= trainer.problem.num_examples
-    return jax.lax.cond(ended, lambda: _end_epoch(trainer, state, history), lambda: (state, history))
+    return jax.lax.cond(
+        ended, lambda: _end_epoch(trainer, state, history, evaluate), lambda: (state, history)
+    )
 
 
 def _run_batches(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> TrainState:
@@ -334,7 +343,7 @@ def _optimizer_update(trainer: Trainer, state: TrainState, total: BatchLoss) -> 
     return update(total.grads, state.opt_state, state.params, value=value, grad=total.grads)
 
 
-def _end_epoch(trainer: Trainer, state: TrainState, history: dict) -> tuple[TrainState, dict]:
+def _end_epoch(trainer: Trainer, state: TrainState, history: dict, evaluate: Any) -> tuple[TrainState, dict]:
     """The state at the start of the next epoch, and the history with this epoch's row."""
     state = _freeze_overflown(state)
     problem, sums = trainer.problem, state.sums
@@ -350,7 +359,7 @@ def _end_epoch(trainer: Trainer, state: TrainState, history: dict) -> tuple[Trai
         return {name: value.astype(history[name].dtype) for name, value in row.items()}
 
     row_of_nan = {name: jnp.full((), jnp.nan, h.dtype) for name, h in history.items() if name not in _COUNTS}
-    row = jax.lax.cond(state.status == RUNNING, measure, lambda: row_of_nan)
+    row = jax.lax.cond((state.status == RUNNING) & evaluate, measure, lambda: row_of_nan)
     row |= {name: getattr(state, name) for name in _COUNTS}
     history = {name: column.at[state.epoch].set(row[name]) for name, column in history.items()}
     return state._replace(epoch=state.epoch + 1, sums=_no_sums(trainer, state.params)), history

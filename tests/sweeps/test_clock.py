@@ -5,14 +5,16 @@ import pytest
 
 import jaxgd
 from jaxgd.sweeps.clock import _SoloRun
-from jaxgd.sweeps.grid import Point
+from jaxgd.sweeps.grid import Run
 
 INPUTS = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
 
 
+PROBLEM = jaxgd.regression(jaxgd.linear(64), (INPUTS, INPUTS[:, 0]), (INPUTS, INPUTS[:, 0]))
+
+
 def make_trainer(rate):
-    problem = jaxgd.regression(jaxgd.linear(64), (INPUTS, INPUTS[:, 0]), (INPUTS, INPUTS[:, 0]))
-    return lambda hp: jaxgd.trainer(problem, jaxgd.sgd(rate), hp.batch_size)
+    return lambda hp: jaxgd.trainer(PROBLEM, jaxgd.sgd(rate), hp.batch_size)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,8 @@ def test_sizes_are_plausible(clock):
 
 @pytest.mark.parametrize(("rate", "trains_on"), [(1e30, False), (0.001, True)])
 def test_a_run_that_diverges_is_timed_while_it_trains(rate, trains_on):
-    run = _SoloRun(make_trainer(rate)(Point({"batch_size": 16})))
+    trainer = jaxgd.trainer(PROBLEM, jaxgd.sgd(rate), 16)
+    run = _SoloRun(Run(0, trainer, 0), longest=20)
     run.calibrate(seconds=0.05)
     assert (run.epochs > 1) == trains_on
 

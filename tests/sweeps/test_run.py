@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps import run as running
+from jaxgd.sweeps import preparation, run as running
 from jaxgd.sweeps.programs import Recipe
 
 RATES = [0.01, 0.1, 1e30]
@@ -72,9 +72,9 @@ def test_a_diverged_lane(result):
 
 
 def test_neighbours_and_their_order_do_not_matter(result):
-    compiled = len(running._COMPILED)
+    compiled = len(preparation._COMPILED)
     other = sweep(axes={"seed": [3], "learning_rate": [0.1, 0.01], "batch_size": [6]})
-    assert len(running._COMPILED) == compiled
+    assert len(preparation._COMPILED) == compiled
     expected = result.dataset.sel(seed=[3], learning_rate=[0.1, 0.01], batch_size=[6])
     for name, column in other.dataset.items():
         np.testing.assert_array_equal(column, expected[name].transpose(*column.dims))
@@ -84,7 +84,7 @@ def test_a_second_sweep_compiles_nothing(result, monkeypatch):
     def refuse(*_):
         raise AssertionError("compiled")
 
-    monkeypatch.setattr(running, "build_program", refuse)
+    monkeypatch.setattr(preparation, "build_program", refuse)
     again = sweep(axes=AXES | {"learning_rate": [0.02, 0.1, 0.2, 0.3], "seed": [1, 2, 3]})
     assert again.dataset.sizes["seed"] == 3
     with pytest.raises(AssertionError, match="compiled"):
@@ -107,7 +107,7 @@ def test_lanes_all_at_once(x64, monkeypatch):
 
     in_turn = run()
     devices = len(jax.devices())
-    monkeypatch.setattr(running, "choose_recipe", lambda *_: Recipe("vmap", 2, devices))
+    monkeypatch.setattr(preparation, "choose_recipe", lambda *_: Recipe("vmap", 2, devices))
     at_once = run()
     assert at_once.plan.groups[0].recipe.kind == "vmap"
     for name, column in in_turn.dataset.items():
