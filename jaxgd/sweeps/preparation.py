@@ -1,5 +1,6 @@
 """A group made ready to run: its program compiled, its inputs at hand."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ class Sources:
     def __init__(self, epochs: int):
         self.epochs = epochs
         self._made: dict[Any, Any] = {}
+        self._lock = threading.Lock()
 
     def params(self, run: Run) -> Any:
         """The run's initial parameters, on the host."""
@@ -47,8 +49,9 @@ class Sources:
         return self._once(key, lambda: epoch_orders(jax.random.key(run.seed), 0, self.epochs, num, sampling))
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
-        if key not in self._made:  # two threads may both make it: the same numbers, so either may stay
-            self._made[key] = jax.device_get(make())
+        with self._lock:  # one thread compiles what makes it, the others wait for it
+            if key not in self._made:
+                self._made[key] = jax.device_get(make())
         return self._made[key]
 
 

@@ -34,8 +34,6 @@ def test_sizes_are_plausible(clock):
     assert (clock.seconds_per_update < 1).all()
     assert (clock.bytes > INPUTS.nbytes).all()
     assert (clock.bytes < 10 * INPUTS.nbytes).all()
-    # A machine that does 256 examples one by one as fast as at once would be a broken clock.
-    assert clock.examples_per_second[0] > 2 * clock.examples_per_second[1]
 
 
 @pytest.mark.parametrize(("rate", "trains_on"), [(1e30, False), (0.001, True)])
