@@ -1,4 +1,3 @@
-import functools
 import os
 import re
 import signal
@@ -292,11 +291,14 @@ def test_an_error_that_only_training_meets(folder, capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_ctrl_c(tmp_path):
-    command = [sys.executable, "-m", "jaxgd", "compare", "--no-cache", "--out", str(tmp_path / "page.html")]
-    # A shell's background job ignores the signal, and its children inherit that.
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    # A shell's background job ignores the signal, and its children inherit that: so the child asks for it.
+    heed = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('jaxgd', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", heed, "compare", "--no-cache", "--out", str(tmp_path / "page.html")]
     pipe = subprocess.PIPE
-    run = subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True, preexec_fn=heed)
+    run = subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True)
     assert run.stderr is not None
     assert "optimizers x" in run.stderr.readline()
     time.sleep(5)

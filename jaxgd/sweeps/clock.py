@@ -10,9 +10,10 @@ import numpy as np
 
 from jaxgd.sweeps.grid import Point, Run, checked_axes, group_runs, make_runs, points
 from jaxgd.sweeps.preparation import Sources, prepare
-from jaxgd.sweeps.programs import Extent, with_settings_of_caller
+from jaxgd.sweeps.programs import Extent, num_bytes, with_settings_of_caller
 from jaxgd.training.fitting import check_epochs
-from jaxgd.training.loop import RUNNING, Trainer
+from jaxgd.training.loop import RUNNING
+from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
     import xarray
@@ -70,14 +71,14 @@ class _SoloRun:
     def __init__(self, run: Run, longest: int):
         devices = jax.devices()
         self.trainer, self.longest, self.epochs = run.trainer, longest, 1
-        ready = prepare(group_runs([run])[0], longest, devices, Sources(longest))
+        ready = prepare(group_runs([run])[0], devices, Sources(longest))
         inputs = ready.inputs.gather([0] * (ready.recipe.lanes * ready.recipe.devices))
         counts = np.array([1] + [0] * (ready.recipe.devices - 1), np.int32)
         placed = zip((ready.inputs.shared, inputs, counts), ready.program.input_shardings[0], strict=False)
         self.arguments = [jax.device_put(x, sharding) for x, sharding in placed]
         self.program = ready.program
         one = jax.tree.map(lambda x: x[0], inputs)
-        self.bytes = _bytes(ready.inputs.shared) + _bytes(one) + _bytes(one.params)
+        self.bytes = num_bytes(ready.inputs.shared) + num_bytes(one) + num_bytes(one.params)
         self.bytes += self.program.memory_analysis().temp_size_in_bytes
 
     def seconds_per_update(self) -> float:
@@ -101,7 +102,3 @@ class _SoloRun:
         if int(results.status[0]) == RUNNING:
             return taken, self.epochs
         return taken, max(1, -(-int(results.history["examples"][0].max()) // int(self.trainer.epoch_end)))
-
-
-def _bytes(tree: Any) -> int:
-    return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(tree))

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from jaxgd.optim.hyperparameters import unknown
-from jaxgd.training.loop import Trainer, empty_history
+from jaxgd.training.loop import empty_history
+from jaxgd.training.trainers import Trainer
 
 
 class Point(Mapping):
@@ -56,6 +57,12 @@ class Group(NamedTuple):
     runs: list[Run]
     shared: dict[int, Any]
     lanes: list[list[Any]]
+
+    @property
+    def updates_per_epoch(self) -> float:
+        """Updates that its runs make in an epoch, all together."""
+        run = self.runs[0].trainer
+        return len(self.runs) * run.problem.num_examples / float(np.min(run.examples_per_batch))
 
     def trainer(self, lane: Sequence[Any], shared: Sequence[Any]) -> Trainer:
         """The trainer with these lane leaves and these shared leaves."""

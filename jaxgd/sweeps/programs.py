@@ -1,5 +1,6 @@
 """The program of a group: lanes over devices, and on each device one lane after the other or all at once."""
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -12,10 +13,16 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxgd.sweeps.grid import Group
 from jaxgd.training.fitting import advance
-from jaxgd.training.loop import Trainer, empty_history, initial_state
+from jaxgd.training.loop import empty_history, initial_state
+from jaxgd.training.trainers import Trainer
 
 # Memory that the inputs and outputs of one call may take, in bytes.
 _MAX_BYTES = 2**28
+
+# What an update takes at least on a CPU core, and what a core computes: rough, to tell short runs from long.
+_UPDATE_SECONDS, _FLOPS_PER_SECOND = 1e-5, 5e9
+# Below so many seconds of running, a quicker compile saves more than slower code costs.
+_SHORT_SECONDS = 5.0
 
 
 class Recipe(NamedTuple):
@@ -68,13 +75,21 @@ class LaneResults(NamedTuple):
     stopped_at: Any
 
 
-def choose_recipe(params: Any, order_bytes: int, devices: Sequence[Any], num_lanes: int) -> Recipe:
-    """On a CPU eight lanes a call, one after the other; elsewhere as many at once as there are and fit."""
-    param_bytes = sum(math.prod(p.shape) * p.dtype.itemsize for p in jax.tree.leaves(params))
-    fitting = max(1, _MAX_BYTES // (len(devices) * (order_bytes + 2 * param_bytes) or 1))
+def choose_recipe(one: LaneInputs, devices: Sequence[Any], num_lanes: int) -> Recipe:
+    """On a CPU eight lanes a call, one after the other; elsewhere as many at once as there are and fit.
+
+    `one` is the inputs of one lane, or their shapes.
+    """
+    lane_bytes = num_bytes(one.orders) + 2 * num_bytes(one.params)
+    fitting = max(1, _MAX_BYTES // (len(devices) * lane_bytes or 1))
     if devices[0].platform == "cpu":
         return Recipe("map", min(8, fitting), len(devices))
     return Recipe("vmap", min(-(-num_lanes // len(devices)), 1024, fitting), len(devices))
+
+
+def num_bytes(tree: Any) -> int:
+    """The bytes of the arrays in a tree."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[Any]) -> Callable:
@@ -97,6 +112,20 @@ def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[A
     )
     on_all, by_lane = NamedSharding(mesh, whole), NamedSharding(mesh, split)
     return jax.jit(sharded, in_shardings=(on_all, by_lane, by_lane, on_all))
+
+
+def compile_program(lowered: Any, platform: str, num_updates: float) -> Any:
+    """The compiled program, which will make about `num_updates` updates on each device.
+
+    On a CPU a program that will run for a short while is compiled by XLA's older emitters: in about two
+    thirds of the time, to code that is up to a quarter slower and gave the same bits wherever it was tried.
+    """
+    flops = (lowered.cost_analysis() or {}).get("flops", 0.0)  # of one update: XLA counts a loop's body once
+    seconds = num_updates * max(_UPDATE_SECONDS, flops / _FLOPS_PER_SECOND)
+    if platform == "cpu" and seconds < _SHORT_SECONDS:
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # an XLA that has these emitters no more
+            return lowered.compile(compiler_options={"xla_cpu_use_fusion_emitters": False})
+    return lowered.compile()
 
 
 def _run_in_turn(run: Callable, inputs: LaneInputs, count: jax.Array) -> LaneResults:

@@ -16,7 +16,7 @@ from jaxgd.sweeps.programs import LaneResults, Recipe, whole_run, with_settings_
 from jaxgd.sweeps.progress import Progress
 from jaxgd.sweeps.result import Plan, PlannedGroup, SweepResult, assemble
 from jaxgd.training.fitting import check_epochs
-from jaxgd.training.loop import Trainer
+from jaxgd.training.trainers import Trainer
 
 # Seconds that one call of a program aims at, so that progress shows and Ctrl-C is heard.
 _CALL_SECONDS = 0.5
@@ -65,7 +65,8 @@ def sweep(
     for run in runs:
         check_epochs(epochs, run.trainer.problem.num_examples)
     devices = jax.devices()
-    groups = sorted(group_runs(runs), key=_cost, reverse=True)
+    # The longest groups go first, and the others compile while they run.
+    groups = sorted(group_runs(runs), key=lambda group: group.updates_per_epoch, reverse=True)
     with Progress(progress, len(runs), sum(_examples(run, epochs) for run in runs)) as shown:
         finished = list(_run_groups(groups, epochs, devices, shown))
     seconds = time.perf_counter() - begun
@@ -73,12 +74,6 @@ def sweep(
     return assemble(
         lists, runs, [r for _, results in finished for r in results], Plan([p for p, _ in finished], seconds)
     )
-
-
-def _cost(group: Group) -> float:
-    """Updates in all: the longest groups go first, and the others compile while they run."""
-    trainer = group.runs[0].trainer
-    return len(group.runs) * trainer.problem.num_examples / float(np.min(trainer.examples_per_batch))
 
 
 def _examples(run: Run, epochs: int) -> int:
@@ -91,8 +86,9 @@ def _run_groups(
     sources = Sources(epochs)
     with ThreadPoolExecutor(max(1, min(len(groups), os.cpu_count() or 1))) as pool:
         make_ready = with_settings_of_caller(prepare)
-        futures: list[Future[Ready]] = [pool.submit(make_ready, g, epochs, devices, sources) for g in groups]
+        futures: list[Future[Ready]] = [pool.submit(make_ready, group, devices, sources) for group in groups]
         try:
+            sources.make([run for group in groups for run in group.runs])  # while the programs compile
             for future in as_completed(futures):
                 ready = future.result()
                 started = time.perf_counter()

@@ -2,9 +2,10 @@
 
 from jaxgd.training.fitting import Fit, fit
 from jaxgd.training.gradients import evaluate
-from jaxgd.training.loop import Trainer, TrainState, trainer
+from jaxgd.training.loop import TrainState
 from jaxgd.training.models import Model, linear, mlp
 from jaxgd.training.problem import Problem, classification, regression
+from jaxgd.training.trainers import Trainer, trainer
 
 __all__ = [
     "Fit",

@@ -22,11 +22,11 @@ def epoch_order(key: jax.Array, epoch: Any, num_examples: int, sampling: str) ->
     `sampling` is "shuffle" (each once), "replacement" (independent draws) or "sequential" (as they are).
     """
     if sampling == "sequential":
-        return jnp.arange(num_examples)
+        return jnp.arange(num_examples, dtype=jnp.int32)
     key = jax.random.fold_in(jax.random.fold_in(key, _ORDER), epoch)
     if sampling == "replacement":
-        return jax.random.randint(key, (num_examples,), 0, num_examples)
-    return jax.random.permutation(key, num_examples)
+        return jax.random.randint(key, (num_examples,), 0, num_examples).astype(jnp.int32)
+    return jax.random.permutation(key, num_examples).astype(jnp.int32)
 
 
 @functools.partial(jax.jit, static_argnames=("count", "num_examples", "sampling"))

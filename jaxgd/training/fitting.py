@@ -11,7 +11,8 @@ from jax.core import Tracer
 
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
-from jaxgd.training.loop import STATUS_WORDS, Trainer, TrainState, empty_history, initial_state, run_epoch
+from jaxgd.training.loop import STATUS_WORDS, TrainState, empty_history, initial_state, run_epoch
+from jaxgd.training.trainers import Trainer
 
 # Epoch orders are made for as many epochs at once as fit into this many numbers.
 _MAX_ORDERS = 2**24
@@ -23,7 +24,7 @@ class Fit(NamedTuple):
     history: `{name: array [epochs]}`. train_loss: mean over the epoch's examples as they were used.
     valid_loss and valid_<metric>: after the epoch. updates, examples: cumulative counts. grad_norm: mean over
     the epoch's updates of the L2 norm of the batch gradient. From the epoch in which a run diverges on,
-    floats are NaN.
+    floats are NaN, and its parameters and optimizer state are those with which that epoch began.
     """
 
     state: TrainState

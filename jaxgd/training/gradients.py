@@ -26,8 +26,8 @@ class BatchLoss(NamedTuple):
 
 def example_losses(
     problem: Problem, params: Any, batch: Any, keys: Any = None
-) -> tuple[jax.Array, jax.Array]:
-    """`(losses, weights)`, both `[batch]`; weights are constants, and 1 where the loss gives none."""
+) -> tuple[jax.Array, jax.Array | None]:
+    """`(losses, weights)`, both `[batch]`; weights are constants, and None where the loss gives none."""
     options = {"keys": keys} if takes_keys(problem.loss) else {}
     losses = problem.loss(params, batch, **options)
     weights = None
@@ -39,7 +39,7 @@ def example_losses(
     _check_vector("loss", losses, size)
     losses = losses.astype(jnp.promote_types(losses.dtype, jnp.float32))
     if weights is None:
-        return losses, jnp.ones(size, losses.dtype)
+        return losses, None
     _check_vector("the weights of loss", weights, size)
     return losses, jax.lax.stop_gradient(weights).astype(losses.dtype)
 
@@ -54,22 +54,31 @@ def _check_vector(name: str, values: Any, size: int) -> None:
 
 def batch_gradient(
     problem: Problem, params: Any, batch: Any, keys: Any, mask: jax.Array | None, mean: bool
-) -> BatchLoss:
+) -> tuple[BatchLoss, bool]:
     """The gradient of the weighted sum of losses, or of their weighted mean; nothing where `mask` is False.
 
-    The mean is taken before the derivative: dividing gradients afterwards would cost a pass over them.
+    Also whether the problem has weights. The mean is taken before the derivative: dividing gradients
+    afterwards would cost a pass over them.
     """
+    is_weighted = False
 
     def objective(params):
+        nonlocal is_weighted
         losses, weights = example_losses(problem, params, batch, keys)
-        if mask is not None:
-            weights = jnp.where(mask, weights, 0)
-            losses = jnp.where(mask, losses, 0)
-        loss, weight = jnp.sum(weights * losses), jnp.sum(weights)
+        is_weighted = weights is not None
+        loss, weight = _weighted_sums(losses, weights, mask)
         return (loss / _or_one(weight) if mean else loss), (loss, weight)
 
     (_, (loss, weight)), grads = jax.value_and_grad(objective, has_aux=True)(params)
-    return BatchLoss(grads, loss, weight)
+    return BatchLoss(grads, loss, weight), is_weighted
+
+
+def _weighted_sums(losses: jax.Array, weights: Any, mask: Any) -> tuple[jax.Array, jax.Array]:
+    """`sum(w * l)` and `sum(w)` where `mask` is True or None; weights of None are 1."""
+    weights = jnp.ones_like(losses) if weights is None else weights
+    if mask is not None:
+        weights, losses = jnp.where(mask, weights, 0), jnp.where(mask, losses, 0)
+    return jnp.sum(weights * losses), jnp.sum(weights)
 
 
 def mean_of_sums(total: BatchLoss, params: Any) -> BatchLoss:
@@ -106,11 +115,11 @@ def split_means(problem: Problem, params: Any, data: Any) -> dict[str, jax.Array
 
     def chunk_sums(start):
         positions = start + jnp.arange(chunk)
-        batch = data if chunk == size else take(data, jnp.minimum(positions, size - 1))
+        batch = take(data, jnp.minimum(positions, size - 1))
         return _chunk_sums(problem, params, batch, positions < size)
 
     if chunk == size:
-        sums = chunk_sums(0)
+        sums = _chunk_sums(problem, params, data, None)
     else:
         parts = jax.lax.map(chunk_sums, jnp.arange(0, size, chunk))
         sums = jax.tree.map(lambda part: jnp.sum(part, axis=0), parts)
@@ -121,13 +130,12 @@ def split_means(problem: Problem, params: Any, data: Any) -> dict[str, jax.Array
 
 def _chunk_sums(problem, params, batch, mask):
     losses, weights = example_losses(problem, params, batch)
-    weights = jnp.where(mask, weights, 0)
     metrics = {}
     for name, metric in problem.metrics.items():
         values = metric(params, batch)
         _check_vector(f"metric {name!r}", values, num_examples(batch))
-        metrics[name] = jnp.sum(jnp.where(mask, values, 0))
-    return jnp.sum(weights * jnp.where(mask, losses, 0)), jnp.sum(weights), metrics
+        metrics[name] = jnp.sum(values if mask is None else jnp.where(mask, values, 0))
+    return *_weighted_sums(losses, weights, mask), metrics
 
 
 @functools.partial(jax.jit, static_argnums=2)

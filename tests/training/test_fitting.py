@@ -191,12 +191,13 @@ def vanishing(params, batch):
     return jnp.where(params < -5.5, jnp.nan, params + 0 * batch)
 
 
-def test_a_nan_freezes_the_run_before_its_update():
+def test_a_nan_takes_the_run_back_to_the_start_of_its_epoch():
     problem = jaxgd.Problem(lambda key: jnp.zeros(()), vanishing, jnp.zeros(8), valid=jnp.zeros(3))
     fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(1.0), 2), KEY, 4)
     assert fit.state.status == 2
     assert fit.state.stopped_at == 6
-    assert fit.state.params == -6
+    assert fit.state.params == -4
+    assert fit.state.updates == 6
     np.testing.assert_array_equal(fit.history["train_loss"], [-1.5, np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(fit.history["valid_loss"], [-4, np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(fit.history["grad_norm"], [1, np.nan, np.nan, np.nan])
