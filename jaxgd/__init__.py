@@ -39,14 +39,23 @@ if TYPE_CHECKING:
         Fit as Fit,
         Model as Model,
         Problem as Problem,
+        Rule as Rule,
         Trainer as Trainer,
+        average_weights as average_weights,
+        budget as budget,
         classification as classification,
         datasets as datasets,
+        drop_connect as drop_connect,
+        dropout as dropout,
+        early_stopping as early_stopping,
+        early_stopping_trace as early_stopping_trace,
         evaluate as evaluate,
         fit as fit,
         linear as linear,
         mlp as mlp,
+        reduce_on_plateau as reduce_on_plateau,
         regression as regression,
+        regularized as regularized,
         trainer as trainer,
     )
 
@@ -57,7 +66,9 @@ _HOMES = {
     "jaxgd.optim": "Transform chain stack from_optax apply_updates scale_by_moments "
     "sgd momentum nesterov adagrad rmsprop adadelta adam adamw nadam nadamw "
     "named_chain masked partition current_learning_rate generalize make_update",
-    "jaxgd.training": "Problem Model mlp linear classification regression Trainer trainer Fit fit evaluate",
+    "jaxgd.training": "Problem Model mlp linear classification regression "
+    "dropout drop_connect regularized Trainer trainer Fit fit evaluate "
+    "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult throughput",
     "jaxgd.studies.comparison": "compare Comparison",
 }

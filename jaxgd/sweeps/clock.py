@@ -12,7 +12,7 @@ from jaxgd.sweeps.grid import Point, Run, checked_axes, group_runs, make_runs, p
 from jaxgd.sweeps.preparation import Sources, prepare
 from jaxgd.sweeps.programs import Extent, num_bytes, with_settings_of_caller
 from jaxgd.training.fitting import check_epochs
-from jaxgd.training.loop import RUNNING
+from jaxgd.training.states import RUNNING
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:

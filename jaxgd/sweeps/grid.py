@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxgd.optim.hyperparameters import unknown
-from jaxgd.training.loop import empty_history
+from jaxgd.training.history import COUNTS, measured_names
 from jaxgd.training.trainers import Trainer
 
 
@@ -163,7 +163,7 @@ def _group(structure: Any, runs: list[Run]) -> Group:
 
 def check_names(axes: Mapping[str, Any], trainer: Trainer) -> None:
     """Raise ValueError if an axis is named like a variable of the result, or names one batch size twice."""
-    taken = {"epoch", "status", "stopped_at", *empty_history(trainer.problem, 1)}
+    taken = {"epoch", "status", "stopped_at", *COUNTS, *measured_names(trainer)}
     for name in axes:
         if name in taken:
             raise ValueError(f"axis {name!r} has the name of a result variable; call it something else")

@@ -13,7 +13,9 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxgd.sweeps.grid import Group
 from jaxgd.training.fitting import advance
-from jaxgd.training.loop import empty_history, initial_state
+from jaxgd.training.history import empty_history
+from jaxgd.training.loop import finish
+from jaxgd.training.states import initial_state
 from jaxgd.training.trainers import Trainer
 
 # Memory that the inputs and outputs of one call may take, in bytes.
@@ -70,6 +72,7 @@ class LaneResults(NamedTuple):
     """What each lane of a call gives, with a leading axis over lanes."""
 
     params: Any
+    model_state: Any
     history: dict[str, Any]
     status: Any
     stopped_at: Any
@@ -145,11 +148,12 @@ def _run_lane(group: Group, shared: list[Any], epochs: int, extent: Extent, lane
     trainer: Trainer = group.trainer(lane.leaves, shared)
     key = jax.random.wrap_key_data(lane.key_data)
     state = initial_state(trainer, key, lane.params)
-    history = empty_history(trainer.problem, epochs)
+    history = empty_history(trainer, epochs)
     num = trainer.problem.num_examples
     stop = (extent.epochs - 1, num)
     state, history = advance(trainer, state, history, lane.orders, 0, (0, 0), stop, extent.evaluate)
-    return LaneResults(state.params, history, state.status, state.stopped_at)
+    state = finish(trainer, state)
+    return LaneResults(state.params, state.model_state, history, state.status, state.stopped_at)
 
 
 def with_settings_of_caller(function: Callable) -> Callable:

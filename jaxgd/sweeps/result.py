@@ -9,7 +9,7 @@ import numpy as np
 from jaxgd.optim.hyperparameters import unknown
 from jaxgd.sweeps.grid import Run, label
 from jaxgd.sweeps.programs import LaneResults, Recipe
-from jaxgd.training.loop import STATUS_WORDS
+from jaxgd.training.states import STATUS_WORDS
 
 if TYPE_CHECKING:
     import xarray
@@ -60,7 +60,7 @@ class SweepResult:
     dataset: "xarray.Dataset"
     plan: Plan
     axes: Mapping[str, Sequence[Any]]
-    _params: list[Any]
+    _states: list[tuple[Any, Any]]
 
     def params(self, **coords: Any) -> Any:
         """The trained parameters of one run, by a value for every axis that has more than one.
@@ -68,12 +68,19 @@ class SweepResult:
         Raises:
             ValueError: an axis or a value that the sweep does not have, or an axis that is not given.
         """
+        return self._state(coords)[0]
+
+    def model_state(self, **coords: Any) -> Any:
+        """The model state with which one run ended, None without one; as `params`."""
+        return self._state(coords)[1]
+
+    def _state(self, coords: Mapping[str, Any]) -> tuple[Any, Any]:
         for name in coords:
             if name not in self.axes:
                 raise ValueError(unknown("axis", name, self.axes))
         places = [self._place(name, coords) for name in self.axes]
         shape = [len(values) for values in self.axes.values()]
-        return self._params[int(np.ravel_multi_index(places, shape))]
+        return self._states[int(np.ravel_multi_index(places, shape))]
 
     def _place(self, name: str, coords: Mapping[str, Any]) -> int:
         given = [label(value) for value in self.axes[name]]
@@ -122,7 +129,8 @@ def assemble(
     variables["stopped_at"] = (dims, np.array([int(result.stopped_at) for result in results]).reshape(shape))
     coords = {name: _coordinate(name, values, runs) for name, values in axes.items()}
     coords["epoch"] = np.arange(1, variables["train_loss"][1].shape[-1] + 1)
-    return SweepResult(xarray.Dataset(variables, coords), plan, axes, [result.params for result in results])
+    states = [(result.params, result.model_state) for result in results]
+    return SweepResult(xarray.Dataset(variables, coords), plan, axes, states)
 
 
 def _coordinate(name: str, values: Sequence[Any], runs: Sequence[Run]) -> list[Any]:

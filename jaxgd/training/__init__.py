@@ -1,23 +1,38 @@
-"""Training: problems, models, batches, and a run as one pure function."""
+"""Training: problems, models, batches, rules, and a run as one pure function."""
 
+from jaxgd.training.averaging import average_weights
+from jaxgd.training.budgets import budget
 from jaxgd.training.fitting import Fit, fit
 from jaxgd.training.gradients import evaluate
-from jaxgd.training.loop import TrainState
-from jaxgd.training.models import Model, linear, mlp
+from jaxgd.training.models import Model
+from jaxgd.training.networks import linear, mlp
 from jaxgd.training.problem import Problem, classification, regression
+from jaxgd.training.regularizers import drop_connect, dropout, regularized
+from jaxgd.training.rules import Rule
+from jaxgd.training.states import TrainState
+from jaxgd.training.stopping import early_stopping, early_stopping_trace, reduce_on_plateau
 from jaxgd.training.trainers import Trainer, trainer
 
 __all__ = [
     "Fit",
     "Model",
     "Problem",
+    "Rule",
     "TrainState",
     "Trainer",
+    "average_weights",
+    "budget",
     "classification",
+    "drop_connect",
+    "dropout",
+    "early_stopping",
+    "early_stopping_trace",
     "evaluate",
     "fit",
     "linear",
     "mlp",
+    "reduce_on_plateau",
     "regression",
+    "regularized",
     "trainer",
 ]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 # Streams of random numbers that one run's key is split into.
-_INIT, _ORDER, _EXAMPLE = 0, 1, 2
+_INIT, _ORDER, _EXAMPLE, _AUGMENT = 0, 1, 2, 3
 
 
 def init_key(key: jax.Array) -> jax.Array:
@@ -44,6 +44,11 @@ def example_keys(key: jax.Array, epoch: Any, positions: jax.Array) -> jax.Array:
     """One key per example, from its position in the epoch: the batches it falls into do not change it."""
     key = jax.random.fold_in(jax.random.fold_in(key, _EXAMPLE), epoch)
     return jax.vmap(functools.partial(jax.random.fold_in, key))(positions)
+
+
+def augment_key(key: jax.Array, epoch: Any, position: Any) -> jax.Array:
+    """The key with which the batch is augmented that begins at `position` in the epoch."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, _AUGMENT), epoch), position)
 
 
 def take(data: Any, indices: jax.Array) -> Any:

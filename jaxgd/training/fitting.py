@@ -11,7 +11,9 @@ from jax.core import Tracer
 
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
-from jaxgd.training.loop import STATUS_WORDS, TrainState, empty_history, initial_state, run_epoch
+from jaxgd.training.history import empty_history
+from jaxgd.training.loop import finish, run_epoch
+from jaxgd.training.states import STATUS_WORDS, TrainState, initial_state
 from jaxgd.training.trainers import Trainer
 
 # Epoch orders are made for as many epochs at once as fit into this many numbers.
@@ -75,7 +77,7 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
         orders = epoch_orders(key, first, block, num, sampling)
         stop = min(first + block, epochs)
         state, history = segment(trainer, state, history, orders, first, (first, 0), (stop - 1, num))
-    return Fit(state, history)
+    return Fit(finished(trainer, state) if trainer.rules else state, history)
 
 
 def check_epochs(epochs: Any, num: int) -> None:
@@ -114,7 +116,13 @@ def initial_params(init: Any, key: jax.Array) -> Any:
 @functools.partial(jax.jit, static_argnums=3)
 def start_run(trainer, key, params, epochs):
     """The state and the history that a run starts with."""
-    return initial_state(trainer, key, params), empty_history(trainer.problem, epochs)
+    return initial_state(trainer, key, params), empty_history(trainer, epochs)
+
+
+@functools.partial(jax.jit, donate_argnums=1)
+def finished(trainer, state):
+    """`finish` as a program of its own."""
+    return finish(trainer, state)
 
 
 @functools.partial(jax.jit, donate_argnums=(1, 2))
@@ -161,10 +169,11 @@ def advance(
 
 def _fit_traced(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
     state = initial_state(trainer, key, initial_params(trainer.problem.init, key))
-    history = empty_history(trainer.problem, epochs)
+    history = empty_history(trainer, epochs)
 
     def epoch(carry, index):
         order = epoch_order(key, index, trainer.problem.num_examples, trainer.order_sampling)
         return run_epoch(trainer, carry[0], carry[1], order), None
 
-    return Fit(*jax.lax.scan(epoch, (state, history), jnp.arange(epochs))[0])
+    state, history = jax.lax.scan(epoch, (state, history), jnp.arange(epochs))[0]
+    return Fit(finish(trainer, state), history)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.training.batching import take
-from jaxgd.training.problem import Problem, num_examples, takes_keys
+from jaxgd.training.problem import Problem, num_examples, takes
 
 # Validation runs in chunks of this many examples, so that its memory does not grow with the split.
 _CHUNK = 4096
@@ -24,24 +24,48 @@ class BatchLoss(NamedTuple):
     weight: jax.Array
 
 
+class Losses(NamedTuple):
+    """What a loss gives: losses [batch], weights [batch] or None where it gives none, the new model state."""
+
+    losses: jax.Array
+    weights: jax.Array | None
+    model_state: Any
+
+
 def example_losses(
-    problem: Problem, params: Any, batch: Any, keys: Any = None
-) -> tuple[jax.Array, jax.Array | None]:
-    """`(losses, weights)`, both `[batch]`; weights are constants, and None where the loss gives none."""
-    options = {"keys": keys} if takes_keys(problem.loss) else {}
-    losses = problem.loss(params, batch, **options)
-    weights = None
-    if isinstance(losses, tuple):
-        if len(losses) != 2:
-            raise ValueError(f"loss must return losses, or (losses, weights), got {len(losses)} values")
-        losses, weights = losses
+    problem: Problem, params: Any, batch: Any, model_state: Any, keys: Any = None, training: bool = False
+) -> Losses:
+    """The losses of a batch's examples, checked; weights are constants."""
+    returned = problem.loss(params, batch, **_options(problem.loss, model_state, keys, training))
+    parts = list(returned) if isinstance(returned, tuple) else [returned]
+    if problem.model_state is not None:
+        if len(parts) < 2:
+            raise ValueError("loss must return (losses, new_model_state): the problem has a model_state")
+        model_state = _checked_state(parts.pop(), model_state)
+    if len(parts) > 2:
+        raise ValueError(f"loss must return losses, or (losses, weights), got {len(parts)} values")
+    losses, weights = parts if len(parts) == 2 else (parts[0], None)
     size = num_examples(batch)
     _check_vector("loss", losses, size)
     losses = losses.astype(jnp.promote_types(losses.dtype, jnp.float32))
-    if weights is None:
-        return losses, None
-    _check_vector("the weights of loss", weights, size)
-    return losses, jax.lax.stop_gradient(weights).astype(losses.dtype)
+    if weights is not None:
+        _check_vector("the weights of loss", weights, size)
+        weights = jax.lax.stop_gradient(weights).astype(losses.dtype)
+    return Losses(losses, weights, model_state)
+
+
+def _options(function: Any, model_state: Any, keys: Any, training: bool) -> dict[str, Any]:
+    """The arguments that a loss or a metric asks for by name."""
+    given = {"keys": keys, "model_state": model_state, "training": training}
+    return {name: value for name, value in given.items() if takes(function, name)}
+
+
+def _checked_state(new: Any, old: Any) -> Any:
+    """The new model state in the dtypes of the old, as a constant."""
+    shapes = [jax.tree.map(jnp.shape, state) for state in (new, old)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"loss must return a model_state of shapes {shapes[1]}, got {shapes[0]}")
+    return jax.tree.map(lambda n, o: jax.lax.stop_gradient(n).astype(o.dtype), new, old)
 
 
 def _check_vector(name: str, values: Any, size: int) -> None:
@@ -53,24 +77,24 @@ def _check_vector(name: str, values: Any, size: int) -> None:
 
 
 def batch_gradient(
-    problem: Problem, params: Any, batch: Any, keys: Any, mask: jax.Array | None, mean: bool
-) -> tuple[BatchLoss, bool]:
+    problem: Problem, params: Any, batch: Any, model_state: Any, keys: Any, mask: jax.Array | None, mean: bool
+) -> tuple[BatchLoss, bool, Any]:
     """The gradient of the weighted sum of losses, or of their weighted mean; nothing where `mask` is False.
 
-    Also whether the problem has weights. The mean is taken before the derivative: dividing gradients
-    afterwards would cost a pass over them.
+    Also whether the problem has weights, and the new model state. The mean is taken before the derivative:
+    dividing gradients afterwards would cost a pass over them.
     """
     is_weighted = False
 
     def objective(params):
         nonlocal is_weighted
-        losses, weights = example_losses(problem, params, batch, keys)
+        losses, weights, state = example_losses(problem, params, batch, model_state, keys, training=True)
         is_weighted = weights is not None
         loss, weight = _weighted_sums(losses, weights, mask)
-        return (loss / _or_one(weight) if mean else loss), (loss, weight)
+        return (loss / _or_one(weight) if mean else loss), (loss, weight, state)
 
-    (_, (loss, weight)), grads = jax.value_and_grad(objective, has_aux=True)(params)
-    return BatchLoss(grads, loss, weight), is_weighted
+    (_, (loss, weight, state)), grads = jax.value_and_grad(objective, has_aux=True)(params)
+    return BatchLoss(grads, loss, weight), is_weighted, state
 
 
 def _weighted_sums(losses: jax.Array, weights: Any, mask: Any) -> tuple[jax.Array, jax.Array]:
@@ -108,18 +132,21 @@ def _squares(leaf: jax.Array) -> jax.Array:
     return jnp.sum(jnp.matmul(columns, flat, precision=jax.lax.Precision.HIGHEST))
 
 
-def split_means(problem: Problem, params: Any, data: Any) -> dict[str, jax.Array]:
-    """The mean loss, `sum(w * l) / sum(w)`, and the mean of each metric over `data`, in evaluation mode."""
+def split_means(problem: Problem, params: Any, data: Any, model_state: Any) -> dict[str, jax.Array]:
+    """The mean loss, `sum(w * l) / sum(w)`, and the mean of each metric over `data`, in evaluation mode.
+
+    A coupled problem's data are one batch.
+    """
     size = num_examples(data)
-    chunk = min(size, _CHUNK)
+    chunk = size if problem.coupled.value else min(size, _CHUNK)
 
     def chunk_sums(start):
         positions = start + jnp.arange(chunk)
         batch = take(data, jnp.minimum(positions, size - 1))
-        return _chunk_sums(problem, params, batch, positions < size)
+        return _chunk_sums(problem, params, batch, model_state, positions < size)
 
     if chunk == size:
-        sums = _chunk_sums(problem, params, data, None)
+        sums = _chunk_sums(problem, params, data, model_state, None)
     else:
         parts = jax.lax.map(chunk_sums, jnp.arange(0, size, chunk))
         sums = jax.tree.map(lambda part: jnp.sum(part, axis=0), parts)
@@ -128,31 +155,34 @@ def split_means(problem: Problem, params: Any, data: Any) -> dict[str, jax.Array
     return {"loss": loss / _or_one(weight), **means}
 
 
-def _chunk_sums(problem, params, batch, mask):
-    losses, weights = example_losses(problem, params, batch)
+def _chunk_sums(problem, params, batch, model_state, mask):
+    losses, weights, _ = example_losses(problem, params, batch, model_state)
     metrics = {}
     for name, metric in problem.metrics.items():
-        values = metric(params, batch)
+        values = metric(params, batch, **_options(metric, model_state, None, False))
         _check_vector(f"metric {name!r}", values, num_examples(batch))
         metrics[name] = jnp.sum(values if mask is None else jnp.where(mask, values, 0))
     return *_weighted_sums(losses, weights, mask), metrics
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _evaluate(problem, params, split):
-    return split_means(problem, params, problem.split(split))
+def _evaluate(problem, params, split, model_state):
+    return split_means(problem, params, problem.split(split), model_state)
 
 
-def evaluate(problem: Problem, params: Any, split: str = "valid") -> dict[str, jax.Array]:
+def evaluate(
+    problem: Problem, params: Any, split: str = "valid", model_state: Any = None
+) -> dict[str, jax.Array]:
     """The mean loss and the mean of every metric over a split, in evaluation mode (no dropout).
 
     Args:
         problem: the problem.
         params: parameters as its `init` gives them.
         split: "train", "valid" or "test".
+        model_state: as a run ended with it, `fit.state.model_state`; None for the problem's own.
 
     Raises:
         ValueError: an unknown split, or one that the problem does not have.
     """
     problem.split(split)
-    return _evaluate(problem, params, split)
+    return _evaluate(problem, params, split, problem.model_state if model_state is None else model_state)

@@ -1,10 +1,10 @@
-"""One training run, top to bottom: epoch order, micro-batch, gradient, update, metrics.
+"""One training run, top to bottom: epoch order, micro-batch, gradient, update, rules, metrics.
 
 A run moves along the clock of examples seen. Everything here is pure and may be jitted and vmapped; what
 drives it, in one scan or in segments, is in `fitting`.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,104 +12,24 @@ import optax
 
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
-from jaxgd.training.batching import example_keys, take
-from jaxgd.training.gradients import (
-    BatchLoss,
-    batch_gradient,
-    mean_of_sums,
-    split_means,
-    squared_norm,
+from jaxgd.training.batching import augment_key, example_keys, take
+from jaxgd.training.gradients import BatchLoss, batch_gradient, mean_of_sums, split_means, squared_norm
+from jaxgd.training.history import COUNTS
+from jaxgd.training.problem import takes_keys
+from jaxgd.training.states import (
+    DIVERGED,
+    RUNNING,
+    EpochSums,
+    Packed,
+    TrainState,
+    anchor_of,
+    at_anchor,
+    moving_part,
+    no_sums,
+    pack,
+    unpack,
 )
-from jaxgd.training.problem import Problem, takes_keys
 from jaxgd.training.trainers import Trainer
-
-RUNNING = 0
-DIVERGED = 2
-# What a status number means once a run is over: 0 is a run that reached its last epoch.
-STATUS_WORDS = ("completed", "stopped early", "diverged", "budget spent", "failed")
-
-
-class EpochSums(NamedTuple):
-    """Running sums of the epoch under way, and the micro-batches of the batch under way.
-
-    position: int32[], examples used. loss, weight: float[], sums of `w * l` and of `w`. norm: float[], sum of
-    gradient norms. partial: sums over the present batch, None without micro-batches. A loss or gradient that
-    is not finite leaves its mark in these sums: that is how a run is seen to diverge.
-    """
-
-    position: jax.Array
-    loss: jax.Array
-    weight: jax.Array
-    norm: jax.Array
-    partial: BatchLoss | None
-
-    @property
-    def are_finite(self) -> jax.Array:
-        """Whether every loss and gradient of the epoch so far was finite."""
-        return jnp.isfinite(self.loss + self.norm)
-
-
-class Anchor(NamedTuple):
-    """Where an epoch began: a run that diverges in it returns there."""
-
-    params: Any
-    opt_state: Any
-    updates: jax.Array
-
-
-class TrainState(NamedTuple):
-    """Where a run is.
-
-    key: the run's PRNG key. params, opt_state: after the last update. anchor: at the start of the epoch.
-    status: int32[], 0 while running, 2 once diverged. updates, examples: int32[], made and used so far.
-    epoch: int32[], epochs ended. stopped_at: int32[], the update (from 0) at which the run stopped, -1 if it
-    did not. sums: of the epoch under way.
-    """
-
-    key: jax.Array
-    params: Any
-    opt_state: Any
-    anchor: Anchor
-    status: jax.Array
-    updates: jax.Array
-    examples: jax.Array
-    epoch: jax.Array
-    stopped_at: jax.Array
-    sums: EpochSums
-
-
-def initial_state(trainer: Trainer, key: jax.Array, params: Any) -> TrainState:
-    """The state before the first update, from initial parameters."""
-    zero, opt_state = jnp.zeros((), jnp.int32), trainer.optimizer.init(params)
-    return TrainState(
-        key=key,
-        params=params,
-        opt_state=opt_state,
-        anchor=Anchor(params, opt_state, zero),
-        status=zero,
-        updates=zero,
-        examples=zero,
-        epoch=zero,
-        stopped_at=zero - 1,
-        sums=_no_sums(trainer, params),
-    )
-
-
-def _no_sums(trainer: Trainer, params: Any) -> EpochSums:
-    number, partial = jnp.zeros(()), None
-    if trainer.microbatch.value is not None:
-        wide = jax.tree.map(lambda p: jnp.zeros(p.shape, jnp.promote_types(p.dtype, jnp.float32)), params)
-        partial = BatchLoss(wide, number, number)
-    return EpochSums(jnp.zeros((), jnp.int32), number, number, number, partial)
-
-
-def empty_history(problem: Problem, epochs: int) -> dict[str, jax.Array]:
-    """The history of `epochs` epochs with nothing in it: NaN, and 0 for counts."""
-    floats = ["train_loss", "grad_norm"]
-    if problem.valid is not None:
-        floats += ["valid_loss", *(f"valid_{name}" for name in problem.metrics)]
-    history = {name: jnp.full(epochs, jnp.nan) for name in floats}
-    return history | {name: jnp.zeros(epochs, jnp.int32) for name in ("updates", "examples")}
 
 
 def run_epoch(
@@ -133,6 +53,7 @@ def run_epoch(
             it is the number of training examples.
         evaluate: False leaves the epoch's row empty, for runs that are timed; may be traced.
     """
+    trainer = trainer.at_epoch(state.epoch)
     state = jax.lax.cond(
         state.status == RUNNING, lambda s: _run_batches(trainer, s, order, start, stop), lambda s: s, state
     )
@@ -146,7 +67,9 @@ def run_epoch(
 
 def _run_batches(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> TrainState:
     """A running state after the batches that begin in a part of the epoch, diverged if one of them did."""
-    state = _unpack(_run_steps(trainer, state, order, start, stop), state)
+    state = unpack(_run_steps(trainer, state, order, start, stop), state)
+    if not trainer.halt_on_divergence.value:
+        return state
     diverges = ~state.sums.are_finite
     return state._replace(
         status=jnp.where(diverges, DIVERGED, state.status),
@@ -154,60 +77,72 @@ def _run_batches(trainer: Trainer, state: TrainState, order: jax.Array, start: A
     )
 
 
-class _Packed(NamedTuple):
-    """What an update changes, its scalars in two vectors: on a CPU each array costs a kernel of its own."""
-
-    params: Any
-    opt_state: Any
-    partial: BatchLoss | None
-    numbers: jax.Array
-    counts: jax.Array
-
-
-def _pack(state: TrainState) -> _Packed:
-    sums = state.sums
-    numbers = jnp.stack([sums.loss, sums.weight, sums.norm])
-    counts = jnp.stack([state.updates, state.examples, sums.position])
-    return _Packed(state.params, state.opt_state, sums.partial, numbers, counts)
-
-
-def _unpack(packed: _Packed, state: TrainState) -> TrainState:
-    params, opt_state, partial, numbers, counts = packed
-    sums = EpochSums(counts[2], numbers[0], numbers[1], numbers[2], partial)
-    return state._replace(
-        params=params, opt_state=opt_state, sums=sums, updates=counts[0], examples=counts[1]
-    )
-
-
-def _run_steps(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> _Packed:
-    packed = _pack(state)
+def _run_steps(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> Packed:
     size, num, micro = trainer.examples_per_batch, trainer.problem.num_examples, trainer.microbatch.value
+    packed, stop = pack(state), _earliest_stop(trainer, state, start, stop)
 
     def step(packed, position=None):
-        now = _unpack(packed, state)
-        return _pack(_step(trainer, now, order, now.sums.position if position is None else position))
+        now = unpack(packed, state)
+        return pack(_step(trainer, now, order, now.sums.position if position is None else position))
 
     if micro is None:
-        last = trainer.epoch_end // size if trainer.remainder.value == "drop" else -(-num // size)
-        bounds = (0, last) if stop is None else (-(-start // size), jnp.minimum(-(-stop // size), last))
-        return jax.lax.fori_loop(*bounds, lambda k, packed: step(packed, k * size), packed)
+        return _run_whole_batches(trainer, step, packed, start, stop)
     if stop is None and isinstance(size, int):
         # A fixed number of steps, so that the loop has a reverse-mode derivative.
         left = 0 if trainer.remainder.value == "drop" else num % size
         steps = num // size * -(-size // micro) + -(-left // micro)
         return jax.lax.fori_loop(0, steps, lambda _, packed: step(packed), packed)
     end = trainer.epoch_end if stop is None else jnp.minimum(stop, trainer.epoch_end)
-    return jax.lax.while_loop(lambda packed: _unpack(packed, state).sums.position < end, step, packed)
+    return jax.lax.while_loop(lambda packed: unpack(packed, state).sums.position < end, step, packed)
+
+
+def _run_whole_batches(trainer: Trainer, step: Any, packed: Packed, start: Any, stop: Any) -> Packed:
+    size, num = trainer.examples_per_batch, trainer.problem.num_examples
+    last = trainer.epoch_end // size if trainer.remainder.value == "drop" else -(-num // size)
+    # A coupled batch is never padded: the short one at an epoch's end is a step of its own shape.
+    even = num // size if trainer.problem.coupled.value else last
+    if stop is None:
+        begin, end = 0, last
+    else:
+        begin, end = -(-(0 if start is None else start) // size), jnp.minimum(-(-stop // size), last)
+    to = end if even == last else jnp.minimum(end, even) if stop is not None else even
+    packed = jax.lax.fori_loop(begin, to, lambda k, packed: step(packed, k * size), packed)
+    if even == last:
+        return packed
+    if stop is None:
+        return step(packed, even * size)
+    return jax.lax.cond((begin <= even) & (end > even), lambda p: step(p, even * size), lambda p: p, packed)
+
+
+def _earliest_stop(trainer: Trainer, state: TrainState, start: Any, stop: Any) -> Any:
+    """`stop`, or where in the epoch a rule stops the run, whichever comes first."""
+    size = trainer.examples_per_batch
+    if trainer.microbatch.value is None:
+        begin = 0 if start is None else -(-start // size) * size
+    else:
+        begin = state.sums.position // size * size
+        # Of a batch under way, some examples have been counted.
+        state = state._replace(examples=state.examples - (state.sums.position - begin))
+    for rule, own in zip(trainer.rules, state.rules, strict=True):
+        position = rule.stop_position(own, trainer, state, begin)
+        if position is not None:
+            stop = jnp.minimum(trainer.problem.num_examples if stop is None else stop, position)
+    return stop
 
 
 def _step(trainer: Trainer, state: TrainState, order: jax.Array, position: Any) -> TrainState:
     """One micro-batch, and the update if it completes a batch."""
+    problem, is_whole = trainer.problem, trainer.microbatch.value is None
     batch, positions, mask, end = _micro_batch(trainer, order, position)
-    keys = example_keys(state.key, state.epoch, positions) if takes_keys(trainer.problem.loss) else None
-    is_whole = trainer.microbatch.value is None
-    total, is_weighted = batch_gradient(trainer.problem, state.params, batch, keys, mask, mean=is_whole)
+    if problem.augment is not None:
+        batch = problem.augment(batch, augment_key(state.key, state.epoch, position))
+    keys = example_keys(state.key, state.epoch, positions) if takes_keys(problem.loss) else None
+    total, is_weighted, model_state = batch_gradient(
+        problem, state.params, batch, state.model_state, keys, mask, mean=is_whole
+    )
     count = positions.size if mask is None else jnp.sum(mask, dtype=jnp.int32)
-    state = state._replace(examples=state.examples + jnp.where(state.sums.are_finite, count, 0))
+    counted = jnp.where(state.sums.are_finite, count, 0) if trainer.halt_on_divergence.value else count
+    state = state._replace(examples=state.examples + counted, model_state=model_state)
     if is_whole:
         return _update(trainer, state, total, is_weighted)
     total = jax.tree.map(lambda a, b: a + b.astype(a.dtype), state.sums.partial, total)
@@ -229,12 +164,16 @@ def _micro_batch(trainer: Trainer, order: jax.Array, position: Any) -> tuple[Any
     """
     data, num, size = trainer.problem.train, trainer.problem.num_examples, trainer.examples_per_batch
     width = trainer.microbatch.value or size
+    if trainer.problem.coupled.value and isinstance(position, int):
+        width = min(width, num - position)
     positions = position + jnp.arange(width)
     if trainer.order_sampling == "sequential" and width == num:
         return data, positions, None, num
     first = position // size * size
     end = jnp.minimum(first + size, num)
-    if isinstance(size, int) and size % width == 0 and (num % size == 0 or trainer.remainder.value == "drop"):
+    divides = isinstance(size, int) and size % width == 0
+    is_even = num % size == 0 or trainer.remainder.value == "drop" if divides else False
+    if is_even or trainer.problem.coupled.value:
         return take(data, jax.lax.dynamic_slice(order, (position,), (width,))), positions, None, end
     mask = positions < end
     return take(data, order[jnp.where(mask, positions, first)]), positions, mask, end
@@ -246,11 +185,10 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: 
     A gradient that is not finite is not kept out: that would cost another pass over parameters and state at
     every update. It shows in the sums, and the run goes back to its anchor.
     """
-    updates, opt_state = _optimizer_update(trainer, state, total)
-    params, has_weight = apply_updates(state.params, updates), True
+    moving, has_weight = _moved(trainer, state, total), True
     if is_weighted:
-        has_weight, old = total.weight != 0, (state.params, state.opt_state)
-        params, opt_state = jax.lax.cond(has_weight, lambda: (params, opt_state), lambda: old)
+        has_weight, old = total.weight != 0, moving_part(state)
+        moving = jax.lax.cond(has_weight, lambda: moving, lambda: old)
     sums = state.sums
     sums = EpochSums(
         position=sums.position,
@@ -259,41 +197,51 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: 
         norm=sums.norm + root(squared_norm(total.grads)),
         partial=None if sums.partial is None else jax.tree.map(jnp.zeros_like, sums.partial),
     )
-    updates = state.updates + (has_weight & sums.are_finite)
-    return state._replace(params=params, opt_state=opt_state, updates=updates, sums=sums)
+    counts = (has_weight & sums.are_finite) if trainer.halt_on_divergence.value else has_weight
+    return state._replace(**moving._asdict(), updates=state.updates + counts, sums=sums)
 
 
-def _optimizer_update(trainer: Trainer, state: TrainState, total: BatchLoss) -> tuple[Any, Any]:
-    """Updates and optimizer state. A transform that asks for the loss (as Polyak's does) gets its mean."""
+def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
+    """What the update makes of parameters and states. A transform that asks for the loss gets its mean."""
     update = optax.with_extra_args_support(trainer.optimizer).update
     value = total.loss / jnp.where(total.weight == 0, 1, total.weight)
-    return update(total.grads, state.opt_state, state.params, value=value, grad=total.grads)
+    updates, opt_state = update(total.grads, state.opt_state, state.params, value=value, grad=total.grads)
+    pairs = list(zip(trainer.rules, state.rules, strict=True))
+    for scale in (rule.scale(own) for rule, own in pairs):
+        if scale is not None:
+            updates = jax.tree.map(lambda u, scale=scale: u * scale.astype(u.dtype), updates)
+    params = apply_updates(state.params, updates)
+    rules = tuple(rule.after_update(own, params) if rule.acts_on_updates else own for rule, own in pairs)
+    return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)
 
 
 def _end_epoch(trainer: Trainer, state: TrainState, history: dict, evaluate: Any) -> tuple[TrainState, dict]:
     """The state at the start of the next epoch, and the history with this epoch's row."""
-    state = _return_if_diverged(state)
-    problem, sums, num_updates = trainer.problem, state.sums, state.updates - state.anchor.updates
+    if trainer.halt_on_divergence.value:
+        state = _return_if_diverged(trainer, state)
 
-    def measure():
-        row = {
-            "train_loss": sums.loss / jnp.where(sums.weight == 0, 1, sums.weight),
-            "grad_norm": sums.norm / jnp.maximum(num_updates, 1),
-        }
-        if problem.valid is not None:
-            means = split_means(problem, state.params, problem.valid)
-            row |= {f"valid_{name}": value for name, value in means.items()}
-        return {name: value.astype(history[name].dtype) for name, value in row.items()}
+    def close():
+        row = _measure(trainer, state)
+        rules, status = _apply_rules(trainer, state, row)
+        return {name: value.astype(history[name].dtype) for name, value in row.items()}, rules, status
 
-    row_of_nan = {name: jnp.full((), jnp.nan, h.dtype) for name, h in history.items() if name not in _COUNTS}
-    row = jax.lax.cond((state.status == RUNNING) & evaluate, measure, lambda: row_of_nan)
-    row |= {name: getattr(state, name) for name in _COUNTS}
+    empty = {name: jnp.full((), jnp.nan, h.dtype) for name, h in history.items() if name not in COUNTS}
+    row, rules, status = jax.lax.cond(
+        (state.status == RUNNING) & evaluate, close, lambda: (empty, state.rules, state.status)
+    )
+    row |= {name: getattr(state, name) for name in COUNTS}
     history = {name: column.at[state.epoch].set(row[name]) for name, column in history.items()}
-    anchor = Anchor(state.params, state.opt_state, state.updates)
-    return state._replace(epoch=state.epoch + 1, anchor=anchor, sums=_no_sums(trainer, state.params)), history
+    state = state._replace(
+        rules=rules,
+        stopped_at=jnp.where(status != state.status, state.updates, state.stopped_at),
+        status=status,
+        epoch=state.epoch + 1,
+        sums=no_sums(trainer, state.params),
+    )
+    return state._replace(anchor=anchor_of(trainer, moving_part(state), state.updates)), history
 
 
-def _return_if_diverged(state: TrainState) -> TrainState:
+def _return_if_diverged(trainer: Trainer, state: TrainState) -> TrainState:
     """The state, back at its anchor if the run diverged in this epoch or if its parameters have overflown.
 
     Finite gradients can make infinite parameters, which mostly show in the next loss: hence the pass over
@@ -301,14 +249,42 @@ def _return_if_diverged(state: TrainState) -> TrainState:
     """
     overflows = (state.status == RUNNING) & ~jnp.isfinite(squared_norm(state.params))
     status = jnp.where(overflows, DIVERGED, state.status)
-    here, anchor = (state.params, state.opt_state), (state.anchor.params, state.anchor.opt_state)
-    params, opt_state = jax.lax.cond(status == DIVERGED, lambda: anchor, lambda: here)
-    return state._replace(
-        params=params,
-        opt_state=opt_state,
-        status=status,
-        stopped_at=jnp.where(overflows, state.updates, state.stopped_at),
-    )
+    moving = jax.lax.cond(status == DIVERGED, lambda: at_anchor(trainer, state), lambda: moving_part(state))
+    stopped_at = jnp.where(overflows, state.updates, state.stopped_at)
+    return state._replace(**moving._asdict(), status=status, stopped_at=stopped_at)
 
 
-_COUNTS = ("updates", "examples")
+def _measure(trainer: Trainer, state: TrainState) -> dict[str, jax.Array]:
+    """The epoch's row of the history, counts aside."""
+    problem, sums, num_updates = trainer.problem, state.sums, state.updates - state.anchor.updates
+    row = {
+        # An epoch without examples, its budget being spent, has no loss.
+        "train_loss": jnp.where(
+            sums.weight == 0, jnp.nan, sums.loss / jnp.where(sums.weight == 0, 1, sums.weight)
+        ),
+        "grad_norm": sums.norm / jnp.maximum(num_updates, 1),
+    }
+    if problem.valid is not None:
+        means = split_means(problem, state.params, problem.valid, state.model_state)
+        row |= {f"valid_{name}": value for name, value in means.items()}
+    for rule, own in zip(trainer.rules, state.rules, strict=True):
+        row |= rule.measure(own, trainer, state)
+    return row
+
+
+def _apply_rules(trainer: Trainer, state: TrainState, row: dict) -> tuple[tuple, jax.Array]:
+    """The rules' states after the epoch, and the run's status: the first that is not 0 wins."""
+    rules, status = [], state.status
+    for rule, own in zip(trainer.rules, state.rules, strict=True):
+        own, given = rule.after_epoch(own, trainer, state, row)
+        rules.append(own)
+        status = jnp.where(status == RUNNING, given, status).astype(state.status.dtype)
+    return tuple(rules), status
+
+
+def finish(trainer: Trainer, state: TrainState) -> TrainState:
+    """The state with which a run ends: rules may choose its parameters."""
+    params = state.params
+    for rule, own in zip(trainer.rules, state.rules, strict=True):
+        params = rule.finish(own, params)
+    return state._replace(params=params)

@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.optim.hyperparameters import unknown
+from jaxgd.optim.static import Static
 from jaxgd.training.models import Model
 from jaxgd.training.pytrees import PyTree, as_function
 
@@ -31,6 +32,16 @@ class Problem(PyTree):
         test: such a tree for `evaluate`, or None. Training never reads it.
         metrics: `{name: f(params, batch) -> [batch]}`, averaged over the validation examples and reported as
             `valid_<name>`.
+        model_state: a tree of arrays that training changes but no gradient does, such as the running averages
+            of batch normalisation; None without. The loss, and any metric that has a parameter of that name,
+            is then called with `model_state=...`, and the loss returns `(losses, new_model_state)` or
+            `(losses, weights, new_model_state)`. Evaluation drops the new one.
+        coupled: True where an example's loss depends on the others in its batch (batch normalisation,
+            contrastive losses): such a batch is never split or padded.
+        augment: `augment(batch, key) -> batch`, applied to every training batch (to each micro-batch, where
+            there are any) before the loss, or None.
+
+    A loss that has a parameter named `training` is told whether it is called in training or in evaluation.
 
     Raises:
         ValueError: arrays of different lengths, no examples, a NaN or infinity (with its row), a metric named
@@ -44,10 +55,14 @@ class Problem(PyTree):
     valid: Any = None
     test: Any = None
     metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    model_state: Any = None
+    coupled: Any = Static(False)
+    augment: Any = None
 
     def __post_init__(self):
         functions = {"init": self.init, "loss": self.loss}
         functions |= {f"metric {name!r}": metric for name, metric in self.metrics.items()}
+        functions |= {} if self.augment is None else {"augment": self.augment}
         for name, function in functions.items():
             if not callable(function):
                 raise TypeError(f"{name} must be a function, got {function!r}")
@@ -56,6 +71,13 @@ class Problem(PyTree):
         object.__setattr__(self, "init", as_function(self.init))
         object.__setattr__(self, "loss", as_function(self.loss))
         object.__setattr__(self, "metrics", {k: as_function(v) for k, v in self.metrics.items()})
+        if self.augment is not None:
+            object.__setattr__(self, "augment", as_function(self.augment))
+        if not isinstance(self.coupled, Static):
+            object.__setattr__(self, "coupled", Static(bool(self.coupled)))
+        if self.model_state is not None and not takes(self.loss, "model_state"):
+            raise TypeError("loss must have a parameter model_state: the problem has such a state")
+        object.__setattr__(self, "model_state", jax.tree.map(jnp.asarray, self.model_state))
         for split in SPLITS:
             object.__setattr__(self, split, _checked(split, getattr(self, split)))
         if self.train is None:
@@ -87,10 +109,15 @@ def num_examples(data: Any) -> int:
     return jnp.shape(jax.tree.leaves(data)[0])[0]
 
 
+def takes(function: Any, name: str) -> bool:
+    """Whether a loss, a metric or a model has a parameter of this name."""
+    function = getattr(function, "value", function)
+    return name in inspect.signature(function).parameters
+
+
 def takes_keys(function: Any) -> bool:
     """Whether a loss or a model has a parameter named `keys`."""
-    function = getattr(function, "value", function)
-    return "keys" in inspect.signature(function).parameters
+    return takes(function, "keys")
 
 
 def classification(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:

@@ -1,5 +1,7 @@
 """The trainer: a training run as a pytree of its problem, its optimizer and how batches are made."""
 
+import dataclasses
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -10,11 +12,12 @@ import optax
 from jax.core import Tracer
 
 from jaxgd.optim.combining import chain
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.optim.hyperparameters import Parametric, unknown
 from jaxgd.optim.static import Static
 from jaxgd.optim.transform import Transform
 from jaxgd.training.problem import Problem
 from jaxgd.training.pytrees import PyTree
+from jaxgd.training.rules import Rule
 
 
 class Trainer(PyTree):
@@ -26,10 +29,13 @@ class Trainer(PyTree):
     microbatch: Any
     sampling: Any
     remainder: Any
+    rules: tuple[Rule, ...] = ()
+    halt_on_divergence: Any = Static(True)
 
     def __repr__(self):
         size = self.batch_size.value if isinstance(self.batch_size, Static) else self.batch_size
-        return f"trainer({self.problem!r}, {self.optimizer!r}, batch_size={size})"
+        rules = "".join(f", {rule!r}" for rule in self.rules or ())
+        return f"trainer({self.problem!r}, {self.optimizer!r}, batch_size={size}{rules})"
 
     def replace(self, **changes: Any) -> "Trainer":
         """A copy with some of its arguments changed, checked as in `trainer`."""
@@ -38,8 +44,22 @@ class Trainer(PyTree):
         return trainer(**plain | changes)
 
     @property
+    def has_schedule(self) -> bool:
+        """Whether the batch size is a schedule."""
+        return callable(getattr(self.batch_size, "value", self.batch_size))
+
+    def at_epoch(self, epoch: Any) -> "Trainer":
+        """The trainer with the batch size that its schedule has in an epoch, if there is a schedule."""
+        if not self.has_schedule:
+            return self
+        size = jnp.clip(jnp.round(self.batch_size(epoch)), 1, self.problem.num_examples).astype(jnp.int32)
+        return dataclasses.replace(self, batch_size=size)
+
+    @property
     def examples_per_batch(self) -> Any:
-        """The batch size as a number: a Python int where it is structure, else the leaf."""
+        """The batch size: a Python int where it is structure, else the leaf, or a schedule's first value."""
+        if self.has_schedule:
+            return self.at_epoch(0).batch_size
         if not isinstance(self.batch_size, Static):
             return self.batch_size
         size = self.batch_size.value
@@ -65,6 +85,8 @@ def trainer(
     microbatch: int | None = None,
     sampling: str = "shuffle",
     remainder: str = "keep",
+    rules: Sequence[Rule] = (),
+    halt_on_divergence: bool = True,
 ) -> Trainer:
     """The trainer that runs `optimizer` on `problem` with batches of `batch_size` examples.
 
@@ -73,15 +95,21 @@ def trainer(
         optimizer: a jaxgd or Optax transform.
         batch_size: a Python int, or "full" for batch gradient descent: structure, the fastest program. Or an
             int array or tracer: a leaf, so that `jax.vmap` can run over batch sizes; it needs a `microbatch`.
+            Or a schedule, called with the number of epochs ended (from 0), rounded and kept within 1 and the
+            number of examples: the batch can grow where others let the rate decay. It needs one too.
         microbatch: examples whose gradient is computed at once; a batch is summed over its micro-batches, so
             that its memory does not grow with its size. None: the whole batch at once.
         sampling: "shuffle" (an epoch is every example once, in a new order each time) or "replacement" (an
             epoch is as many independent draws). A full batch is every example once either way.
         remainder: what happens to examples left over when `batch_size` does not divide their number: "keep"
             makes a smaller last batch, whose gradient is the mean over what is in it; "drop" leaves them out.
+        rules: what `early_stopping` and its like add.
+        halt_on_divergence: whether a run ends in the epoch in which a loss, a gradient or the parameters stop
+            being finite, with the parameters with which that epoch began. False: it goes on, whatever comes.
 
     Raises:
-        ValueError, TypeError: a batch size below 1 or above the number of training examples, an unknown word.
+        ValueError, TypeError: a batch size below 1 or above the number of training examples, an unknown word,
+            micro-batches for a problem whose examples are coupled.
     """
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxgd.Problem, got {type(problem).__name__}")
@@ -96,6 +124,10 @@ def trainer(
     is_whole = isinstance(microbatch, Integral) and not isinstance(microbatch, bool)
     if microbatch is not None and (not is_whole or microbatch < 1):
         raise ValueError(f"microbatch must be a whole number, 1 or more, or None, got {microbatch}")
+    if problem.coupled.value:
+        _check_coupled(batch_size, microbatch)
+    if any(not isinstance(rule, Rule) for rule in rules):
+        raise TypeError(f"rules must be jaxgd.Rule objects, got {rules!r}")
     return Trainer(
         problem,
         optimizer if isinstance(optimizer, Transform) else chain(optimizer),
@@ -103,7 +135,20 @@ def trainer(
         Static(None if microbatch is None else int(microbatch)),
         Static(sampling),
         Static(remainder),
+        tuple(rules),
+        Static(bool(halt_on_divergence)),
     )
+
+
+def _check_coupled(batch_size: Any, microbatch: int | None) -> None:
+    """Raise ValueError unless every batch is taken as a whole."""
+    is_structure = isinstance(batch_size, str | Integral)
+    if microbatch is not None or not is_structure:
+        what = f"microbatch={microbatch}" if is_structure else "a batch_size that is an array or a schedule"
+        raise ValueError(
+            f"a coupled problem cannot be trained with {what}: an example's loss depends on its whole batch, "
+            'so give a Python int or "full" as batch_size and no microbatch'
+        )
 
 
 def _checked_batch_size(batch_size: Any, num: int, microbatch: int | None) -> Any:
@@ -113,6 +158,13 @@ def _checked_batch_size(batch_size: Any, num: int, microbatch: int | None) -> An
             raise ValueError(f'batch_size must be {allowed} or "full", got {batch_size!r}')
         return Static("full")
     is_structure = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
+    if callable(batch_size):
+        if microbatch is None:
+            raise ValueError(
+                "a batch_size that is a schedule needs a static microbatch, such as microbatch=8"
+            )
+        is_tree = isinstance(batch_size, Parametric | jax.tree_util.Partial)
+        return batch_size if is_tree else Static(batch_size)
     if not is_structure and not isinstance(batch_size, np.ndarray | jax.Array):
         raise TypeError(f'batch_size must be {allowed} or "full", got {batch_size!r}')
     if not is_structure and not jnp.issubdtype(batch_size.dtype, jnp.integer):  # pyright: ignore

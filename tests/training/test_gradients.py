@@ -22,7 +22,7 @@ def make_problem(loss, data=ROWS, **options):
 
 
 def mean_gradient(problem, params, batch, mask=None):
-    return batch_gradient(problem, params, jnp.asarray(batch), None, mask, mean=True)[0]
+    return batch_gradient(problem, params, jnp.asarray(batch), None, None, mask, mean=True)[0]
 
 
 def test_gradient_is_the_mean():
@@ -99,8 +99,8 @@ def test_a_batch_of_no_weight_makes_no_update(microbatch):
 def test_sums_over_microbatches_are_the_mean():
     problem, params = make_problem(weighted), jnp.array([2.0, 3.0])
     mask = jnp.array([True, False])
-    one, _ = batch_gradient(problem, params, ROWS[:3], None, None, mean=False)
-    two, is_weighted = batch_gradient(problem, params, ROWS[[3, 0]], None, mask, mean=False)
+    one, *_ = batch_gradient(problem, params, ROWS[:3], None, None, None, mean=False)
+    two, is_weighted, _ = batch_gradient(problem, params, ROWS[[3, 0]], None, None, mask, mean=False)
     assert is_weighted
     total = mean_of_sums(jax.tree.map(jnp.add, one, two), params)
     np.testing.assert_allclose(total.grads, mean_gradient(problem, params, ROWS).grads, rtol=1e-6)

@@ -11,7 +11,9 @@ import pytest
 import jaxgd
 from jaxgd.training.batching import epoch_order
 from jaxgd.training.fitting import initial_params
-from jaxgd.training.loop import empty_history, initial_state, run_epoch
+from jaxgd.training.history import empty_history
+from jaxgd.training.loop import run_epoch
+from jaxgd.training.states import initial_state
 
 KEY = jax.random.key(7)
 BATCH_SIZES = np.array([1, 3, 8, 20, 33, 64, 97])
@@ -152,7 +154,7 @@ def expected_loss(batch_size, orders, weights=None):
 
     def run(order):
         state = initial_state(tr, KEY, initial_params(problem.init, KEY))
-        state, _ = run_epoch(tr, state, empty_history(problem, 1), order)
+        state, _ = run_epoch(tr, state, empty_history(tr, 1), order)
         return jnp.mean((ROWS @ state.params["w"][:, 0] - TARGETS) ** 2) / 2
 
     return np.average(jax.jit(jax.vmap(run))(orders), weights=weights)

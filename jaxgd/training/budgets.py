@@ -1,0 +1,72 @@
+"""The rule that ends a run once its budget of updates, examples or epochs is spent."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgd.training.rules import Rule, number, with_rule
+from jaxgd.training.trainers import Trainer
+
+BUDGET_SPENT = 3
+
+
+class Budget(Rule):
+    """The rule behind `budget`; all but one of its fields are None."""
+
+    updates: Any
+    examples: Any
+    epochs: Any
+
+    def __repr__(self):
+        given = [(k, v) for k, v in vars(self).items() if v is not None]
+        return f"budget({', '.join(f'{name}={value}' for name, value in given)})"
+
+    def stop_position(self, own, trainer, state, begin):
+        """Where in the epoch the last batch that fits ends."""
+        size, end = trainer.examples_per_batch, trainer.epoch_end
+        if self.updates is not None:
+            return begin + (self.updates - state.updates) * size
+        if self.examples is None:
+            return None
+        left = self.examples - state.examples
+        return jnp.where(left >= end - begin, end, begin + left // size * size)
+
+    def after_epoch(self, own, trainer, state, row):
+        """Spent if no further batch fits."""
+        if self.updates is not None:
+            is_spent = state.updates >= self.updates
+        elif self.examples is not None:
+            is_spent = (
+                state.examples + jnp.minimum(trainer.examples_per_batch, trainer.epoch_end) > self.examples
+            )
+        else:
+            is_spent = state.epoch + 1 >= self.epochs
+        return own, jnp.where(is_spent, BUDGET_SPENT, 0)
+
+
+def budget(trainer: Trainer, *, updates: Any = None, examples: Any = None, epochs: Any = None) -> Trainer:
+    """The trainer whose runs end at equal updates, equal examples or equal epochs, whatever their batch size.
+
+    A budget is never exceeded: a batch that does not fit into what is left of the examples is not begun. The
+    epoch in which a run ends gets its row of the history, with the train loss over the examples it used. The
+    run's status is then 3, "budget spent". `fit` must be given epochs enough for the budget.
+
+    Args:
+        trainer: the trainer.
+        updates: at most so many updates; a whole number, 1 or more, which may be traced and swept.
+        examples: at most so many examples, the same.
+        epochs: at most so many epochs, the same.
+
+    Raises:
+        ValueError, TypeError: none or more than one of the three, a number that is not whole or below 1.
+    """
+    given = {"updates": updates, "examples": examples, "epochs": epochs}
+    if sum(value is not None for value in given.values()) != 1:
+        raise ValueError(f"budget needs exactly one of updates, examples and epochs, got {given}")
+    allowed = "a whole number, 1 or more"
+    leaves = {
+        name: None if value is None else number(name, value, allowed, lambda x: x >= 1, np.int32)
+        for name, value in given.items()
+    }
+    return with_rule(trainer, Budget(**leaves))
