@@ -50,12 +50,14 @@ if TYPE_CHECKING:
         early_stopping as early_stopping,
         early_stopping_trace as early_stopping_trace,
         evaluate as evaluate,
+        find_learning_rate as find_learning_rate,
         fit as fit,
         linear as linear,
         mlp as mlp,
         reduce_on_plateau as reduce_on_plateau,
         regression as regression,
         regularized as regularized,
+        train as train,
         trainer as trainer,
     )
 
@@ -67,7 +69,7 @@ _HOMES = {
     "sgd momentum nesterov adagrad rmsprop adadelta adam adamw nadam nadamw "
     "named_chain masked partition current_learning_rate generalize make_update",
     "jaxgd.training": "Problem Model mlp linear classification regression "
-    "dropout drop_connect regularized Trainer trainer Fit fit evaluate "
+    "dropout drop_connect regularized Trainer trainer Fit fit train evaluate find_learning_rate "
     "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult throughput",
     "jaxgd.studies.comparison": "compare Comparison",

@@ -22,8 +22,7 @@ ROOMS = ["optim", "training", "sweeps", "studies", "reports", "cli", "__main__"]
 CORE = {"jax", "jaxlib", "optax", "numpy", "scipy", "xarray"}
 # What a room may import beyond the core dependencies. Every one of these comes with an extra.
 EXTRAS = {
-    "training": {"sklearn", "mlxtend"},
-    "sweeps": {"rich"},
+    "training": {"sklearn", "mlxtend", "rich"},
     "reports": {"plotly", "rich"},
     "cli": {"rich"},
 }

@@ -13,9 +13,9 @@ import numpy as np
 from jaxgd.sweeps.grid import Group, Point, Run, check_names, checked_axes, group_runs, make_runs, points
 from jaxgd.sweeps.preparation import Ready, Sources, prepare
 from jaxgd.sweeps.programs import LaneResults, Recipe, whole_run, with_settings_of_caller
-from jaxgd.sweeps.progress import Progress
 from jaxgd.sweeps.result import Plan, PlannedGroup, SweepResult, assemble
 from jaxgd.training.fitting import check_epochs
+from jaxgd.training.progress import Progress
 from jaxgd.training.trainers import Trainer
 
 # Seconds that one call of a program aims at, so that progress shows and Ctrl-C is heard.
@@ -67,7 +67,7 @@ def sweep(
     devices = jax.devices()
     # The longest groups go first, and the others compile while they run.
     groups = sorted(group_runs(runs), key=lambda group: group.updates_per_epoch, reverse=True)
-    with Progress(progress, len(runs), sum(_examples(run, epochs) for run in runs)) as shown:
+    with Progress(progress, len(runs), sum(_examples(run, epochs) for run in runs), "runs") as shown:
         finished = list(_run_groups(groups, epochs, devices, shown))
     seconds = time.perf_counter() - begun
     _warn_of_idle_cores(devices, len(runs), seconds)

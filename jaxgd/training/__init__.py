@@ -2,6 +2,8 @@
 
 from jaxgd.training.averaging import average_weights
 from jaxgd.training.budgets import budget
+from jaxgd.training.driving import train
+from jaxgd.training.finder import RateFinder, find_learning_rate
 from jaxgd.training.fitting import Fit, fit
 from jaxgd.training.gradients import evaluate
 from jaxgd.training.models import Model
@@ -17,6 +19,7 @@ __all__ = [
     "Fit",
     "Model",
     "Problem",
+    "RateFinder",
     "Rule",
     "TrainState",
     "Trainer",
@@ -28,11 +31,13 @@ __all__ = [
     "early_stopping",
     "early_stopping_trace",
     "evaluate",
+    "find_learning_rate",
     "fit",
     "linear",
     "mlp",
     "reduce_on_plateau",
     "regression",
     "regularized",
+    "train",
     "trainer",
 ]

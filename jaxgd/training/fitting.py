@@ -65,19 +65,34 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
     Raises:
         ValueError: epochs below 1, or a loss that does not give one number per example.
     """
+    check_run(trainer, key, epochs)
+    if is_traced((trainer, key)):
+        return _fit_traced(trainer, key, epochs)
+    num, done = trainer.problem.num_examples, 0
+    state, history = start_run(trainer, key, initial_params(trainer.problem.init, key), epochs)
+    while done < epochs:
+        first, orders = orders_of(trainer, key, done, epochs)
+        stop = min(first + len(orders), epochs)
+        state, history = segment(trainer, state, history, orders, first, (first, 0), (stop - 1, num))
+        done = stop
+    return Fit(finished(trainer, state) if trainer.rules else state, history)
+
+
+def check_run(trainer: Trainer, key: Any, epochs: Any) -> None:
+    """Raise unless these are a trainer, a key and a number of epochs that `fit` takes."""
+    if not isinstance(trainer, Trainer):
+        raise TypeError(f"trainer must be a jaxgd.trainer(...), got {trainer!r}")
     check_epochs(epochs, trainer.problem.num_examples)
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
-    if _is_traced((trainer, key)):
-        return _fit_traced(trainer, key, epochs)
-    num, sampling = trainer.problem.num_examples, trainer.order_sampling
-    state, history = start_run(trainer, key, initial_params(trainer.problem.init, key), epochs)
+
+
+def orders_of(trainer: Trainer, key: jax.Array, epoch: int, epochs: int) -> tuple[int, jax.Array]:
+    """`(first, orders)`: the block of epoch orders that holds `epoch`, and the epoch of its first."""
+    num = trainer.problem.num_examples
     block = max(1, min(epochs, _MAX_ORDERS // num))
-    for first in range(0, epochs, block):
-        orders = epoch_orders(key, first, block, num, sampling)
-        stop = min(first + block, epochs)
-        state, history = segment(trainer, state, history, orders, first, (first, 0), (stop - 1, num))
-    return Fit(finished(trainer, state) if trainer.rules else state, history)
+    first = epoch // block * block
+    return first, epoch_orders(key, first, block, num, trainer.order_sampling)
 
 
 def check_epochs(epochs: Any, num: int) -> None:
@@ -101,7 +116,7 @@ def is_key(key: Any) -> bool:
     return key.dtype == jnp.uint32 and key.shape == (2,)
 
 
-def _is_traced(tree: Any) -> bool:
+def is_traced(tree: Any) -> bool:
     """Whether a leaf is a tracer, or a function in the structure closes over one."""
     nodes = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, Static))
     return any(node.tracers if isinstance(node, Static) else isinstance(node, Tracer) for node in nodes)

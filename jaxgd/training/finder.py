@@ -1,0 +1,159 @@
+"""A learning-rate range test: one short run for every rate, all in one program."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgd.optim.static import Static
+from jaxgd.training.batching import take
+from jaxgd.training.budgets import budget
+from jaxgd.training.fitting import check_run, fit, initial_params
+from jaxgd.training.gradients import example_losses
+from jaxgd.training.problem import Problem, num_examples
+from jaxgd.training.states import DIVERGED
+from jaxgd.training.trainers import Trainer
+
+# Examples on which a rate is judged, at most.
+_JUDGES = 1024
+# How many standard errors a rate must lower the loss by, and do better than one whose targets are shuffled.
+_SIGMAS = 4.0
+
+
+class RateFinder(NamedTuple):
+    """What a range test found.
+
+    rate: the suggestion, a float, or None where no rate is usable. rates: float[n], those tried. losses:
+    float[n], mean loss on the judging examples after the updates, NaN where the run diverged. start: that
+    loss before any. controls: float[n], losses of runs whose targets were shuffled, NaN where the examples
+    have no targets. reason: a sentence.
+    """
+
+    rate: float | None
+    rates: np.ndarray
+    losses: np.ndarray
+    start: float
+    controls: np.ndarray
+    reason: str
+
+    def __repr__(self):
+        return f"RateFinder(rate={self.rate}: {self.reason})"
+
+
+def find_learning_rate(
+    trainer: Trainer, key: jax.Array, rates: Sequence[float] | None = None, updates: int = 100
+) -> RateFinder:
+    """The learning rate that lowers the loss most in a few updates, found by trying all at once.
+
+    Every rate trains a copy of the run for `updates` updates, in one program; `trainer` is left as it is. The
+    rates are judged on validation examples, or on training examples where there are none. A rate is usable
+    if it lowers their mean loss by more than 4 standard errors and, where examples are pairs of inputs and
+    targets, ends lower by as much than the same run on shuffled targets: so it has learnt something and not
+    only shrunk the outputs. Rates well above the best one often diverge later in a long run; the suggestion
+    is the lowest rate within one standard error of the best.
+
+    Args:
+        trainer: a trainer whose optimizer has a `learning_rate`; its own value is not used.
+        key: a PRNG key, as for `fit`.
+        rates: those to try; None for 25 from 1e-6 to 10, evenly on a log scale.
+        updates: how many each is given, 1 or more.
+
+    Raises:
+        ValueError, TypeError: an optimizer without a learning rate, rates that are not positive and finite.
+    """
+    check_run(trainer, key, 1)
+    if not hasattr(trainer.optimizer, "learning_rate"):
+        raise TypeError(f"the optimizer must have a learning_rate to find, got {trainer.optimizer!r}")
+    tried = np.asarray(np.logspace(-6, 1, 25) if rates is None else rates, np.float64)
+    if tried.ndim != 1 or not tried.size or not np.all(np.isfinite(tried) & (tried > 0)):
+        raise ValueError(f"rates must be a list of positive finite numbers, got {rates}")
+    tried = np.sort(tried)
+    problem, judges = _split(trainer.problem)
+    controlled = problem.replace(train=_with_shuffled_targets(problem.train, key))
+    before, after, control = None, None, None
+    for train_on in (problem, controlled) if _has_targets(problem.train) else (problem,):
+        run = _limited(trainer, train_on, updates)
+        epochs = math.ceil(updates * int(run.examples_per_batch) / int(run.epoch_end))
+        before, losses = jax.device_get(_losses(run, key, jnp.asarray(tried), judges, epochs))
+        after, control = (losses, control) if after is None else (after, losses)
+    return _conclude(tried, before, after, control)
+
+
+def _split(problem: Problem) -> tuple[Problem, Any]:
+    """The problem without validation, and the examples on which rates are judged: none that it trains on."""
+    bare = problem.replace(valid=None, test=None, metrics={})
+    if problem.valid is not None:
+        return bare, take(problem.valid, jnp.arange(min(_JUDGES, num_examples(problem.valid))))
+    num = problem.num_examples
+    held_out = min(_JUDGES, num // 5)
+    if held_out < 2:
+        raise ValueError(f"finding a rate needs validation data or 10 training examples or more, got {num}")
+    return bare.replace(train=take(problem.train, jnp.arange(num - held_out))), take(
+        problem.train, jnp.arange(num - held_out, num)
+    )
+
+
+def _has_targets(data: Any) -> bool:
+    return isinstance(data, tuple) and len(data) == 2
+
+
+def _with_shuffled_targets(data: Any, key: jax.Array) -> Any:
+    if not _has_targets(data):
+        return data
+    return data[0], take(data[1], jax.random.permutation(key, num_examples(data)))
+
+
+def _limited(trainer: Trainer, problem: Problem, updates: int) -> Trainer:
+    """The trainer of this problem for so many updates, with no other rule."""
+    size = trainer.batch_size.value if isinstance(trainer.batch_size, Static) else trainer.batch_size
+    size = min(size, problem.num_examples) if isinstance(size, int) else size
+    run = trainer.replace(problem=problem, batch_size=size, rules=(), halt_on_divergence=True)
+    return budget(run, updates=updates)
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _losses(trainer: Trainer, key: jax.Array, rates: jax.Array, judges: Any, epochs: int):
+    """Losses of the judging examples: [judges] at the initial parameters, [rates, judges] after training."""
+
+    def losses(params, model_state):
+        return example_losses(trainer.problem, params, judges, model_state).losses
+
+    def trained(rate):
+        run = trainer.replace(optimizer=trainer.optimizer.replace(learning_rate=rate))
+        state = fit(run, key, epochs).state
+        return jnp.where(state.status == DIVERGED, jnp.nan, losses(state.params, state.model_state))
+
+    return losses(initial_params(trainer.problem.init, key), trainer.problem.model_state), jax.vmap(trained)(
+        rates
+    )
+
+
+def _conclude(rates: np.ndarray, before: Any, after: Any, control: Any) -> RateFinder:
+    usable = _is_above(before - after)
+    if control is not None:
+        # A control that diverged is no evidence against a rate.
+        usable &= _is_above(np.where(np.isnan(control), before, control) - after)
+    controls = np.full(len(rates), np.nan) if control is None else control.mean(axis=1)
+    found = functools.partial(
+        RateFinder, rates=rates, losses=after.mean(axis=1), start=float(before.mean()), controls=controls
+    )
+    if not usable.any():
+        reason = (
+            f"no usable rate: none of {len(rates)} lowers the loss on unseen examples by more than chance"
+        )
+        return found(rate=None, reason=reason)
+    best = int(np.argmin(np.where(usable, after.mean(axis=1), np.inf)))
+    as_good = usable & ~_is_above(after - after[best], sigmas=1.0)
+    rate = float(rates[np.argmax(as_good)])
+    reason = f"the loss falls from {before.mean():.4g} to {after[np.argmax(as_good)].mean():.4g}"
+    return found(rate=rate, reason=reason)
+
+
+def _is_above(differences: np.ndarray, sigmas: float = _SIGMAS) -> np.ndarray:
+    """Whether the mean of each row, `[rates, judges]`, is above 0 by so many standard errors; no NaN is."""
+    error = differences.std(axis=1, ddof=1) / np.sqrt(differences.shape[1])
+    return differences.mean(axis=1) > sigmas * error

@@ -1,0 +1,92 @@
+"""`train`: the run of `fit`, driven from the host."""
+
+import json
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+import jaxgd
+from jaxgd.training import driving
+from jaxgd.training.fitting import segment
+
+KEY = jax.random.key(0)
+ROWS = np.random.default_rng(0).normal(size=(23, 3)).astype(np.float32)
+PROBLEM = jaxgd.regression(jaxgd.linear(3, 1), (ROWS, ROWS[:, 0]), (ROWS[:7], ROWS[:7, 0]))
+
+
+def make_trainer(**options):
+    return jaxgd.trainer(PROBLEM, jaxgd.adam(0.05), **({"batch_size": 4} | options))
+
+
+def assert_same(one, two):
+    for a, b in zip(jax.tree.leaves((one.state.params, one.history)),
+                    jax.tree.leaves((two.state.params, two.history)), strict=True):  # fmt: skip
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("width", [1, 5, 23, 50, 1000])
+@pytest.mark.parametrize("options", [{}, {"microbatch": 3}], ids=str)
+def test_the_bits_of_fit_however_it_is_cut(monkeypatch, width, options):
+    monkeypatch.setattr(driving, "_next_width", lambda *_: width)
+    tr = jaxgd.average_weights(jaxgd.early_stopping(make_trainer(**options), 3, min_delta=1e-3))
+    assert_same(jaxgd.train(tr, KEY, 6, progress=False), jaxgd.fit(tr, KEY, 6))
+
+
+def test_it_compiles_nothing_that_fit_has_not(monkeypatch):
+    tr = make_trainer()
+    jaxgd.fit(tr, KEY, 5)
+    before = segment._cache_size()
+    jaxgd.train(tr, KEY, 5, progress=False)
+    assert segment._cache_size() == before
+
+
+def test_orders_are_made_anew_where_a_block_ends(monkeypatch):
+    monkeypatch.setattr("jaxgd.training.fitting._MAX_ORDERS", 50)
+    monkeypatch.setattr(driving, "_next_width", lambda *_: 60)
+    fit = jaxgd.train(make_trainer(), KEY, 5, progress=False)
+    monkeypatch.undo()
+    assert_same(fit, jaxgd.fit(make_trainer(), KEY, 5))
+
+
+def test_rows_are_logged(tmp_path):
+    rows, path, seen = [], tmp_path / "log.jsonl", []
+    tr = jaxgd.budget(make_trainer(), epochs=3)
+    jaxgd.train(tr, KEY, 5, progress=lambda *done: seen.append(done), log=[path, rows.append])
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+    assert lines[:3] == rows[:3]
+    assert lines[3]["valid_loss"] is None
+    assert np.isnan(rows[3]["valid_loss"])
+    assert rows[4]["updates"] == 18
+    assert seen[-1][:2] == (5, 5)
+    history = jaxgd.fit(tr, KEY, 5).history
+    np.testing.assert_array_equal([row["train_loss"] for row in rows], history["train_loss"])
+
+
+def test_ctrl_c_returns_what_has_been_trained(capsys):
+    def interrupt(row):
+        if row["epoch"] == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    fit = jaxgd.train(make_trainer(), KEY, 200, progress=False, log=[interrupt])
+    done = int(fit.state.epoch)
+    assert 2 <= done < 200
+    assert f"interrupted after {done} of 200 epochs" in capsys.readouterr().err
+    assert np.isfinite(fit.history["train_loss"][:done]).all()
+    assert np.isnan(fit.history["train_loss"][done:]).all()
+    assert signal.getsignal(signal.SIGINT) is handler
+    whole = jaxgd.fit(make_trainer(), KEY, 200)
+    np.testing.assert_array_equal(fit.history["train_loss"][:done], whole.history["train_loss"][:done])
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        jaxgd.train(make_trainer(), KEY, 1, log=[tmp_path / "none" / "log.jsonl"])
+    with pytest.raises(TypeError, match="train drives a run from the host: inside jit, vmap or grad use fit"):
+        jax.jit(lambda tr: jaxgd.train(tr, KEY, 1).state.params)(make_trainer())
+    with pytest.raises(TypeError, match="trainer must be"):
+        jaxgd.train(PROBLEM, KEY, 1)
