@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONCEPTS = sorted((ROOT / "docs" / "concepts").glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *CONCEPTS]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:\s]+)\)")
@@ -26,6 +27,19 @@ def test_blocks_run(page, tmp_path, monkeypatch):
     namespace = {"__name__": page.stem}
     for block in blocks(page):
         exec(compile(block, str(page), "exec"), namespace)
+    if page in CONCEPTS:
+        named = {trace.name for trace in namespace["figure"].data if trace.name}
+        drawn = (ROOT / "docs" / "images" / "concepts" / f"{page.stem}.svg").read_text()
+        assert all(f">{name}</text>" in drawn for name in named), "redraw it: docs/draw_concepts.py"
+
+
+@pytest.mark.parametrize("page", [p for p in CONCEPTS if p.stem != "index"], ids=lambda page: page.name)
+def test_a_concept_has_a_block_and_its_picture(page):
+    assert blocks(page)
+    assert re.search(rf"!\[\w[^]]+\]\(\.\./images/concepts/{page.stem}\.svg\)", page.read_text())
+    picture = ROOT / "docs" / "images" / "concepts" / f"{page.stem}.svg"
+    assert picture.stat().st_size < 60_000
+    assert f"\n{page.stem}\n" in (page.parent / "index.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
