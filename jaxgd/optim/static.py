@@ -22,7 +22,7 @@ class Static:
     afterwards gives a different structure, never a stale program. Arrays are compared by identity.
     """
 
-    __slots__ = ("_fingerprint", "value")
+    __slots__ = ("__weakref__", "_fingerprint", "value")  # jax.jit keeps weak references to functions
 
     def __init__(self, value: Any):
         self.value = value.value if isinstance(value, Static) else value

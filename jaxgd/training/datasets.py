@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 Examples = tuple[np.ndarray, np.ndarray]
+
+# The first stands for every character that is not in the list.
+CHARACTERS = "\ufffd\n" + "".join(map(chr, range(ord(" "), ord("~") + 1)))
 
 
 class Splits(NamedTuple):
@@ -50,6 +54,30 @@ def load(name: str) -> Splits:
         needs = f'data set {name!r} needs the package {error.name}: pip install "jaxgd[data]"'
         raise ImportError(needs, name=error.name) from None
     return split(inputs, labels, entry.task)
+
+
+def load_characters(length: int = 64) -> Splits:
+    """Python's own documentation as windows of `length` characters, 60 %, 20 % and 20 % of them.
+
+    An example is a window as int32[length], places in `CHARACTERS`, and its labels the characters that come
+    next. Paragraphs that occur twice in `pydoc_data.topics` count once, so no text is in two parts; what it
+    says depends on the version of Python.
+
+    length: characters of a window, 1 or more.
+    """
+    if not isinstance(length, Integral) or length < 1:
+        raise ValueError(f"length must be a whole number, 1 or more, got {length}")
+    from pydoc_data.topics import topics
+
+    paragraphs = dict.fromkeys(p for name in sorted(topics) for p in topics[name].split("\n\n"))
+    index = {character: i for i, character in enumerate(CHARACTERS)}
+    codes = np.array([index.get(c, 0) for c in "\n\n".join(paragraphs)], np.int32)
+    starts = length * np.random.default_rng(0).permutation((len(codes) - 1) // length)
+    if len(starts) < 5:
+        raise ValueError(f"length {length} leaves {len(starts)} windows, too few to split in three")
+    windows = codes[starts[:, None] + np.arange(length + 1)]
+    parts = np.split(windows, [3 * len(starts) // 5, 3 * len(starts) // 5 + len(starts) // 5])
+    return Splits(*((part[:, :-1], part[:, 1:]) for part in parts))
 
 
 def split(inputs, labels, task: str, seed: int = 0) -> Splits:

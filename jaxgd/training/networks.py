@@ -65,8 +65,53 @@ def mlp(
     if dropout is not None:
         rate = as_rate(dropout, "dropout")
         apply = jax.tree_util.Partial(_apply_mlp_with_dropout, as_function(function), rate)
-    model = Model(functools.partial(_init_mlp, sizes, initializer), apply)
+    shapes = tuple(itertools.pairwise(sizes))
+    model = Model(functools.partial(_init_layers, shapes, initializer), apply)
     return model if drop_connect is None else with_drop_connect(model, as_rate(drop_connect, "drop_connect"))
+
+
+def conv_net(
+    image_shape: Sequence[int],
+    num_classes: int,
+    channels: Sequence[int] = (16, 32),
+    activation: str | Callable = "relu",
+    init: str | Callable = "he_normal",
+) -> Model:
+    """A small convolutional network: 3x3 convolutions, each halving the image by 2x2 maxima; a dense layer.
+
+    Its params are a list of `{"w": [3, 3, in, out], "b": [out]}` and, last, `{"w": [in, out], "b": [out]}`.
+    Inputs may be flat, as `datasets.load` gives them: they are reshaped to `[batch, *image_shape]`.
+
+    Args:
+        image_shape: `(height, width)` or `(height, width, colours)`: `(8, 8)` for digits, `(28, 28)` for
+            mnist5k.
+        num_classes: outputs of an example, 1 or more.
+        channels: outputs of each convolution; n of them need an image of at least 2**n by 2**n.
+        activation: a name in `jaxgd.training.models.ACTIVATIONS` or a function of an array.
+        init: a name in `jaxgd.training.models.INITIALIZERS` or an initialiser `(key, shape, dtype)`.
+
+    Raises:
+        ValueError: a size below 1, an image that is too small, an unknown name.
+    """
+    shape, channels = (*image_shape, 1)[:3], tuple(channels)
+    if len(image_shape) not in (2, 3) or not channels:
+        raise ValueError(
+            "conv_net needs an image_shape (height, width) or (height, width, colours) and at least one of "
+            f"channels, got {tuple(image_shape)} and {channels}"
+        )
+    check_sizes(height=shape[0], width=shape[1], colours=shape[2], num_classes=num_classes)
+    check_sizes(**{f"channels[{i}]": size for i, size in enumerate(channels)})
+    height, width = (size >> len(channels) for size in shape[:2])
+    if not height * width:
+        raise ValueError(f"{len(channels)} convolutions halve an image of shape {shape[:2]} to nothing")
+    kernels = ((3, 3, *pair) for pair in itertools.pairwise((shape[2], *channels)))
+    shapes = (*kernels, (height * width * channels[-1], num_classes))
+    initializer = named("init", init, INITIALIZERS)
+    function = named("activation", activation, ACTIVATIONS)
+    return Model(
+        functools.partial(_init_layers, shapes, initializer),
+        functools.partial(_apply_conv_net, shape, function),
+    )
 
 
 def check_sizes(**sizes: Any) -> None:
@@ -76,9 +121,8 @@ def check_sizes(**sizes: Any) -> None:
             raise ValueError(f"{name} must be a whole number, 1 or more, got {size}")
 
 
-def _init_mlp(sizes, initializer, key):
-    keys = jax.random.split(key, len(sizes) - 1)
-    shapes = itertools.pairwise(sizes)
+def _init_layers(shapes, initializer, key):
+    keys = jax.random.split(key, len(shapes))
     return [_init_layer(shape, initializer, True, key) for key, shape in zip(keys, shapes, strict=True)]
 
 
@@ -101,6 +145,23 @@ def _apply_mlp_with_dropout(activation, rate, params, inputs, keys=None):
         inputs = drop(activation(dense(layer, inputs)), rate, keys, first)
         first += inputs.shape[-1]
     return dense(params[-1], inputs)
+
+
+def _apply_conv_net(shape, activation, params, inputs):
+    images = inputs.reshape(len(inputs), *shape)
+    for layer in params[:-1]:
+        images = jax.lax.conv_general_dilated(
+            images, layer["w"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        images = _largest_of_four(activation(images + layer["b"]))
+    return dense(params[-1], images.reshape(len(inputs), -1))
+
+
+def _largest_of_four(images):
+    # Not reduce_window: its derivative is a scatter, slow on a CPU.
+    batch, height, width, channels = images.shape
+    even = images[:, : height // 2 * 2, : width // 2 * 2]
+    return jnp.max(even.reshape(batch, height // 2, 2, width // 2, 2, channels), axis=(2, 4))
 
 
 def dense(layer: dict[str, jax.Array], inputs: jax.Array) -> jax.Array:

@@ -124,8 +124,9 @@ def classification(model: Model, train: Any, valid: Any = None, test: Any = None
     """The problem of classifying: softmax cross-entropy (natural logarithm) and the metric `accuracy`.
 
     Args:
-        model: `(init, apply)`; `apply` gives logits `[batch, classes]`.
-        train: `(inputs [n, ...], labels int [n])`, labels from 0 to classes - 1.
+        model: `(init, apply)`; `apply` gives logits `[batch, classes]`, or `[batch, length, classes]` for
+            sequences: then an example's loss and accuracy are means over its places.
+        train: `(inputs [n, ...], labels int [n])`, labels from 0 to classes - 1; `[n, length]` for sequences.
         valid: the same for validation, or None.
         test: the same for testing, or None.
 
@@ -136,7 +137,7 @@ def classification(model: Model, train: Any, valid: Any = None, test: Any = None
     splits = {"train": train, "valid": valid, "test": test}
     splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
     for name, data in splits.items():
-        check_labels(f"{name} labels", data[1], _output_shape(model, name, data)[-1])
+        check_labels(f"{name} labels", data[1], _output_shape(model, name, data)[1:])
     splits = {name: (x, jnp.asarray(labels).astype(jnp.int32)) for name, (x, labels) in splits.items()}
     loss = _cross_entropy_with_keys if takes_keys(model.apply) else _cross_entropy
     metrics = {"accuracy": jax.tree_util.Partial(_is_correct, model.apply)}
@@ -188,13 +189,19 @@ def _cross_entropy_with_keys(apply, params, batch, keys):
     shifted = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     shifted = shifted - jax.lax.stop_gradient(jnp.max(shifted, axis=-1, keepdims=True))
     # A comparison, not a gather: its derivative would be a scatter, slow on every device.
-    is_label = jnp.arange(shifted.shape[-1]) == labels[:, None]
-    return jnp.log(jnp.sum(jnp.exp(shifted), axis=-1)) - jnp.sum(jnp.where(is_label, shifted, 0), axis=-1)
+    is_label = jnp.arange(shifted.shape[-1]) == labels[..., None]
+    losses = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1)) - jnp.sum(jnp.where(is_label, shifted, 0), axis=-1)
+    return _mean_over_places(losses)
 
 
 def _is_correct(apply, params, batch):
     inputs, labels = batch
-    return (jnp.argmax(_outputs(apply, params, inputs), axis=-1) == labels).astype(jnp.result_type(float))
+    correct = jnp.argmax(_outputs(apply, params, inputs), axis=-1) == labels
+    return _mean_over_places(correct.astype(jnp.result_type(float)))
+
+
+def _mean_over_places(values):
+    return values if values.ndim == 1 else jnp.mean(values, axis=range(1, values.ndim))
 
 
 def _half_squared_error(apply, params, batch):
@@ -239,22 +246,25 @@ def _pair(name: str, data: Any) -> Any:
     return _as_arrays(name, (data[0], data[1]))
 
 
-def check_labels(name: str, labels: Any, num_classes: int) -> None:
-    """Raise ValueError unless `labels` are whole numbers from 0 to `num_classes - 1`."""
+def check_labels(name: str, labels: Any, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless `labels` are class numbers for logits `[n, *shape]`, classes last."""
     if isinstance(labels, Tracer):
         return
     values = np.asarray(labels)
     if values.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be whole numbers from 0 on, got values such as {values.flat[0]!r}")
-    if values.ndim != 1:
+    *places, num_classes = shape
+    if values.shape[1:] != tuple(places) or values.ndim == 0:
+        axes = ", ".join(map(str, ["n", *places]))
+        what = "place of a sequence" if places else "example"
         raise ValueError(
-            f"{name} must have shape [n], one class number per example, got shape {values.shape}"
+            f"{name} must have shape [{axes}], one class number per {what}, got shape {values.shape}"
         )
     bad = ~((values >= 0) & (values < num_classes) & (values == np.floor(values)))
     if bad.any():
-        row = int(np.argmax(bad))
+        place = tuple(np.argwhere(bad)[0])
         raise ValueError(
-            f"{name} must be whole numbers from 0 to {num_classes - 1}, got {values[row]} in row {row}"
+            f"{name} must be whole numbers from 0 to {num_classes - 1}, got {values[place]} in row {place[0]}"
         )
 
 

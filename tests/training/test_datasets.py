@@ -58,6 +58,28 @@ def test_same_examples_as_the_source():
     assert (np.bincount(ours) == np.bincount(labels)).all()
 
 
+def test_characters():
+    splits = datasets.load_characters(length=50)
+    counts = np.array([len(inputs) for inputs, _ in splits])
+    assert np.allclose(counts / counts.sum(), [0.6, 0.2, 0.2], atol=1e-3)
+    for inputs, labels in splits:
+        assert inputs.shape == labels.shape == (len(inputs), 50)
+        assert inputs.dtype == labels.dtype == np.int32
+        assert (inputs[:, 1:] == labels[:, :-1]).all()
+        assert inputs.min() >= 0
+        assert inputs.max() < len(datasets.CHARACTERS)
+    text = "".join("".join(datasets.CHARACTERS[i] for i in row) for row in splits.train[0])
+    assert text.count("statement") > 50
+    assert text.count(datasets.CHARACTERS[0]) < 0.01 * len(text)
+    assert len({row.tobytes() for inputs, _ in splits for row in inputs}) > 0.99 * counts.sum()
+
+
+@pytest.mark.parametrize("length", [0, 2.5, 10**6])
+def test_bad_length_of_windows(length):
+    with pytest.raises(ValueError, match="length"):
+        datasets.load_characters(length)
+
+
 def test_split_by_hand():
     inputs = np.array([[1.0], [2.0], [3.0], [4.0], [5.0]])
     train, valid, test = datasets.split(inputs, inputs[:, 0], "regression", seed=0)
