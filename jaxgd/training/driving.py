@@ -17,6 +17,7 @@ import numpy as np
 from jaxgd.training.fitting import (
     Fit,
     check_run,
+    check_start,
     finished,
     initial_params,
     is_traced,
@@ -87,6 +88,7 @@ def train(
             _write(writers, jax.device_get(history), rows)
             shown.advance(len(rows), end - begin)
             begin, done = end, int(state.epoch)
+            check_start(trainer, state)
             if interrupted:
                 print(f"interrupted after {done} of {epochs} epochs", file=sys.stderr)  # noqa: T201
                 break

@@ -13,7 +13,7 @@ from jaxgd.optim.static import Static
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
 from jaxgd.training.history import empty_history
 from jaxgd.training.loop import finish, run_epoch
-from jaxgd.training.states import STATUS_WORDS, TrainState, initial_state
+from jaxgd.training.states import DIVERGED, STATUS_WORDS, TrainState, initial_state
 from jaxgd.training.trainers import Trainer
 
 # Epoch orders are made for as many epochs at once as fit into this many numbers.
@@ -63,7 +63,8 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
         epochs: 1 or more; an epoch is as many examples as the training data has.
 
     Raises:
-        ValueError: epochs below 1, or a loss that does not give one number per example.
+        ValueError: epochs below 1, or a loss that does not give one number per example. Outside of any
+            transformation also a first loss or gradient that is not finite.
     """
     check_run(trainer, key, epochs)
     if is_traced((trainer, key)):
@@ -75,6 +76,7 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
         stop = min(first + len(orders), epochs)
         state, history = segment(trainer, state, history, orders, first, (first, 0), (stop - 1, num))
         done = stop
+    check_start(trainer, state)
     return Fit(finished(trainer, state) if trainer.rules else state, history)
 
 
@@ -85,6 +87,20 @@ def check_run(trainer: Trainer, key: Any, epochs: Any) -> None:
     check_epochs(epochs, trainer.problem.num_examples)
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
+
+
+def check_start(trainer: Trainer, state: TrainState) -> None:
+    """Raise ValueError if a run had no finite loss and gradient to start from.
+
+    In a sweep such a run is one that diverged at update 0; here it is an error in the problem.
+    """
+    if isinstance(state.status, Tracer) or not trainer.halt_on_divergence.value:
+        return  # concrete arguments, but within a transformation
+    if int(state.status) == DIVERGED and int(state.stopped_at) == 0:
+        raise ValueError(
+            "the loss or its gradient on the first batch is NaN or infinite at the initial parameters: check "
+            "loss, init and the data's scale (trainer(..., halt_on_divergence=False) trains all the same)"
+        )
 
 
 def orders_of(trainer: Trainer, key: jax.Array, epoch: int, epochs: int) -> tuple[int, jax.Array]:

@@ -90,3 +90,14 @@ def test_bad_arguments(tmp_path):
         jax.jit(lambda tr: jaxgd.train(tr, KEY, 1).state.params)(make_trainer())
     with pytest.raises(TypeError, match="trainer must be"):
         jaxgd.train(PROBLEM, KEY, 1)
+
+
+def test_a_loss_that_is_nan_from_the_start_is_an_error():
+    problem = jaxgd.Problem(lambda key: np.zeros(3, np.float32), lambda p, x: np.nan * (x @ p), ROWS)
+    tr = jaxgd.trainer(problem, jaxgd.sgd(0.1), 4)
+    for run in (jaxgd.fit, jaxgd.train):
+        with pytest.raises(
+            ValueError, match="the loss or its gradient on the first batch is NaN or infinite"
+        ):
+            run(tr, KEY, 1000)
+    assert jax.jit(lambda: jaxgd.fit(tr, KEY, 2).state.status)() == 2
