@@ -1,8 +1,6 @@
 """`python -m jaxgd` is the command `jaxgd`."""
 
-import sys
-
-from jaxgd.cli import main
+from jaxgd.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

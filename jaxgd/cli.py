@@ -47,6 +47,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return OK
 
 
+def command() -> None:
+    """The process of the command: `main`, and the end."""
+    code = main()
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # a thread in the middle of compiling a program would hold up any other way out
+    sys.exit(code)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, without the usage."""
 
@@ -280,7 +290,7 @@ def _not_private(folder: Path) -> str:
 
 def _list(arguments: argparse.Namespace, command: str) -> None:
     from jaxgd.optim import optimizers
-    from jaxgd.training import models
+    from jaxgd.training import networks
     from jaxgd.training.datasets import DATASETS
 
     print("optimizers (and the learning rates that compare tries)")
@@ -292,7 +302,7 @@ def _list(arguments: argparse.Namespace, command: str) -> None:
         print(f"  {name:<14} {entry.task}: {entry.summary}")
     print("\nmodels")
     for name in ("mlp", "linear"):
-        print(f"  {name:<14} {_first_line(getattr(models, name))}")
+        print(f"  {name:<14} {_first_line(getattr(networks, name))}")
 
 
 def _first_line(function: Callable) -> str:

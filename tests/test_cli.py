@@ -308,5 +308,5 @@ def test_ctrl_c(tmp_path):
     assert (run.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "jaxgd: interrupted"
     assert "Traceback" not in err
-    assert time.perf_counter() - started < 60
+    assert time.perf_counter() - started < 20
     assert not (tmp_path / "page.html").exists()

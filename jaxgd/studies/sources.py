@@ -118,5 +118,5 @@ def _check_exists(path: str):
 def _num_parameters(problem: Problem) -> int:
     """The number of parameters. What `init`, loss and metrics raise on the data is raised here, untrained."""
     params = jax.eval_shape(lambda key: problem.init(key), jax.random.key(0))
-    jax.eval_shape(functools.partial(split_means, problem), params, problem.train)
+    jax.eval_shape(functools.partial(split_means, problem), params, problem.train, problem.model_state)
     return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -84,27 +84,26 @@ def _run_groups(
     groups: list[Group], epochs: int, devices: Sequence[Any], shown: Progress
 ) -> Iterator[tuple[PlannedGroup, list[tuple[Run, LaneResults]]]]:
     sources = Sources(epochs)
-    with ThreadPoolExecutor(max(1, min(len(groups), os.cpu_count() or 1))) as pool:
+    pool = ThreadPoolExecutor(max(1, min(len(groups), os.cpu_count() or 1)))
+    try:
         make_ready = with_settings_of_caller(prepare)
         futures: list[Future[Ready]] = [pool.submit(make_ready, group, devices, sources) for group in groups]
-        try:
-            sources.make([run for group in groups for run in group.runs])  # while the programs compile
-            for future in as_completed(futures):
-                ready = future.result()
-                started = time.perf_counter()
-                results = list(_run_group(ready, devices, epochs, shown))
-                yield _planned(ready, time.perf_counter() - started), results
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+        sources.make([run for group in groups for run in group.runs])  # while the programs compile
+        for future in as_completed(futures):
+            ready = future.result()
+            started = time.perf_counter()
+            results = list(_run_group(ready, devices, epochs, shown))
+            yield _planned(ready, time.perf_counter() - started), results
+    finally:
+        # Where the sweep ends early, Ctrl-C need not wait for the program that is compiling.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _planned(ready: Ready, run_seconds: float) -> PlannedGroup:
     trainer = ready.group.runs[0].trainer
     return PlannedGroup(
         repr(trainer.optimizer),
-        str(trainer.examples_per_batch),
+        ", ".join(map(str, sorted({int(run.trainer.examples_per_batch) for run in ready.group.runs}))),
         len(ready.group.runs),
         ready.recipe,
         ready.compile_seconds,

@@ -47,7 +47,7 @@ def from_linen(module: Any, inputs: Any, rngs: tuple[str, ...] = ("dropout",)) -
 
 
 def from_nnx(build: Callable) -> Model:
-    """The Model of the Flax NNX module that `build(rngs)` gives; its params are its `nnx.Param` leaves, as a dict.
+    """The Model of the Flax NNX module that `build(rngs)` gives; its params are the `nnx.Param` leaves.
 
         model = jaxgd.from_nnx(lambda rngs: Net(rngs=rngs))
 
