@@ -36,14 +36,16 @@ def side_by_side(*panels: Panel) -> go.Figure:
     """A figure with a column for each panel. A name has one colour in all of them."""
     names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+    many = len(panels) > 2  # a page shows a wide figure smaller, so its text is set larger
+    width = 1040 if many else (480, 880)[len(panels) - 1]
     figure = go.Figure(layout=base_layout(""))
-    width = 480 + 400 * (len(panels) > 1) + 240 * max(len(panels) - 2, 0)
+    figure.update_layout(font={"size": 13 if many else 12, "family": FONT}, showlegend=False)
+    figure.update_layout(width=width, height=PANEL_HEIGHT, paper_bgcolor="white")
+    figure.update_layout(margin={"l": 56, "r": 8, "t": 36, "b": 46})
     slot, label = 1 / len(panels), 90 / width
     for column, panel in enumerate(panels):
-        domain = (column * slot + (0.075 if column else 0), (column + 1) * slot - label)
+        domain = (column * slot + (0.06 if column else 0), (column + 1) * slot - label)
         _add_panel(figure, panel, str(column + 1) if column else "", domain, colours)
-    figure.update_layout(width=width, height=PANEL_HEIGHT, font={"size": 12, "family": FONT})
-    figure.update_layout(margin={"l": 56, "r": 8, "t": 36, "b": 46}, paper_bgcolor="white", showlegend=False)
     return figure
 
 
@@ -57,7 +59,7 @@ def _add_panel(figure: go.Figure, panel: Panel, axis: str, domain: tuple, colour
     }
     axes = {way: _axis(ranges[way], way in panel.log) for way in "xy"}
     for way, other, text in (("x", "y", panel.x_title), ("y", "x", panel.y_title)):
-        title = {"text": text, "standoff": 6, "font": {"size": 12}}
+        title = {"text": text, "standoff": 6, "font": {"size": figure.layout.font.size}}
         figure.update_layout({f"{way}axis{axis}": {**axes[way], "anchor": f"{other}{axis}", "title": title}})
     figure.update_layout({f"xaxis{axis}": {"domain": domain}})
     refs = {"xref": f"x{axis} domain", "yref": f"y{axis} domain", "showarrow": False}
