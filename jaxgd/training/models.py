@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import sequential_vmap
 
 from jaxgd.optim.hyperparameters import unknown
 from jaxgd.training.pytrees import PyTree, as_function
@@ -22,6 +23,16 @@ ACTIVATIONS: dict[str, Callable] = {
     "tanh": jnp.tanh,
 }
 
+
+def _orthogonal(key: jax.Array, shape: tuple[int, ...], dtype: Any = float) -> jax.Array:
+    """An orthogonal matrix, or one with orthonormal rows or columns (Saxe et al. 2014).
+
+    Under `vmap` one after the other: several batched factorisations at once block each other on a CPU (jaxlib
+    0.10: each waits for the threads that the others hold).
+    """
+    return sequential_vmap(lambda key: jax.nn.initializers.orthogonal()(key, shape, dtype))(key)
+
+
 INITIALIZERS: dict[str, Callable] = {
     "glorot_normal": jax.nn.initializers.glorot_normal(),
     "glorot_uniform": jax.nn.initializers.glorot_uniform(),
@@ -29,7 +40,7 @@ INITIALIZERS: dict[str, Callable] = {
     "he_uniform": jax.nn.initializers.he_uniform(),
     "lecun_normal": jax.nn.initializers.lecun_normal(),
     "lecun_uniform": jax.nn.initializers.lecun_uniform(),
-    "orthogonal": jax.nn.initializers.orthogonal(),
+    "orthogonal": _orthogonal,
     "xavier_normal": jax.nn.initializers.xavier_normal(),
     "xavier_uniform": jax.nn.initializers.xavier_uniform(),
     "zeros": jax.nn.initializers.zeros,

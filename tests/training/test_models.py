@@ -35,6 +35,15 @@ def test_variance_of_a_convolution(name):
     np.testing.assert_allclose(weights.var(), CONVOLUTION[name], rtol=4 * np.sqrt(2 / weights.size))
 
 
+def test_orthogonal_networks_of_many_seeds():
+    """Eleven batched factorisations in one program, which block each other if they run at once."""
+    model = jaxgd.mlp([16] * 12, init="orthogonal")
+    layers = jax.jit(jax.vmap(model.init))(jax.random.split(jax.random.key(0), 3))
+    for layer in layers:
+        products = jnp.einsum("sij,sik->sjk", layer["w"], layer["w"])
+        np.testing.assert_allclose(products, np.tile(np.eye(16), (3, 1, 1)), atol=1e-5)
+
+
 def test_mlp_by_hand():
     params = [
         {"w": np.array([[1.0, -1.0]]), "b": np.array([0.0, 1.0])},
