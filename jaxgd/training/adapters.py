@@ -19,7 +19,8 @@ _SWITCHES = {"train": True, "training": True, "is_training": True, "deterministi
 def from_linen(module: Any, inputs: Any, rngs: tuple[str, ...] = ("dropout",)) -> Model:
     """The Model of a Flax Linen module; its params are the collection "params".
 
-        model = jaxgd.from_linen(Net(), train[0][:1])
+    Example:
+        >>> model = jaxgd.from_linen(Net(), train[0][:1])
 
     If the module's `__call__` has a parameter named `train`, `training`, `is_training` or `deterministic`, it
     is told whether it is in training, where each example gets random keys of its own.
@@ -49,7 +50,8 @@ def from_linen(module: Any, inputs: Any, rngs: tuple[str, ...] = ("dropout",)) -
 def from_nnx(build: Callable) -> Model:
     """The Model of the Flax NNX module that `build(rngs)` gives; its params are the `nnx.Param` leaves.
 
-        model = jaxgd.from_nnx(lambda rngs: Net(rngs=rngs))
+    Example:
+        >>> model = jaxgd.from_nnx(lambda rngs: Net(rngs=rngs))
 
     Training calls it in its `train()` mode, with random streams of its own for each example, evaluation in
     its `eval()` mode.
@@ -81,7 +83,8 @@ def from_nnx(build: Callable) -> Model:
 def from_equinox(build: Callable) -> Model:
     """The Model of the Equinox module that `build(key)` gives; its params are the module's float arrays.
 
-        model = jaxgd.from_equinox(lambda key: eqx.nn.MLP(64, 10, 32, 1, key=key))
+    Example:
+        >>> model = jaxgd.from_equinox(lambda key: eqx.nn.MLP(64, 10, 32, 1, key=key))
 
     The module is called with one example, as is the custom there, and with `key=` in training if it has that
     parameter; evaluation calls it in `eqx.nn.inference_mode`. The other arrays stay as they are.

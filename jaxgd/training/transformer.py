@@ -5,10 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxgd.training.models import Model
+from jaxgd.training.models import INITIALIZERS, Model
 from jaxgd.training.networks import check_sizes, dense
-
-_glorot = jax.nn.initializers.glorot_normal()
 
 
 def char_transformer(
@@ -19,9 +17,10 @@ def char_transformer(
     Blocks of attention and a two-layer perceptron, each after a layer normalisation and added to its input;
     learned positions; logits by the transposed embedding.
 
-        train, valid, test = jaxgd.datasets.load_characters(length=64)
-        model = jaxgd.char_transformer(len(jaxgd.datasets.CHARACTERS), length=64)
-        problem = jaxgd.classification(model, train, valid, test)
+    Example:
+        >>> train, valid, test = jaxgd.datasets.load_characters(length=64)
+        >>> model = jaxgd.char_transformer(len(jaxgd.datasets.CHARACTERS), length=64)
+        >>> problem = jaxgd.classification(model, train, valid, test)
 
     Args:
         num_characters: how many different ones there are.
@@ -58,7 +57,7 @@ def _init_block(width, key):
     }
     keys = jax.random.split(key, len(shapes))
     layers = {
-        name: {"w": _glorot(key, shape), "b": jnp.zeros(shape[1])}
+        name: {"w": INITIALIZERS["glorot_normal"](key, shape), "b": jnp.zeros(shape[1])}
         for key, (name, shape) in zip(keys, shapes.items(), strict=True)
     }
     return layers | {"attention_scale": jnp.ones(width), "perceptron_scale": jnp.ones(width)}

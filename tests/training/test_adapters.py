@@ -1,5 +1,8 @@
 """Models of Flax Linen, Flax NNX and Equinox, made of the real libraries."""
 
+import subprocess
+import sys
+
 import equinox as eqx
 import flax.linen as nn
 import jax
@@ -150,3 +153,8 @@ def test_state_is_refused(build):
 def test_a_module_instead_of_a_function(build, argument):
     with pytest.raises(TypeError, match=f"build must be a function, such as lambda {argument}"):
         build()
+
+
+def test_libraries_are_not_imported_unasked():
+    code = "import sys, jaxgd; jaxgd.mlp, jaxgd.from_linen; assert not {'flax', 'equinox'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
