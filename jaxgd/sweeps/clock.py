@@ -12,7 +12,6 @@ from jaxgd.sweeps.grid import Point, Run, checked_axes, group_runs, make_runs, p
 from jaxgd.sweeps.preparation import Sources, prepare
 from jaxgd.sweeps.programs import Extent, num_bytes, with_settings_of_caller
 from jaxgd.training.fitting import check_epochs
-from jaxgd.training.states import RUNNING
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
@@ -83,22 +82,19 @@ class _SoloRun:
 
     def seconds_per_update(self) -> float:
         """Seconds an update took in a run of `epochs` epochs."""
-        size = int(self.trainer.examples_per_batch)
-        per_epoch = int(self.trainer.epoch_end) // size + bool(int(self.trainer.epoch_end) % size)
-        return self._timed()[0] / (self.epochs * per_epoch)
+        taken, history = self._timed()
+        return taken / max(1, int(history["updates"][0].max()))
 
     def calibrate(self, seconds: float) -> None:
         """Choose as many epochs as take about `seconds`, and no more than a run that diverges trains in."""
         self._timed()  # the first call is slower than the rest
         self.epochs = max(1, min(self.longest, round(seconds / max(self._timed()[0], 1e-6))))
-        self.epochs = self._timed()[1]
+        examples = int(self._timed()[1]["examples"][0].max())
+        self.epochs = min(self.epochs, max(1, -(-examples // int(self.trainer.epoch_end))))
 
-    def _timed(self) -> tuple[float, int]:
-        """The seconds that a run took, and the epochs in which it was not frozen."""
+    def _timed(self) -> tuple[float, dict]:
+        """The seconds that a run took, and its history."""
         begun = time.perf_counter()
         extent = Extent(np.int32(self.epochs), np.bool_(False))
         results = jax.block_until_ready(self.program(*self.arguments, extent))
-        taken = time.perf_counter() - begun
-        if int(results.status[0]) == RUNNING:
-            return taken, self.epochs
-        return taken, max(1, -(-int(results.history["examples"][0].max()) // int(self.trainer.epoch_end)))
+        return time.perf_counter() - begun, results.history

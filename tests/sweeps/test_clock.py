@@ -5,7 +5,7 @@ import pytest
 
 import jaxgd
 from jaxgd.sweeps.clock import _SoloRun
-from jaxgd.sweeps.grid import Run
+from jaxgd.sweeps.grid import Point, Run
 
 INPUTS = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
 
@@ -42,6 +42,16 @@ def test_a_run_that_diverges_is_timed_while_it_trains(rate, trains_on):
     run = _SoloRun(Run(0, trainer, 0), longest=20)
     run.calibrate(seconds=0.05)
     assert (run.epochs > 1) == trains_on
+
+
+def test_only_updates_that_were_made_are_counted(monkeypatch):
+    run = _SoloRun(
+        Run(0, jaxgd.budget(make_trainer(0.01)(Point({"batch_size": 16})), updates=5), 0), longest=20
+    )
+    history = run._timed()[1]
+    assert history["updates"][0].max() == 5
+    monkeypatch.setattr(run, "_timed", lambda: (10.0, history))
+    assert run.seconds_per_update() == 2.0
 
 
 @pytest.mark.parametrize(
