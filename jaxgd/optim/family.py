@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -99,9 +100,9 @@ def _adam(h):
         weight_decay=h.get("weight_decay"),
     )
     if h.get("momentum_decay") is not None:
-        return c._replace(momentum_decay=h.momentum_decay, from_g=1.0)
+        return replace(c, momentum_decay=h.momentum_decay, from_g=1.0)
     if h.nesterov:
-        return c._replace(from_m=h.b1, from_g=h.one_minus_b1, lookahead=True)
+        return replace(c, from_m=h.b1, from_g=h.one_minus_b1, lookahead=True)
     return c
 
 

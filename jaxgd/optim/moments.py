@@ -14,6 +14,8 @@ With g the gradient, p the parameter, t the number of this update from 1, and ev
 An optimizer is one set of `Coefficients`. A part that is None is not in the program at all.
 """
 
+import dataclasses
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +26,13 @@ from jaxgd.optim.hyperparameters import Hyperparameters
 from jaxgd.optim.transform import Kind, Transform
 
 
-class Coefficients(NamedTuple):
+def _switch() -> Any:
+    return dataclasses.field(default=False, metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Coefficients:
     """The numbers of the recursion; None switches a part off. `*_debias` is one minus the decay rate."""
 
     l2: Any = None
@@ -33,21 +41,21 @@ class Coefficients(NamedTuple):
     m_debias: Any = None
     from_m: Any = None
     from_g: Any = None
-    lookahead: bool = False
+    lookahead: bool = _switch()
     momentum_decay: Any = None
     v_decay: Any = None
     v_in: Any = None
     v_debias: Any = None
-    centered: bool = False
+    centered: bool = _switch()
     eps_in: Any = None
     eps_out: Any = None
-    zero_where_unseen: bool = False
+    zero_where_unseen: bool = _switch()
     d_decay: Any = None
     d_in: Any = None
     weight_decay: Any = None
     learning_rate: Any = None
     velocity_decay: Any = None
-    velocity_nesterov: bool = False
+    velocity_nesterov: bool = _switch()
 
 
 class MomentsState(NamedTuple):
@@ -126,7 +134,7 @@ def update_moments(
     """
     if params is None and (c.l2 is not None or c.weight_decay is not None):
         raise ValueError("weight decay needs the parameters: call update(grads, state, params)")
-    c = Coefficients._make(part(state.count) if callable(part) else part for part in c)
+    c = jax.tree.map(lambda part: part(state.count) if callable(part) else part, c, is_leaf=callable)
     scales, mu_product = _debias(c, state)
     # A gradient of None is a leaf here: that parameter is frozen, its update is None and its moments rest.
     leaves, structure = jax.tree.flatten(grads, is_leaf=_is_none)
@@ -175,13 +183,14 @@ def cast(number: Any, like: jax.Array) -> jax.Array:
     return jnp.asarray(number, jnp.finfo(like.dtype).dtype)
 
 
+@jax.jit
 def _step(c: Coefficients, scales: tuple, row: tuple) -> tuple:
-    """The recursion for one leaf: `(update, m, v, d, w)`."""
+    """The recursion for one leaf: `(update, m, v, d, w)`. Traced once for all leaves of one shape."""
     g, p, decays, m, v, d, w = row
     if g is None:
         return None, m, v, d, w
     m_scale, g_scale, v_scale = (None if scale is None else cast(scale, g) for scale in scales)
-    c = Coefficients._make(part if part is None or isinstance(part, bool) else cast(part, g) for part in c)
+    c = jax.tree.map(partial(cast, like=g), c)
     before = m, v, d, w
     if c.l2 is not None:
         g = _plus(g, c.l2, p, decays)
