@@ -187,7 +187,7 @@ _ROWS = {
     "adadelta": _Row(
         _adadelta,
         lambda h: (_decay(h, h.weight_decay_mask), _ADADELTA, _rate(h)),
-        optional=("weight_decay_mask",),
+        optional=("weight_decay", "weight_decay_mask"),
     ),
     "adam": _Row(_adam, _adam_links, optional=("mu_dtype",)),
     "adamw": _Row(_adam, _adam_links, optional=("mu_dtype", "mask")),

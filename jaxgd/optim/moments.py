@@ -15,6 +15,7 @@ An optimizer is one set of `Coefficients`. A part that is None is not in the pro
 """
 
 import dataclasses
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -135,7 +136,7 @@ def update_moments(
     if params is None and (c.l2 is not None or c.weight_decay is not None):
         raise ValueError("weight decay needs the parameters: call update(grads, state, params)")
     c = jax.tree.map(lambda part: part(state.count) if callable(part) else part, c, is_leaf=callable)
-    scales, mu_product = _debias(c, state)
+    weights, mu_product = _weigh(c, state)
     # A gradient of None is a leaf here: that parameter is frozen, its update is None and its moments rest.
     leaves, structure = jax.tree.flatten(grads, is_leaf=_is_none)
 
@@ -144,7 +145,7 @@ def update_moments(
 
     old = (state.mu, state.nu, state.delta, state.velocity)
     columns = (column(tree) for tree in (params, decay_mask, *old))
-    rows = [_step(c, scales, row) for row in zip(leaves, *columns, strict=True)]
+    rows = [_step(c, weights, row) for row in zip(leaves, *columns, strict=True)]
     updates, *new = (structure.unflatten(part) for part in (zip(*rows, strict=True) if rows else [()] * 5))
     mu, nu, delta, velocity = (
         after if before is not None else None for before, after in zip(old, new, strict=True)
@@ -157,25 +158,57 @@ def _is_none(node):
     return node is None
 
 
-def _debias(c: Coefficients, state: MomentsState) -> tuple[tuple[Any, Any, Any], Any]:
-    """The factors that debias m, g and v at this update, and the next product of decays."""
+class _Weights(NamedTuple):
+    """What multiplies m, g and p in the update, the learning rate and its sign included, and v in the root.
 
-    def factor(complement, ahead=1):
+    One number each: a multiplication of scalars per update instead of one of arrays per parameter.
+    """
+
+    m: Any
+    g: Any
+    v: Any
+    p: Any
+
+
+def _weigh(c: Coefficients, state: MomentsState) -> tuple[_Weights, Any]:
+    """The weights at this update, and the next product of decays."""
+
+    def correction(complement, ahead=1):
         if complement is None:
             return None
         time = (state.count + ahead).astype(jnp.result_type(float))
-        return 1 / bias_correction(jnp.asarray(complement, time.dtype), time)
+        return bias_correction(jnp.asarray(complement, time.dtype), time)
 
+    rate = None if c.learning_rate is None else -c.learning_rate
+    v = _quotient((), correction(c.v_debias))
+    p = None if c.weight_decay is None else _quotient((c.weight_decay, rate))
     if c.momentum_decay is None:
-        return (factor(c.m_debias, 2 if c.lookahead else 1), factor(c.m_debias), factor(c.v_debias)), None
+        m = () if c.centered else (c.from_m, rate)  # the centre is the mean itself
+        g = _quotient((rate,)) if _is_raw(c) else _quotient((c.from_g, rate), correction(c.m_debias))
+        return _Weights(_quotient(m, correction(c.m_debias, 2 if c.lookahead else 1)), g, v, p), None
 
     def decay(ahead):
         return c.m_decay * (1 - 0.5 * 0.96 ** ((state.count + ahead) * c.momentum_decay))
 
     product = state.mu_product * decay(1)
-    m_scale = decay(2) / (1 - product * decay(2))
-    scales = m_scale, (1 - decay(1)) / (1 - product), factor(c.v_debias)
-    return scales, product.astype(state.mu_product.dtype)
+    m = _quotient((decay(2), rate), 1 - product * decay(2))
+    g = _quotient((1 - decay(1), rate), 1 - product)
+    return _Weights(m, g, v, p), product.astype(state.mu_product.dtype)
+
+
+def _quotient(factors: tuple, divisor: Any = None) -> Any:
+    """The product of what is on in `factors`, over `divisor`; None where all is off."""
+    # A schedule of Optax's is float32 even where the parameters are float64: no product before the cast.
+    real = jnp.result_type(float)
+    factors = [jnp.asarray(factor, real) for factor in factors if factor is not None]
+    if divisor is None:
+        return math.prod(factors) if factors else None
+    return math.prod(factors) / divisor
+
+
+def _is_raw(c: Coefficients) -> bool:
+    """Whether the numerator is the gradient itself."""
+    return c.m_in is None or c.centered
 
 
 def cast(number: Any, like: jax.Array) -> jax.Array:
@@ -184,13 +217,12 @@ def cast(number: Any, like: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def _step(c: Coefficients, scales: tuple, row: tuple) -> tuple:
+def _step(c: Coefficients, weights: _Weights, row: tuple) -> tuple:
     """The recursion for one leaf: `(update, m, v, d, w)`. Traced once for all leaves of one shape."""
     g, p, decays, m, v, d, w = row
     if g is None:
         return None, m, v, d, w
-    m_scale, g_scale, v_scale = (None if scale is None else cast(scale, g) for scale in scales)
-    c = jax.tree.map(partial(cast, like=g), c)
+    c, weights = jax.tree.map(partial(cast, like=g), (c, weights))
     before = m, v, d, w
     if c.l2 is not None:
         g = _plus(g, c.l2, p, decays)
@@ -198,18 +230,20 @@ def _step(c: Coefficients, scales: tuple, row: tuple) -> tuple:
         m = c.m_decay * m + c.m_in * g
     if c.v_in is not None:
         v = (v if c.v_decay is None else c.v_decay * v) + c.v_in * square(g)
-    u = _numerator(c, g, m, m_scale, g_scale)
+    u = g if _is_raw(c) else _times(weights.m, m)
+    if c.from_g is not None:
+        u = u + _times(weights.g, g)
     if c.v_in is not None:
-        u = _normalise(c, u, m, v, m_scale, v_scale)
+        u = _normalise(c, u, _times(weights.m, m) if c.centered else None, _times(weights.v, v))
+    if _is_raw(c):
+        u = _times(weights.g, u)
     if c.d_in is not None:
         # Squared from the parts, not as u**2: XLA on a CPU would store u for both uses.
         squared = square(g) * ((d + c.eps_in) / (v + c.eps_in))
         u = u * root(d + c.eps_in)
         d = c.d_decay * d + c.d_in * squared
     if c.weight_decay is not None:
-        u = _plus(u, c.weight_decay, p, decays)
-    if c.learning_rate is not None:
-        u = -c.learning_rate * u
+        u = _plus(u, weights.p, p, decays)
     if c.velocity_decay is not None:
         w = c.velocity_decay * w + u
         u = c.velocity_decay * w + u if c.velocity_nesterov else w
@@ -223,28 +257,20 @@ def _plus(u, decay, p, decays):
     return decayed if decays is None else jnp.where(decays, decayed, u)
 
 
-def _numerator(c, g, m, m_scale, g_scale):
-    if c.m_in is None or c.centered:
-        return g
-    u = m if m_scale is None else m * m_scale
-    if c.from_m is not None:
-        u = c.from_m * u
-    if c.from_g is not None:
-        u = u + c.from_g * (g if g_scale is None else g * g_scale)
-    return u
+def _times(weight, x):
+    return x if weight is None else weight * x
 
 
-def _normalise(c, u, m, v, m_scale, v_scale):
-    variance = v if v_scale is None else v * v_scale
+def _normalise(c, u, centre, variance):
     if c.centered:
-        variance = variance - square(m if m_scale is None else m * m_scale)
+        variance = variance - square(centre)
     seen = variance > 0 if c.zero_where_unseen else None
     if c.eps_in is not None:
         variance = variance + c.eps_in
-    if seen is not None:
-        return jnp.where(seen, u / root(jnp.where(seen, variance, 1)), 0)
     denominator = root(variance)
-    return u / (denominator if c.eps_out is None else denominator + c.eps_out)
+    if c.eps_out is not None:
+        denominator = denominator + c.eps_out
+    return u / (denominator if seen is None else jnp.where(seen, denominator, jnp.inf))
 
 
 def scale_by_moments(

@@ -102,7 +102,7 @@ def adadelta(
     learning_rate: Any = 1.0,
     rho: Any = 0.9,
     eps: Any = 1e-6,
-    weight_decay: Any = 0.0,
+    weight_decay: Any = None,
     weight_decay_mask: Any = None,
 ) -> Transform:
     """Adadelta: `p <- p - learning_rate * u` with `u = g * sqrt(d + eps) / sqrt(v + eps)`.
@@ -114,7 +114,8 @@ def adadelta(
             which its updates are not negated and ascend.)
         rho: decay of both means, at least 0 and below 1.
         eps: added under both roots.
-        weight_decay: added to the gradient as `weight_decay * p`; number or schedule.
+        weight_decay: added to the gradient as `weight_decay * p`; number or schedule. None for none, which
+            gives the numbers of Optax's 0.0 with a sixth less memory traffic.
         weight_decay_mask: tree of booleans, or a function of the parameters that gives one: where to decay.
 
     Source: Zeiler 2012, algorithm 1.

@@ -155,7 +155,7 @@ HYPERGRADIENTS = {
     "nesterov": (optim.nesterov(0.1), {"learning_rate": 1, "momentum": 1}),
     "adagrad": (optim.adagrad(0.1), {"learning_rate": 1, "initial_accumulator_value": 1}),
     "rmsprop": (optim.rmsprop(0.1, centered=True), {"learning_rate": 1, "decay": -1}),
-    "adadelta": (optim.adadelta(1.0), {"learning_rate": 1, "rho": -1, "weight_decay": 1}),
+    "adadelta": (optim.adadelta(1.0, weight_decay=0.0), {"learning_rate": 1, "rho": -1, "weight_decay": 1}),
     "adam": (optim.adam(0.1), {"learning_rate": 1, "b1": -1, "b2": -1}),
     "adamw": (optim.adamw(0.1), {"learning_rate": 1, "b1": -1, "b2": -1, "weight_decay": 1}),
     "nadam": (optim.nadam(0.1), {"learning_rate": 1, "b1": -1, "b2": -1}),

@@ -52,6 +52,7 @@ def test_no_temporary_and_no_copy(optimizer):
         (optim.adagrad(0.1), optax.adagrad(0.1)),
         (optim.rmsprop(0.1, centered=True, momentum=0.9), optax.rmsprop(0.1, centered=True, momentum=0.9)),
         (optim.adadelta(), optax.adadelta(1.0)),
+        (optim.adadelta(weight_decay=0.1), optax.adadelta(1.0, weight_decay=0.1)),
         (optim.adam(0.1), optax.adam(0.1)),
         (optim.adamw(0.1), optax.adamw(0.1)),
         (optim.nadam(0.1), optax.nadam(0.1)),
@@ -71,8 +72,10 @@ def test_no_more_memory_traffic_than_optax(ours, theirs):
     assert mine <= 1.01 * traffic(partial(step, theirs), params, theirs.init(params), params)
 
 
-def test_adadelta_needs_one_copy_at_most():
-    assert compiled_step(optim.adadelta(), SIZE).memory_analysis().temp_size_in_bytes <= 1.01 * SIZE * 4
+@pytest.mark.parametrize("weight_decay", [None, 0.0])
+def test_adadelta_needs_one_copy_at_most(weight_decay):
+    compiled = compiled_step(optim.adadelta(weight_decay=weight_decay), SIZE)
+    assert compiled.memory_analysis().temp_size_in_bytes <= 1.01 * SIZE * 4
 
 
 def test_make_update():
