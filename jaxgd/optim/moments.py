@@ -233,15 +233,12 @@ def _step(c: Coefficients, weights: _Weights, row: tuple) -> tuple:
     u = g if _is_raw(c) else _times(weights.m, m)
     if c.from_g is not None:
         u = u + _times(weights.g, g)
-    if c.v_in is not None:
+    if c.d_in is not None:
+        u, d = _rescale(c, g, v, d)
+    elif c.v_in is not None:
         u = _normalise(c, u, _times(weights.m, m) if c.centered else None, _times(weights.v, v))
     if _is_raw(c):
         u = _times(weights.g, u)
-    if c.d_in is not None:
-        # Squared from the parts, not as u**2: XLA on a CPU would store u for both uses.
-        squared = square(g) * ((d + c.eps_in) / (v + c.eps_in))
-        u = u * root(d + c.eps_in)
-        d = c.d_decay * d + c.d_in * squared
     if c.weight_decay is not None:
         u = _plus(u, weights.p, p, decays)
     if c.velocity_decay is not None:
@@ -259,6 +256,18 @@ def _plus(u, decay, p, decays):
 
 def _times(weight, x):
     return x if weight is None else weight * x
+
+
+def _rescale(c, g, v, d):
+    """Adadelta's `g * sqrt((d + eps_in) / (v + eps_in))` and the next d.
+
+    The old d is written in terms of the next one, which is exact and subtracts nothing: then only the next d
+    reads the old one and takes its memory. Were it read twice, XLA on a CPU would copy it.
+    """
+    d = c.d_decay * d + c.d_in * (square(g) * ((d + c.eps_in) / (v + c.eps_in)))
+    divisor = c.d_decay * (v + c.eps_in) + c.d_in * square(g)
+    ratio = (d + c.d_decay * c.eps_in) / jnp.where(divisor > 0, divisor, 1)  # 0 at decay 0 where g is 0
+    return g * root(ratio), d
 
 
 def _normalise(c, u, centre, variance):

@@ -72,6 +72,7 @@ KEYWORDS = {
     ],
     "adadelta": [
         {"rho": 0.8, "eps": 1e-3, "weight_decay": 0.1},
+        {"rho": 0.0},
         {"weight_decay": 0.1, "weight_decay_mask": {"w": True, "b": False}},
         {**SCHEDULED, "weight_decay_mask": weights_only},
     ],
