@@ -115,7 +115,7 @@ def adadelta(
         rho: decay of both means, at least 0 and below 1.
         eps: added under both roots.
         weight_decay: added to the gradient as `weight_decay * p`; number or schedule. None for none, which
-            gives the numbers of Optax's 0.0 with a seventh less memory traffic.
+            gives the numbers of Optax's 0.0 and needs no temporary of the parameters' size.
         weight_decay_mask: tree of booleans, or a function of the parameters that gives one: where to decay.
 
     Source: Zeiler 2012, algorithm 1.
