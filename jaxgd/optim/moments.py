@@ -200,10 +200,10 @@ def _quotient(factors: tuple, divisor: Any = None) -> Any:
     """The product of what is on in `factors`, over `divisor`; None where all is off."""
     # A schedule of Optax's is float32 even where the parameters are float64: no product before the cast.
     real = jnp.result_type(float)
-    factors = [jnp.asarray(factor, real) for factor in factors if factor is not None]
+    present = [jnp.asarray(factor, real) for factor in factors if factor is not None]
     if divisor is None:
-        return math.prod(factors) if factors else None
-    return math.prod(factors) / divisor
+        return math.prod(present) if present else None
+    return math.prod(present) / divisor
 
 
 def _is_raw(c: Coefficients) -> bool:
