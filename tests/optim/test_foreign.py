@@ -1,6 +1,7 @@
 """Optax's factories as pytrees of their arguments."""
 
 import copy
+import inspect
 import pickle
 
 import jax
@@ -15,9 +16,9 @@ from jaxgd import optim
 
 RATE = {"learning_rate": 0.01}
 ALIASES = """adabelief adadelta adafactor adagrad adam adamax adamaxw adamw adan amsgrad fromage lamb lars
-lbfgs lion nadam nadamw novograd optimistic_adam_v2 radam rmsprop rprop sgd sign_sgd signum sm3 yogi noisy_sgd
-optimistic_gradient_descent polyak_sgd"""
-CONTRIB = """acprop ademamix simplified_ademamix adopt adoptw cocob dadapt_adamw dog dowg madgrad momo
+lbfgs lion nadam nadamw novograd optimistic_adam optimistic_adam_v2 radam rmsprop rprop sgd sign_sgd signum
+sm3 yogi noisy_sgd optimistic_gradient_descent polyak_sgd"""
+CONTRIB = """acprop ademamix simplified_ademamix adopt cocob dadapt_adamw dog dowg galore madgrad momo
 momo_adam muon prodigy schedule_free_adamw schedule_free_sgd sophia"""
 ARGUMENTS = {
     "noisy_sgd": {"learning_rate": 0.01, "key": 0},
@@ -26,12 +27,22 @@ ARGUMENTS = {
 }
 FACTORIES = {
     **{name: getattr(optax, name) for name in ALIASES.split()},
-    **{name: getattr(contrib, name) for name in CONTRIB.split() if hasattr(contrib, name)},
+    **{name: getattr(contrib, name) for name in CONTRIB.split()},
+}
+AROUND_ANOTHER = {
+    "mechanize": {"base_optimizer": optim.sgd(0.01)},
+    "reduce_on_plateau": {},
+    "sam": {"optimizer": optim.sgd(0.01), "adv_optimizer": optim.sgd(0.05)},
+    "schedule_free": {"base_optimizer": optim.sgd(0.01), "learning_rate": 0.01},
 }
 QUICK = ("lion", "amsgrad")  # the whole table compiles for minutes
 every = pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FACTORIES]
 )
+
+
+# Optax says so of optimistic_adam and of dpsgd's seed.
+deprecated = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
 
 
 def loss(p):
@@ -46,7 +57,7 @@ def three_steps(name, transform, params):
         extra = (
             {"value": value, "grad": gradient, "value_fn": loss} if name in ("polyak_sgd", "lbfgs") else {}
         )
-        extra |= {"value": value} if "momo" in name else {}
+        extra |= {"value": value} if "momo" in name or name == "reduce_on_plateau" else {}
         extra |= {"obj_fn": loss} if name == "sophia" else {}
         updates, state = transform.update(gradient, state, params, **extra)
         params = optax.apply_updates(params, updates)
@@ -57,6 +68,7 @@ def some_params(dtype):
     return {"w": jnp.array([[1.0, -2.0], [0.5, 3.0]], dtype), "b": jnp.array([3.0, 0.1], dtype)}
 
 
+@deprecated
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @every
 def test_every_alias_takes_three_steps(name, dtype):
@@ -66,6 +78,7 @@ def test_every_alias_takes_three_steps(name, dtype):
     assert all(np.isfinite(np.asarray(leaf, np.float32)).all() for leaf in jax.tree.leaves(params))
 
 
+@deprecated
 @every
 def test_every_alias_vmaps_over_its_rate(name):
     arguments = ARGUMENTS.get(name, RATE)
@@ -77,6 +90,31 @@ def test_every_alias_vmaps_over_its_rate(name):
     )
     alone = three_steps(name, FACTORIES[name](**arguments | {rate: 0.02}), some_params(jnp.float32))
     np.testing.assert_allclose(together["w"][1], alone["w"], rtol=1e-3, atol=1e-4)
+
+
+def test_the_table_is_complete():
+    module = optax._src.alias
+    made = [name for name, item in vars(module).items() if getattr(item, "__module__", "") == module.__name__]
+    aliases = {name for name in made if inspect.isfunction(getattr(module, name)) and name[0] != "_"}
+    assert aliases | {"nadam", "nadamw"} == set(ALIASES.split())  # those two are partials of adam and adamw
+    assert len(ALIASES.split()) == 31
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("name", AROUND_ANOTHER)
+def test_transforms_around_another(name, dtype):
+    transform = optim.from_optax(getattr(contrib, name), **AROUND_ANOTHER[name])
+    params = jax.jit(lambda t, p: three_steps(name, t, p))(transform, some_params(dtype))
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(dtype)}
+    assert all(np.isfinite(np.asarray(leaf, np.float32)).all() for leaf in jax.tree.leaves(params))
+
+
+@deprecated
+def test_private_gradients_of_each_example():
+    transform = optim.from_optax(contrib.dpsgd, 0.1, l2_norm_clip=1.0, noise_multiplier=0.0, seed=0)
+    params = jnp.zeros(2)
+    updates, _ = transform.update(jnp.array([[3.0, 4.0], [0.0, 0.0]]), transform.init(params), params)
+    np.testing.assert_allclose(updates, [-0.03, -0.04], rtol=1e-5)  # clipped to norm 1, then the mean of two
 
 
 def test_attributes_replace_repr_and_leaves():
