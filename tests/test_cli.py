@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxgd import __version__, cli
+from jaxgd.cli import inputs, jax_start
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def folder(tmp_path, monkeypatch):
     """An empty working directory; jax is left as the tests have set it up."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(cli, "start_jax", lambda cache: None)
+    monkeypatch.setattr(jax_start, "start_jax", lambda cache: None)
     yield tmp_path
     sys.modules.pop("mine", None)
 
@@ -27,7 +28,7 @@ def shell(*arguments, **environment):
         [sys.executable, "-m", "jaxgd", *arguments],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), **environment},
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), **environment},
     )
 
 
@@ -145,12 +146,12 @@ def test_an_existing_report_that_cannot_be_written(folder, capsys, monkeypatch):
 
 
 def test_checking_leaves_nothing_behind(folder):
-    cli.check_writable(folder / "report.html")
+    inputs.check_writable(folder / "report.html")
     assert list(folder.iterdir()) == []
 
 
 def test_a_missing_package(folder, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "plotly" else object())
+    monkeypatch.setattr(inputs, "find_spec", lambda name: None if name == "plotly" else object())
     assert 'the package plotly is missing: pip install "jaxgd[report]"' in refused(capsys, "compare")
 
 
@@ -158,23 +159,23 @@ def test_a_missing_package(folder, capsys, monkeypatch):
 def test_cores(monkeypatch, quota, cores):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
     monkeypatch.setattr(Path, "read_text", lambda path: quota)
-    assert cli.num_cores() == cores
+    assert jax_start.num_cores() == cores
 
 
 def test_the_cache_is_private(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    folder = cli.cache_folder()
+    folder = jax_start.cache_folder()
     assert folder == tmp_path / "cache" / "jaxgd" / "xla"
     assert [oct(p.stat().st_mode & 0o777) for p in (folder, folder.parent)] == ["0o700", "0o700"]
-    assert cli.cache_folder() == folder
+    assert jax_start.cache_folder() == folder
 
 
 @pytest.mark.parametrize("place", ["jaxgd", "jaxgd/xla"])
 def test_a_cache_that_others_can_write_to_is_not_used(tmp_path, monkeypatch, capsys, place):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cli.cache_folder()
+    assert jax_start.cache_folder()
     (tmp_path / place).chmod(0o777)
-    assert cli.cache_folder() is None
+    assert jax_start.cache_folder() is None
     assert "others can write to" in capsys.readouterr().err
 
 
@@ -183,15 +184,15 @@ def test_a_cache_behind_a_link_is_not_used(tmp_path, monkeypatch, capsys):
     (tmp_path / "jaxgd").mkdir()
     (tmp_path / "jaxgd" / "xla").symlink_to(tmp_path / "elsewhere")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cli.cache_folder() is None
+    assert jax_start.cache_folder() is None
     assert "is not a folder of yours" in capsys.readouterr().err
 
 
 STARTED = """
 import jax
-from jaxgd import cli
-cli.start_jax(cache={cache})
-print(jax.device_count(), cli.num_cores(), jax.config.values["jax_compilation_cache_dir"])
+from jaxgd.cli import jax_start
+jax_start.start_jax(cache={cache})
+print(jax.device_count(), jax_start.num_cores(), jax.config.values["jax_compilation_cache_dir"])
 """
 
 

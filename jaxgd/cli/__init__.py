@@ -1,0 +1,63 @@
+"""The command line. Each module here named `<name>_command` is one command: its `add` adds its parser.
+
+Nothing heavy is imported until the arguments are known to be good, so `--help` and mistakes answer at once.
+"""
+
+import argparse
+import os
+import pkgutil
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from jaxgd import __version__
+from jaxgd.cli.inputs import InputError
+
+OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
+_SUFFIX = "_command"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0, 2 for bad input, 130 for Ctrl-C; errors are one line on stderr."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments, shlex.join(["jaxgd", *argv]))
+    except InputError as error:
+        print(f"jaxgd {arguments.name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("jaxgd: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return OK
+
+
+def command() -> None:
+    """The process of the command: `main`, and the end."""
+    code = main()
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # a thread in the middle of compiling a program would hold up any other way out
+    sys.exit(code)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, without the usage."""
+
+    def error(self, message):
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="jaxgd", description="Gradient-descent experiments: optimizers and batch sizes compared."
+    )
+    parser.add_argument("--version", action="version", version=f"jaxgd {__version__}")
+    modules = [name for _, name, _ in pkgutil.iter_modules(__path__) if name.endswith(_SUFFIX)]
+    names = " | ".join(name.removesuffix(_SUFFIX) for name in modules)
+    commands = parser.add_subparsers(dest="name", required=True, metavar=names)
+    for name in modules:
+        import_module(f"jaxgd.cli.{name}").add(commands)
+    return parser

@@ -1,0 +1,130 @@
+"""`jaxgd compare`: the optimizer, batch size and learning rate for a problem."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from jaxgd.cli import jax_start
+from jaxgd.cli.inputs import (
+    InputError,
+    as_number,
+    as_numbers,
+    as_words,
+    bad_input,
+    check_extras,
+    check_writable,
+    errors_in,
+)
+from jaxgd.studies.arguments import (
+    check_batch_sizes,
+    check_count,
+    check_learning_rates,
+    check_optimizers,
+    fitting_batch_sizes,
+)
+from jaxgd.studies.presets import DEFAULT, QUICK
+
+
+def add(commands) -> None:
+    """Add the command's parser."""
+    compare = commands.add_parser(
+        "compare",
+        help="find the optimizer, batch size and learning rate for a problem",
+        description="Train every optimizer at every batch size, learning rate and seed; choose each best "
+        "rate on validation data, rerun it on fresh seeds, score it on test data, and write a report.",
+    )
+    option = compare.add_argument
+    option("source", nargs="?", metavar="DATA", help="the same as --data DATA")
+    option(
+        "--data",
+        help="a data set (see `jaxgd list`), numbers.csv, arrays.npz or my.py:problem [digits]",
+    )
+    option("--target", help="the column of a .csv to predict")
+    option(
+        "--task",
+        choices=("classification", "regression"),
+        help="for a .csv or .npz; chosen from the target if left out",
+    )
+    option(
+        "--optimizers", type=as_words, metavar="A,B", help=f"names, or all [{','.join(DEFAULT.optimizers)}]"
+    )
+    option(
+        "--batch-sizes",
+        type=as_numbers,
+        metavar="A,B",
+        help=f"sizes or full [{','.join(map(str, DEFAULT.batch_sizes))}]",
+    )
+    option(
+        "--learning-rates",
+        type=as_numbers,
+        metavar="A,B",
+        help="one grid for all optimizers [a grid of each one's own]",
+    )
+    option("--epochs", type=as_number, help=f"passes over the training data [{DEFAULT.epochs}]")
+    option("--seeds", type=as_number, help=f"runs per learning rate [{DEFAULT.seeds}]")
+    option("--quick", action="store_true", help="fewer optimizers, batch sizes, epochs and seeds")
+    option("--out", default="report.html", metavar="FILE", help="where to write the page [report.html]")
+    option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
+    compare.set_defaults(run=_compare)
+
+
+def _compare(arguments: argparse.Namespace, command: str) -> None:
+    with bad_input():
+        choices = _choices(arguments)
+    out = Path(arguments.out)
+    check_writable(out)
+    check_extras("rich", "plotly")
+    jax_start.start_jax(cache=not arguments.no_cache)
+
+    from jaxgd.studies.comparison import plan_comparison, run_comparison
+    from jaxgd.studies.sources import load_source
+
+    with bad_input():
+        source = load_source(_data(arguments), arguments.target, arguments.task)
+        experiment = plan_comparison(source, **_fitting(choices, arguments, source))
+    with errors_in(source.file):
+        comparison = run_comparison(experiment, command=command)
+    _report(comparison, out)
+
+
+def _data(arguments: argparse.Namespace) -> str:
+    given = [name for name in (arguments.source, arguments.data) if name is not None]
+    if len(given) > 1:
+        raise InputError(f"data is given twice, as {given[0]!r} and as --data {given[1]!r}")
+    return given[0] if given else "digits"
+
+
+def _choices(arguments: argparse.Namespace) -> dict:
+    """The arguments of `plan_comparison`, checked as far as they can be before the data are read."""
+    sizes = QUICK if arguments.quick else DEFAULT
+    optimizers = sizes.optimizers if arguments.optimizers is None else check_optimizers(arguments.optimizers)
+    return {
+        "optimizers": optimizers,
+        "batch_sizes": check_batch_sizes(
+            sizes.batch_sizes if arguments.batch_sizes is None else arguments.batch_sizes
+        ),
+        "learning_rates": check_learning_rates(arguments.learning_rates, optimizers),
+        "epochs": check_count("epochs", sizes.epochs if arguments.epochs is None else arguments.epochs),
+        "seeds": check_count("seeds", sizes.seeds if arguments.seeds is None else arguments.seeds),
+        "fresh_seeds": sizes.fresh_seeds,
+    }
+
+
+def _fitting(choices: dict, arguments: argparse.Namespace, source) -> dict:
+    """The choices, without those preset batch sizes that the data are too small for."""
+    if arguments.batch_sizes is not None:
+        return choices
+    sizes = fitting_batch_sizes(choices["batch_sizes"], source.problem.num_examples)
+    return {**choices, "batch_sizes": sizes}
+
+
+def _report(comparison, out: Path) -> None:
+    from rich.console import Console
+
+    from jaxgd.reports import html, terminal
+
+    html.write(comparison, out)
+    # A pipe or a file gets whole lines: only a terminal has a width.
+    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
+    console.print(terminal.render(comparison))
+    console.print(f"\nReport: {out.resolve()}")

@@ -1,0 +1,33 @@
+"""`jaxgd list`: the optimizers, data sets and models by name."""
+
+import argparse
+from collections.abc import Callable
+
+from jaxgd.studies.presets import LEARNING_RATES
+
+
+def add(commands) -> None:
+    """Add the command's parser."""
+    listing = commands.add_parser("list", help="name the optimizers, data sets and models")
+    listing.set_defaults(run=_list)
+
+
+def _list(arguments: argparse.Namespace, command: str) -> None:
+    from jaxgd.optim import optimizers
+    from jaxgd.training import networks
+    from jaxgd.training.datasets import DATASETS
+
+    print("optimizers (and the learning rates that compare tries)")
+    for name, rates in LEARNING_RATES.items():
+        print(f"  {name:<14} {_first_line(getattr(optimizers, name))}")
+        print(f"  {'':<14} {', '.join(f'{rate:g}' for rate in rates)}")
+    print("\ndata sets")
+    for name, entry in DATASETS.items():
+        print(f"  {name:<14} {entry.task}: {entry.summary}")
+    print("\nmodels")
+    for name in ("mlp", "linear"):
+        print(f"  {name:<14} {_first_line(getattr(networks, name))}")
+
+
+def _first_line(function: Callable) -> str:
+    return (function.__doc__ or "").strip().splitlines()[0].replace("`", "")
