@@ -1,7 +1,7 @@
 """Numbers as pytree leaves: what an optimizer or a schedule holds, checked when it is built."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -227,3 +227,14 @@ def unknown(what: str, given: str, known) -> str:
     near = difflib.get_close_matches(str(given), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown {what} {given!r}{hint} (known: {', '.join(known)})"
+
+
+def one_of(name: str, value: str, known: Iterable[str]) -> str:
+    """`value`, if it is known.
+
+    Raises:
+        ValueError: it is not; the message lists what is.
+    """
+    if value not in known:
+        raise ValueError(unknown(name, value, known))
+    return value

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.optim.hyperparameters import one_of
 from jaxgd.optim.schedules import Formula, Schedule, warmup_cosine_decay_schedule
 
 
@@ -53,10 +53,8 @@ def piecewise_interpolate_schedule(
         init_value: value at count 0.
         boundaries_and_scales: `{count: scale}`, every scale 0 or more.
     """
-    if interpolate_type not in _INTERPOLATIONS:
-        raise ValueError(unknown("interpolate_type", interpolate_type, _INTERPOLATIONS))
     boundaries, scales = _pieces(boundaries_and_scales)
-    formula = _INTERPOLATIONS[interpolate_type]
+    formula = _INTERPOLATIONS[one_of("interpolate_type", interpolate_type, _INTERPOLATIONS)]
     return Schedule.build(formula, init_value=init_value, boundaries=boundaries, scales=scales)
 
 

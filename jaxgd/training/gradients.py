@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.training.batching import take
-from jaxgd.training.problem import Problem, num_examples, takes
+from jaxgd.training.models import takes
+from jaxgd.training.problem import Problem, num_examples
 
 # Validation runs in chunks of this many examples, so that its memory does not grow with the split.
 _CHUNK = 4096

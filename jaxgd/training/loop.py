@@ -15,7 +15,7 @@ from jaxgd.optim.transform import apply_updates
 from jaxgd.training.batching import augment_key, example_keys, take
 from jaxgd.training.gradients import BatchLoss, batch_gradient, mean_of_sums, split_means, squared_norm
 from jaxgd.training.history import COUNTS
-from jaxgd.training.problem import takes_keys
+from jaxgd.training.models import takes_keys
 from jaxgd.training.states import (
     DIVERGED,
     RUNNING,

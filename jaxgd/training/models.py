@@ -1,5 +1,6 @@
 """Models: a pair of functions, `init(key) -> params` and `apply(params, inputs) -> outputs`."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_batching import sequential_vmap
 
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.optim.hyperparameters import one_of
 from jaxgd.training.pytrees import PyTree, as_function
 
 ACTIVATIONS: dict[str, Callable] = {
@@ -71,6 +72,31 @@ def named(argument: str, given: str | Callable, known: dict[str, Callable]) -> C
     """The function given, or the one that `known` has under the name given."""
     if callable(given):
         return given
-    if given not in known:
-        raise ValueError(unknown(argument, given, known))
-    return known[given]
+    return known[one_of(argument, given, known)]
+
+
+def as_model(model: Any) -> Model:
+    """`model`, or any object or pair with the two functions, as a Model."""
+    if isinstance(model, Model):
+        return model
+    if hasattr(model, "init") and hasattr(model, "apply"):
+        return Model(model.init, model.apply)
+    if isinstance(model, tuple) and len(model) == 2:
+        return Model(*model)
+    raise TypeError(f"model must have the functions init(key) and apply(params, inputs), got {model!r}")
+
+
+def takes(function: Any, name: str) -> bool:
+    """Whether a loss, a metric or a model has a parameter of this name."""
+    function = getattr(function, "value", function)
+    return name in inspect.signature(function).parameters
+
+
+def takes_keys(function: Any) -> bool:
+    """Whether a loss or a model has a parameter named `keys`."""
+    return takes(function, "keys")
+
+
+def outputs(apply: Callable, params: Any, inputs: Any, keys: Any = None) -> Any:
+    """What a model gives for a batch; one that takes no keys gets none."""
+    return apply(params, inputs, keys=keys) if takes_keys(apply) else apply(params, inputs)

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.optim.static import Static
-from jaxgd.training.models import Model
-from jaxgd.training.problem import takes_keys
+from jaxgd.training.models import Model, outputs, takes_keys
 
 
 def mixed_precision(model: Model, dtype: Any = "bfloat16") -> Model:
@@ -34,11 +33,11 @@ def mixed_precision(model: Model, dtype: Any = "bfloat16") -> Model:
 
 def _apply_with_keys(apply, dtype, params, inputs, keys=None):
     params, inputs = _cast(params, dtype.value), _cast(inputs, dtype.value)
-    return _cast(apply(params, inputs, keys=keys), jnp.float32)
+    return _cast(outputs(apply, params, inputs, keys), jnp.float32)
 
 
 def _apply(apply, dtype, params, inputs):
-    return _cast(apply(_cast(params, dtype.value), _cast(inputs, dtype.value)), jnp.float32)
+    return _apply_with_keys(apply, dtype, params, inputs)
 
 
 def _cast(tree, dtype):

@@ -1,7 +1,6 @@
 """What is trained: initial parameters, a loss per example, and data."""
 
 import dataclasses
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.optim.hyperparameters import one_of
 from jaxgd.optim.static import Static
-from jaxgd.training.models import Model
+from jaxgd.training.models import Model, as_model, outputs, takes, takes_keys
 from jaxgd.training.pytrees import PyTree, as_function
 
 SPLITS = ("train", "valid", "test")
@@ -90,9 +89,7 @@ class Problem(PyTree):
 
     def split(self, name: str) -> Any:
         """The data of a split by its name."""
-        if name not in SPLITS:
-            raise ValueError(unknown("split", name, SPLITS))
-        data = getattr(self, name)
+        data = getattr(self, one_of("split", name, SPLITS))
         if data is None:
             raise ValueError(f"the problem has no {name} data")
         return data
@@ -109,17 +106,6 @@ def num_examples(data: Any) -> int:
     return jnp.shape(jax.tree.leaves(data)[0])[0]
 
 
-def takes(function: Any, name: str) -> bool:
-    """Whether a loss, a metric or a model has a parameter of this name."""
-    function = getattr(function, "value", function)
-    return name in inspect.signature(function).parameters
-
-
-def takes_keys(function: Any) -> bool:
-    """Whether a loss or a model has a parameter named `keys`."""
-    return takes(function, "keys")
-
-
 def classification(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
     """The problem of classifying: softmax cross-entropy (natural logarithm) and the metric `accuracy`.
 
@@ -133,7 +119,7 @@ def classification(model: Model, train: Any, valid: Any = None, test: Any = None
     Raises:
         ValueError: labels that are negative, fractional or too large, lengths that differ, no examples, NaN.
     """
-    model = _as_model(model)
+    model = as_model(model)
     splits = {"train": train, "valid": valid, "test": test}
     splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
     for name, data in splits.items():
@@ -158,7 +144,7 @@ def regression(model: Model, train: Any, valid: Any = None, test: Any = None) ->
     Raises:
         ValueError: lengths or shapes that differ, no examples, NaN.
     """
-    model = _as_model(model)
+    model = as_model(model)
     splits = {"train": train, "valid": valid, "test": test}
     splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
     for name, data in splits.items():
@@ -168,24 +154,13 @@ def regression(model: Model, train: Any, valid: Any = None, test: Any = None) ->
     return Problem(model.init, jax.tree_util.Partial(loss, model.apply), metrics=metrics, **splits)
 
 
-def _as_model(model: Any) -> Model:
-    """`model`, or any object or pair with the two functions, as a Model."""
-    if isinstance(model, Model):
-        return model
-    if hasattr(model, "init") and hasattr(model, "apply"):
-        return Model(model.init, model.apply)
-    if isinstance(model, tuple) and len(model) == 2:
-        return Model(*model)
-    raise TypeError(f"model must have the functions init(key) and apply(params, inputs), got {model!r}")
-
-
 def _cross_entropy(apply, params, batch):
     return _cross_entropy_with_keys(apply, params, batch, None)
 
 
 def _cross_entropy_with_keys(apply, params, batch, keys):
     inputs, labels = batch
-    logits = _outputs(apply, params, inputs, keys)
+    logits = outputs(apply, params, inputs, keys)
     shifted = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     shifted = shifted - jax.lax.stop_gradient(jnp.max(shifted, axis=-1, keepdims=True))
     # A comparison, not a gather: its derivative would be a scatter, slow on every device.
@@ -196,7 +171,7 @@ def _cross_entropy_with_keys(apply, params, batch, keys):
 
 def _is_correct(apply, params, batch):
     inputs, labels = batch
-    correct = jnp.argmax(_outputs(apply, params, inputs), axis=-1) == labels
+    correct = jnp.argmax(outputs(apply, params, inputs), axis=-1) == labels
     return _mean_over_places(correct.astype(jnp.result_type(float)))
 
 
@@ -214,12 +189,8 @@ def _half_squared_error_with_keys(apply, params, batch, keys):
 
 def _squared_error(apply, params, batch, keys=None):
     inputs, targets = batch
-    errors = jnp.reshape(_outputs(apply, params, inputs, keys), (len(targets), -1))
+    errors = jnp.reshape(outputs(apply, params, inputs, keys), (len(targets), -1))
     return jnp.sum(jnp.square(errors - targets.reshape(len(targets), -1)), axis=-1)
-
-
-def _outputs(apply, params, inputs, keys=None):
-    return apply(params, inputs, keys=keys) if takes_keys(apply) else apply(params, inputs)
 
 
 def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
@@ -228,16 +199,16 @@ def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
     shapes = jax.tree.map(lambda x: x.shape, one)
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:
-        outputs = jax.eval_shape(lambda k, x: _outputs(model.apply, model.init(k), x), key, one)
+        output = jax.eval_shape(lambda k, x: outputs(model.apply, model.init(k), x), key, one)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"the model cannot be applied to {split} inputs of shape {shapes} (one example): {error}"
         ) from error
-    if not isinstance(outputs, jax.ShapeDtypeStruct) or outputs.shape[:1] != (1,):
+    if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (1,):
         raise ValueError(
-            f"the model must give one array [batch, ...], got {outputs} for inputs of shape {shapes}"
+            f"the model must give one array [batch, ...], got {output} for inputs of shape {shapes}"
         )
-    return outputs.shape
+    return output.shape
 
 
 def _pair(name: str, data: Any) -> Any:

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.optim.static import Static
 from jaxgd.training.gradients import squared_norm
-from jaxgd.training.models import Model
-from jaxgd.training.problem import Problem, takes, takes_keys
+from jaxgd.training.models import Model, outputs, takes, takes_keys
+from jaxgd.training.problem import Problem
 from jaxgd.training.pytrees import PyTree
 
 
@@ -134,11 +134,11 @@ def _hashed(bits: jax.Array) -> jax.Array:
 
 def _apply_to_each(apply, mask, rate, params, inputs, keys=None):
     if keys is None:
-        return _outputs(apply, params, inputs, None)
+        return _with_other_keys(apply, params, inputs, None)
 
     def one(example, key):
         batch = jax.tree.map(lambda x: x[None], example)
-        return _outputs(apply, _dropped(params, mask.value, rate, key), batch, key[None])
+        return _with_other_keys(apply, _dropped(params, mask.value, rate, key), batch, key[None])
 
     outputs = jax.vmap(one)(inputs, keys)
     return jax.tree.map(lambda x: x[:, 0], outputs)
@@ -147,15 +147,13 @@ def _apply_to_each(apply, mask, rate, params, inputs, keys=None):
 def _apply_to_all(apply, mask, rate, params, inputs, keys=None):
     if keys is not None:
         params = _dropped(params, mask.value, rate, keys[0])
-    return _outputs(apply, params, inputs, keys)
+    return _with_other_keys(apply, params, inputs, keys)
 
 
-def _outputs(apply, params, inputs, keys):
-    if not takes_keys(apply):
-        return apply(params, inputs)
-    # Other keys than the weights' masks are drawn with.
-    keys = None if keys is None else jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
-    return apply(params, inputs, keys=keys)
+def _with_other_keys(apply, params, inputs, keys):
+    if keys is not None and takes_keys(apply):  # other keys than the weights' masks are drawn with
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
+    return outputs(apply, params, inputs, keys)
 
 
 def _dropped(params, mask, rate, key):

@@ -7,7 +7,6 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.optim.hyperparameters import unknown
 from jaxgd.training.pytrees import PyTree
 
 if TYPE_CHECKING:
@@ -92,14 +91,3 @@ def number(name: str, value: Any, allowed: str, is_allowed: Any, dtype: Any = np
     ):
         raise ValueError(f"{name} must be {allowed}, got {value!r}")
     return array.astype(dtype)
-
-
-def one_of(name: str, value: str, known: Sequence[str]) -> str:
-    """`value`, if it is known.
-
-    Raises:
-        ValueError: it is not; the message lists what is.
-    """
-    if value not in known:
-        raise ValueError(unknown(name, value, known))
-    return value

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgd.optim.hyperparameters import one_of
 from jaxgd.optim.static import Static
 from jaxgd.training.history import measured_names
-from jaxgd.training.rules import Rule, number, one_of, with_rule
+from jaxgd.training.rules import Rule, number, with_rule
 from jaxgd.training.trainers import Trainer
 
 STOPPED_EARLY = 1

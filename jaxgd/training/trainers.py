@@ -12,7 +12,7 @@ import optax
 from jax.core import Tracer
 
 from jaxgd.optim.combining import chain
-from jaxgd.optim.hyperparameters import Parametric, unknown
+from jaxgd.optim.hyperparameters import Parametric, one_of
 from jaxgd.optim.static import Static
 from jaxgd.optim.transform import Transform
 from jaxgd.training.problem import Problem
@@ -115,12 +115,6 @@ def trainer(
         raise TypeError(f"problem must be a jaxgd.Problem, got {type(problem).__name__}")
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
         raise TypeError(f"optimizer must be a gradient transformation, got {optimizer!r}")
-    for name, given, known in (
-        ("sampling", sampling, ("shuffle", "replacement")),
-        ("remainder", remainder, ("keep", "drop")),
-    ):
-        if given not in known:
-            raise ValueError(unknown(name, given, known))
     is_whole = isinstance(microbatch, Integral) and not isinstance(microbatch, bool)
     if microbatch is not None and (not is_whole or microbatch < 1):
         raise ValueError(f"microbatch must be a whole number, 1 or more, or None, got {microbatch}")
@@ -133,8 +127,8 @@ def trainer(
         optimizer if isinstance(optimizer, Transform) else chain(optimizer),
         _checked_batch_size(batch_size, problem.num_examples, microbatch),
         Static(None if microbatch is None else int(microbatch)),
-        Static(sampling),
-        Static(remainder),
+        Static(one_of("sampling", sampling, ("shuffle", "replacement"))),
+        Static(one_of("remainder", remainder, ("keep", "drop"))),
         tuple(rules),
         Static(bool(halt_on_divergence)),
     )

@@ -120,7 +120,7 @@ def test_model_without_dropout(library):
 
 @pytest.mark.parametrize("library", ["linen", "nnx"])
 def test_model_without_random_streams_takes_no_keys(library):
-    from jaxgd.training.problem import takes_keys
+    from jaxgd.training.models import takes_keys
 
     assert not takes_keys(PLAIN[library]().apply)
     assert takes_keys(BUILDERS[library][0]().apply)
