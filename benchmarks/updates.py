@@ -1,14 +1,16 @@
 """Milliseconds per update in place: jaxgd, Optax and PyTorch on the same trees, in one run.
 
-python benchmarks/updates.py [--tree leaf|gpt|small|all] [--repeats 12] [--megaparameters 25]
+python benchmarks/updates.py [--tree leaf|gpt|small|all] [--repeats 24] [--megaparameters 25]
 
-The medians of interleaved repeats. JAX's steps are donated with arguments and results lined up; PyTorch's are
-fused where there is a fused kernel on a CPU and foreach otherwise. Copy is one pass over the bytes that the
-update must read and write, at the measured rate of a copy.
+The medians of interleaved repeats, ten times as many for the small leaves. JAX's steps are donated with
+arguments and results lined up; PyTorch's are fused where there is a fused kernel on a CPU and foreach
+otherwise. Copy is one pass over the bytes that the update must read and write, at the rate of a copy.
+Compile times are CPU seconds of tracing, lowering and compiling with nothing cached, the median of five.
 """
 
 import argparse
 import math
+import random
 import statistics
 import time
 from functools import partial
@@ -56,8 +58,8 @@ def shapes_of(tree, size):
     return (layer + norms) * 12 + [(width,)] * 2
 
 
-def jax_step(optimizer, shapes):
-    """`(step, seconds to compile)`, the step a function without arguments."""
+def jax_update(optimizer):
+    """The jitted update of a fresh trace: ours takes its optimizer as an argument, Optax's closes over it."""
 
     @partial(jax.jit, donate_argnums=(1, 2))
     def update(optimizer, params, state, gradient):
@@ -69,18 +71,32 @@ def jax_step(optimizer, shapes):
         updates, state = optimizer.update(gradient, state, params)
         return optax.apply_updates(params, updates), state
 
+    return (update, (optimizer,)) if isinstance(optimizer, optim.Transform) else (update_closed, ())
+
+
+def jax_step(optimizer, shapes):
+    """The update as a function without arguments."""
     gradient = [jnp.full(shape, 1e-3) for shape in shapes]
     params = [jnp.ones(shape) for shape in shapes]
     held = [params, optimizer.init(params)]
-    run = partial(update, optimizer) if isinstance(optimizer, optim.Transform) else update_closed
-    begin = time.perf_counter()
-    held[:] = jax.block_until_ready(run(*held, gradient))
-    compiled = time.perf_counter() - begin
+    update, leading = jax_update(optimizer)
 
     def step():
-        held[:] = jax.block_until_ready(run(*held, gradient))
+        held[:] = jax.block_until_ready(update(*leading, *held, gradient))
 
-    return step, compiled
+    step()
+    return step
+
+
+def compile_seconds(optimizer, shapes):
+    """CPU seconds of tracing, lowering and compiling the update with nothing cached."""
+    jax.clear_caches()
+    params = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    state = jax.eval_shape(optimizer.init, params)
+    update, leading = jax_update(optimizer)
+    begin = time.process_time()
+    update.lower(*leading, params, state, params).compile()
+    return time.process_time() - begin
 
 
 def torch_step(case, shapes):
@@ -113,11 +129,14 @@ def milliseconds(step):
 
 
 def measure(steps, repeats):
-    """Median milliseconds of each step, in interleaved repeats that each begin with another step."""
+    """Median milliseconds of each step, in interleaved repeats.
+
+    Each repeat has an order of its own: what ran just before a step changes its time by up to a tenth.
+    """
     times = [[] for _ in steps]
-    for repeat in range(repeats):
-        for place in range(len(steps)):
-            which = (repeat + place) % len(steps)
+    order = random.Random(0)
+    for _ in range(repeats):
+        for which in order.sample(range(len(steps)), len(steps)):
             times[which].append(milliseconds(steps[which]) if steps[which] else float("nan"))
     return [statistics.median(column) for column in times]
 
@@ -127,7 +146,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tree", choices=["leaf", "gpt", "small", "all"], default="all")
-    parser.add_argument("--repeats", type=int, default=12)
+    parser.add_argument("--repeats", type=int, default=24)
     parser.add_argument("--megaparameters", type=float, default=25)
     arguments = parser.parse_args()
     columns = ("tree", "optimizer", "jaxgd ms", "Optax ms", "ratio", "PyTorch ms", "of copy rate")
@@ -136,9 +155,17 @@ def main():
     for tree in ("leaf", "gpt", "small") if arguments.tree == "all" else (arguments.tree,):
         shapes = shapes_of(tree, int(arguments.megaparameters * 1e6))
         for name, (ours, theirs, peer, passes) in CASES.items():
-            (step, seconds), (their_step, their_seconds) = jax_step(ours, shapes), jax_step(theirs, shapes)
-            steps = [step, their_step, torch_step(peer, shapes), copy_step(shapes)]
-            mine, optax_ms, torch_ms, copy_ms = measure(steps, arguments.repeats)
+            rounds = [[compile_seconds(each, shapes) for each in (ours, theirs)] for _ in range(5)]
+            seconds, their_seconds = map(statistics.median, zip(*rounds, strict=True))
+            steps = [
+                jax_step(ours, shapes),
+                jax_step(theirs, shapes),
+                torch_step(peer, shapes),
+                copy_step(shapes),
+            ]
+            # Updates of a few milliseconds scatter more.
+            repeats = arguments.repeats * (10 if tree == "small" else 1)
+            mine, optax_ms, torch_ms, copy_ms = measure(steps, repeats)
             fraction = copy_ms * passes / 2 / mine
             print(
                 f"| {tree} | {name} | {mine:.1f} | {optax_ms:.1f} | {mine / optax_ms:.2f} | {torch_ms:.1f} "

@@ -8,7 +8,7 @@ import optax
 
 from jaxgd.optim.hyperparameters import Hyperparameters
 from jaxgd.optim.static import Static
-from jaxgd.optim.transform import Transform
+from jaxgd.optim.transform import Transform, foreign_update
 
 
 class Combination(NamedTuple):
@@ -23,8 +23,8 @@ class Combination(NamedTuple):
 
     def update_fn(self, values, updates, state, params=None, **extra):
         """The combined transform's `(updates, state)`."""
-        combined = optax.with_extra_args_support(self.combine(_unwrapped(values)))
-        return combined.update(updates, state, params, **extra)
+        combined = self.combine(_unwrapped(values))
+        return foreign_update(self.name, combined, updates, state, params, extra)
 
     def __str__(self):
         return self.name

@@ -19,7 +19,7 @@ from jaxgd.optim.hyperparameters import (
     unknown,
 )
 from jaxgd.optim.static import Static
-from jaxgd.optim.transform import Kind, Transform
+from jaxgd.optim.transform import Kind, Transform, foreign_update
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -106,9 +106,9 @@ def _child(name: str, value: Any, default: Any) -> Any:
     return leaf
 
 
-def _built(values: Hyperparameters) -> optax.GradientTransformationExtraArgs:
+def _built(values: Hyperparameters) -> optax.GradientTransformation:
     arguments = {k: v.value if isinstance(v, Static) else v for k, v in values["arguments"].items()}
-    return optax.with_extra_args_support(values["factory"](**arguments))
+    return values["factory"](**arguments)
 
 
 def _init(values, params):
@@ -116,7 +116,8 @@ def _init(values, params):
 
 
 def _update(values, updates, state, params=None, **extra):
-    new_updates, new_state = _built(values).update(updates, state, params, **extra)
+    name = repr(values["factory"])
+    new_updates, new_state = foreign_update(name, _built(values), updates, state, params, extra)
     return _cast_like(new_updates, updates), _cast_like(new_state, state)
 
 

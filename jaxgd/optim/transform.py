@@ -1,6 +1,7 @@
 """Gradient transformations that are pytrees of their hyperparameters and drop into Optax."""
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -68,6 +69,34 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
 
     def _replace(self, **changes):
         return self.as_optax()._replace(**changes)
+
+
+def foreign_update(name: str, transform: Any, updates: Any, state: Any, params: Any, extra: dict) -> Any:
+    """`(updates, state)` of a transform of another library.
+
+    Raises:
+        TypeError: it needs more than gradients and parameters, such as the loss or the objective function.
+    """
+    try:
+        return optax.with_extra_args_support(transform).update(updates, state, params, **extra)
+    except (TypeError, ValueError) as error:
+        missing = _missing_arguments(str(error))
+        if not missing:
+            raise
+        given = ", ".join(f"{argument}=..." for argument in missing)
+        raise TypeError(
+            f"{name} needs {', '.join(missing)}: call update(grads, state, params, {given}); "
+            "jaxgd.trainer gives value and grad only"
+        ) from error
+
+
+def _missing_arguments(message: str) -> list[str]:
+    """The arguments that Optax's error says are missing."""
+    found = re.search(r"missing \d+ required keyword-only arguments?: (.*)", message)
+    if found:
+        return re.findall(r"'(\w+)'", found[1])
+    found = re.match(r"(\w+) must be provided", message)
+    return [found[1]] if found else []
 
 
 def stack(items: Sequence[Any]) -> tuple[Any, Any]:

@@ -100,6 +100,21 @@ def test_the_table_is_complete():
     assert len(ALIASES.split()) == 31
 
 
+NEEDS = {
+    "lbfgs": (lambda: optim.from_optax(optax.lbfgs), "lbfgs needs value, grad, value_fn: call update"),
+    "polyak_sgd": (lambda: optim.from_optax(optax.polyak_sgd), "polyak_sgd needs value: call update"),
+    "sophia": (lambda: optim.from_optax(contrib.sophia, 0.1), "sophia needs obj_fn: call update"),
+    "chain": (lambda: optim.chain(optax.lbfgs()), "chain needs value, grad, value_fn: call update"),
+}
+
+
+@pytest.mark.parametrize(("build", "message"), NEEDS.values(), ids=NEEDS)
+def test_what_an_optimizer_needs_besides_gradients(build, message):
+    transform, params = build(), some_params(jnp.float32)
+    with pytest.raises(TypeError, match=message):
+        transform.update(params, transform.init(params), params)
+
+
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("name", AROUND_ANOTHER)
 def test_transforms_around_another(name, dtype):
