@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from jaxgd.sweeps.grid import Point, Run, checked_axes, group_runs, make_runs, points
-from jaxgd.sweeps.preparation import Sources, prepare
-from jaxgd.sweeps.programs import Extent, num_bytes, with_settings_of_caller
-from jaxgd.training.fitting import check_epochs
+from jaxgd.sweeps.grid import Point, checked_axes, points
+from jaxgd.sweeps.groups import make_runs
+from jaxgd.sweeps.planner import Options, make_units
+from jaxgd.sweeps.preparation import Ready, Sources, prepare
+from jaxgd.sweeps.programs import Occupancy, with_settings_of_caller
+from jaxgd.sweeps.recipes import num_bytes
+from jaxgd.sweeps.units import empty_slots
+from jaxgd.training.fitting import check_epochs, extent
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
@@ -45,56 +49,69 @@ def throughput(
     sizes = checked_axes({"batch_size": batch_sizes})["batch_size"]
     if repeats < 1:
         raise ValueError(f"repeats must be 1 or more, got {repeats}")
-    grid = points({"batch_size": sizes})
-    made = make_runs(make_trainer, grid)
+    made = make_runs(make_trainer, points({"batch_size": sizes}))
     check_epochs(epochs, made[0].trainer.problem.num_examples)
+    devices, sources = jax.devices(), Sources(epochs)
+    options = Options(merge=False, kind="map", generalize=False)
+    units = {
+        unit.planned.runs[0]: unit for run in made for unit in make_units([run], devices, sources, options)
+    }
+    make_ready = with_settings_of_caller(
+        lambda unit: prepare(unit.group, unit.planned.recipe, devices, sources)
+    )
     with ThreadPoolExecutor(2) as pool:
-        solo = with_settings_of_caller(lambda run: _SoloRun(run, epochs))
-        runs = list(pool.map(solo, made))
-    for run in runs:
-        run.calibrate(seconds)
-    times = np.array([[run.seconds_per_update() for run in runs] for _ in range(repeats)])
+        alone = [LaneAlone(ready) for ready in pool.map(make_ready, (units[run.index] for run in made))]
+    for lane in alone:
+        lane.calibrate(seconds)
+    times = np.array([[lane.seconds_per_update() for lane in alone] for _ in range(repeats)])
     per_update = np.median(times, axis=0)
     batches = np.array([int(run.trainer.examples_per_batch) for run in made])
     variables = {
         "seconds_per_update": ("batch_size", per_update),
         "examples_per_second": ("batch_size", batches / per_update),
-        "bytes": ("batch_size", np.array([run.bytes for run in runs])),
+        "bytes": ("batch_size", np.array([lane.bytes for lane in alone])),
     }
     return xarray.Dataset(variables, {"batch_size": batches})
 
 
-class _SoloRun:
-    """A run of its own on the first device, timed without evaluation for up to `epochs` epochs."""
+class LaneAlone:
+    """One run of a ready group, alone on the first device, timed without evaluation."""
 
-    def __init__(self, run: Run, longest: int):
-        devices = jax.devices()
-        self.trainer, self.longest, self.epochs = run.trainer, longest, 1
-        ready = prepare(group_runs([run])[0], devices, Sources(longest))
-        inputs = ready.inputs.gather([0] * (ready.recipe.lanes * ready.recipe.devices))
-        counts = np.array([1] + [0] * (ready.recipe.devices - 1), np.int32)
-        placed = zip((ready.inputs.shared, inputs, counts), ready.program.input_shardings[0], strict=False)
+    def __init__(self, ready: Ready, run: int = 0):
+        self.ready, self.num, self.longest = ready, ready.group.num_examples, ready.inputs.sources.epochs
+        inputs = ready.inputs.gather([run] * ready.recipe.slots)
+        first = np.arange(ready.recipe.slots) == 0
+        self.slots = empty_slots(ready)
+        placed = zip((ready.inputs.shared, inputs), ready.program.input_shardings[0], strict=False)
         self.arguments = [jax.device_put(x, sharding) for x, sharding in placed]
-        self.program = ready.program
+        self.occupancy = Occupancy(first, first)
+        self.batch = int(np.max(ready.group.runs[run].trainer.examples_per_batch))
+        self.examples = self.longest * self.num
         one = jax.tree.map(lambda x: x[0], inputs)
         self.bytes = num_bytes(ready.inputs.shared) + num_bytes(one) + num_bytes(one.params)
-        self.bytes += self.program.memory_analysis().temp_size_in_bytes
-
-    def seconds_per_update(self) -> float:
-        """Seconds an update took in a run of `epochs` epochs."""
-        taken, history = self._timed()
-        return taken / max(1, int(history["updates"][0].max()))
+        self.bytes += ready.program.memory_analysis().temp_size_in_bytes
 
     def calibrate(self, seconds: float) -> None:
-        """Choose as many epochs as take about `seconds`, and no more than a run that diverges trains in."""
+        """Choose as many examples as take about `seconds`: some batches, or whole epochs."""
+        self.examples = min(self.num, max(self.batch, 1))
         self._timed()  # the first call is slower than the rest
-        self.epochs = max(1, min(self.longest, round(seconds / max(self._timed()[0], 1e-6))))
-        examples = int(self._timed()[1]["examples"][0].max())
-        self.epochs = min(self.epochs, max(1, -(-examples // int(self.trainer.epoch_end))))
+        while self.examples < self.longest * self.num:
+            taken = self._timed()[0]
+            if taken > seconds / 2:
+                break
+            wanted = int(self.examples * min(16.0, seconds / max(taken, 1e-6)))
+            wanted = wanted // self.num * self.num if wanted >= self.num else max(self.batch, wanted)
+            self.examples = min(max(wanted, self.examples + 1), self.longest * self.num)
 
-    def _timed(self) -> tuple[float, dict]:
-        """The seconds that a run took, and its history."""
+    def seconds_per_update(self) -> float:
+        """Seconds an update took."""
+        taken, updates = self._timed()
+        return taken / max(1, updates)
+
+    def _timed(self) -> tuple[float, int]:
+        """The seconds that a call took, and the updates it made."""
         begun = time.perf_counter()
-        extent = Extent(np.int32(self.epochs), np.bool_(False))
-        results = jax.block_until_ready(self.program(*self.arguments, extent))
-        return time.perf_counter() - begun, results.history
+        end = extent(0, self.examples, self.num, evaluate=False)
+        self.slots = self.ready.program(*self.arguments, self.slots, self.occupancy, end)
+        updates = np.asarray(self.slots.state.updates)[0]
+        return time.perf_counter() - begun, int(updates)

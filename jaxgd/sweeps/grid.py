@@ -1,32 +1,36 @@
-"""From axes to lanes: the points of a grid, their trainers, and groups that share a program."""
+"""From axes to points: the axes of a sweep checked, and every point of their grid."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import jax
 import numpy as np
 
 from jaxgd.optim.hyperparameters import unknown
 from jaxgd.training.history import COUNTS, measured_names
 from jaxgd.training.trainers import Trainer
 
+# The axis of points that are given as a list.
+POINT = "point"
+
 
 class Point(Mapping):
-    """One point of a grid: its values as `hp.name` or `hp["name"]`."""
+    """One point of a grid: its values as `hp.name` or `hp["name"]`. It notes which of them are read."""
 
     def __init__(self, values: Mapping[str, Any]):
         self._values = dict(values)
+        self.read: set[str] = set()
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values:
             raise KeyError(unknown("axis", name, self._values))
+        self.read.add(name)
         return self._values[name]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self._values:
             raise AttributeError(unknown("axis", name, self.__dict__.get("_values", {})))
-        return self._values[name]
+        return self[name]
 
     def __iter__(self):
         return iter(self._values)
@@ -34,68 +38,81 @@ class Point(Mapping):
     def __len__(self):
         return len(self._values)
 
+    def __contains__(self, name):
+        return name in self._values
+
     def __repr__(self):
-        return f"({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
+        return f"({', '.join(f'{name}={label(value)!r}' for name, value in self._values.items())})"
 
 
-class Run(NamedTuple):
-    """One lane: its place in the grid, its trainer, and its seed."""
-
-    index: int
-    trainer: Trainer
-    seed: int
-
-
-class Group(NamedTuple):
-    """Runs whose trainers have one tree structure, so that one program serves them all.
-
-    structure: of a trainer. shared: leaves that are the same array in every run, by position among the
-    leaves. lanes: the other leaves of each run.
-    """
-
-    structure: Any
-    runs: list[Run]
-    shared: dict[int, Any]
-    lanes: list[list[Any]]
-
-    @property
-    def updates_per_epoch(self) -> float:
-        """Updates that its runs make in an epoch, all together."""
-        run = self.runs[0].trainer
-        return len(self.runs) * run.problem.num_examples / float(np.min(run.examples_per_batch))
-
-    def trainer(self, lane: Sequence[Any], shared: Sequence[Any]) -> Trainer:
-        """The trainer with these lane leaves and these shared leaves."""
-        leaves: list[Any] = list(lane)
-        for position, leaf in zip(self.shared, shared, strict=True):
-            leaves.insert(position, leaf)
-        return jax.tree.unflatten(self.structure, leaves)
-
-
-def checked_axes(axes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """The axes as lists.
+def checked_axes(axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The axes as lists; a list of points becomes one axis, `point`.
 
     Raises:
-        ValueError: no axis, an empty one, a value given twice, a seed outside 0 to 2**32 - 1.
+        ValueError: no axis, an empty one, a value given twice, a seed outside 0 to 2**32 - 1, linked values
+            whose names differ or are those of other axes.
     """
+    if isinstance(axes, list | tuple):
+        axes = {POINT: axes}
+    if not isinstance(axes, Mapping):
+        raise TypeError(f"axes must be a mapping from names to values, or a list of points, got {axes!r}")
     if not axes:
         raise ValueError('axes must have at least one entry, such as {"learning_rate": [0.01, 0.1]}')
-    lists = {}
-    for name, values in axes.items():
-        if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
-            raise TypeError(f"axis {name!r} must be a list of values, got {values!r}")
-        values = list(np.asarray(values) if hasattr(values, "__array__") else values)
-        if not values:
-            raise ValueError(f"axis {name!r} is empty: give it at least one value")
-        labels = [label(value) for value in values]
-        twice = {str(value) for value in labels if labels.count(value) > 1}
-        if twice:
-            raise ValueError(f"axis {name!r} has values twice: {', '.join(sorted(twice))}")
-        lists[name] = values
-    for seed in lists.get("seed", ()):
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-            raise ValueError(f"axis 'seed' must hold whole numbers from 0 to 2**32 - 1, got {seed!r}")
+    lists = {name: _checked_axis(name, values) for name, values in axes.items()}
+    _check_linked(lists)
+    for name, values in columns(lists).items():
+        for seed in values if name == "seed" else ():
+            if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+                raise ValueError(f"axis 'seed' must hold whole numbers from 0 to 2**32 - 1, got {seed!r}")
     return lists
+
+
+def _checked_axis(name: str, values: Any) -> list[Any]:
+    if not isinstance(name, str):
+        raise TypeError(f"axes must have names that are strings, got {name!r}")
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
+        raise TypeError(f"axis {name!r} must be a list of values, got {values!r}")
+    values = list(np.asarray(values) if hasattr(values, "__array__") else values)
+    if not values:
+        raise ValueError(f"axis {name!r} is empty: give it at least one value")
+    if is_linked(values):
+        return [dict(value) for value in values]
+    labels = [label(value) for value in values]
+    twice = {str(value) for value in labels if labels.count(value) > 1}
+    if twice:
+        raise ValueError(f"axis {name!r} has values twice: {', '.join(sorted(twice))}")
+    return values
+
+
+def _check_linked(lists: Mapping[str, list[Any]]) -> None:
+    taken = set(lists)
+    for name, values in lists.items():
+        if not is_linked(values):
+            continue
+        for value in values:
+            if not isinstance(value, Mapping) or set(value) != set(values[0]):
+                raise ValueError(
+                    f"axis {name!r} must hold points with the same names, got {values[0]!r} and {value!r}"
+                )
+        if twice := taken & set(values[0]):
+            raise ValueError(f"axis {name!r} has points with the name of another axis: {sorted(twice)}")
+        taken |= set(values[0])
+
+
+def is_linked(values: Sequence[Any]) -> bool:
+    """Whether an axis holds points: several names that vary together."""
+    return isinstance(values[0], Mapping)
+
+
+def columns(axes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """The values under every name that a point has, in the order of the axis that they are on."""
+    found: dict[str, list[Any]] = {}
+    for axis, values in axes.items():
+        if is_linked(values):
+            found |= {name: [value[name] for value in values] for name in values[0]}
+        else:
+            found[axis] = list(values)
+    return found
 
 
 def label(value: Any) -> Any:
@@ -106,65 +123,20 @@ def label(value: Any) -> Any:
 
 
 def points(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
-    """The grid's points, the last axis varying fastest."""
-    return [Point(dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
+    """The grid's points, the last axis varying fastest; linked values under their own names."""
+
+    def merged(values):
+        named = zip(axes, values, strict=True)
+        parts = (value if isinstance(value, Mapping) else {name: value} for name, value in named)
+        return Point({name: value for part in parts for name, value in part.items()})
+
+    return [merged(values) for values in itertools.product(*axes.values())]
 
 
-def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -> list[Run]:
-    """The run of every point. Arrays of equal content become one array, so data made anew is held once."""
-    interned: dict[Any, Any] = {}
-    seen: dict[int, Any] = {}
-
-    def intern(leaf):
-        if np.ndim(leaf) == 0 or not isinstance(leaf, np.ndarray | jax.Array):
-            return leaf
-        if id(leaf) not in seen:
-            content = np.asarray(leaf)
-            key = (content.shape, str(content.dtype), hash(content.tobytes()))
-            seen[id(leaf)] = (leaf, interned.setdefault(key, leaf))  # holding it keeps its id taken
-        return seen[id(leaf)][1]
-
-    runs = []
-    for index, point in enumerate(grid):
-        trainer = make_trainer(point)
-        if not isinstance(trainer, Trainer):
-            raise TypeError(f"make_trainer must return a jaxgd.trainer(...), got {trainer!r} at {point}")
-        trainer = jax.tree.map(intern, trainer)
-        for given in list(seen):
-            if seen[given][0] is not seen[given][1]:
-                del seen[given]  # a copy that nothing holds any more: its id may be used again
-        runs.append(Run(index, trainer, int(point["seed"]) if "seed" in point else 0))
-    return runs
-
-
-def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """The groups, in the order of their first runs."""
-    by_program: dict[Any, list[Run]] = {}
-    for run in runs:
-        leaves, structure = jax.tree.flatten(run.trainer)
-        by_program.setdefault((structure, tuple(_kind(leaf) for leaf in leaves)), []).append(run)
-    return [_group(structure, members) for (structure, _), members in by_program.items()]
-
-
-def _kind(leaf: Any) -> Any:
-    return np.shape(leaf), str(jax.numpy.result_type(leaf))
-
-
-def _group(structure: Any, runs: list[Run]) -> Group:
-    rows = [jax.tree.leaves(run.trainer) for run in runs]
-    shared = {
-        position: leaf
-        for position, leaf in enumerate(rows[0])
-        if np.ndim(leaf) > 0 and all(row[position] is leaf for row in rows)
-    }
-    lanes = [[leaf for position, leaf in enumerate(row) if position not in shared] for row in rows]
-    return Group(structure, runs, shared, lanes)
-
-
-def check_names(axes: Mapping[str, Any], trainer: Trainer) -> None:
+def check_names(axes: Mapping[str, Sequence[Any]], trainer: Trainer) -> None:
     """Raise ValueError if an axis is named like a variable of the result, or names one batch size twice."""
-    taken = {"epoch", "status", "stopped_at", *COUNTS, *measured_names(trainer)}
-    for name in axes:
+    taken = {"epoch", "status", "stopped_at", "seconds", *COUNTS, *measured_names(trainer)}
+    for name in {*axes, *columns(axes)}:
         if name in taken:
             raise ValueError(f"axis {name!r} has the name of a result variable; call it something else")
     sizes, num = axes.get("batch_size", ()), trainer.problem.num_examples

@@ -9,22 +9,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.sweeps.grid import Group, Run
+from jaxgd.sweeps.groups import Group, Run
 from jaxgd.sweeps.programs import (
     LaneInputs,
-    Recipe,
+    Occupancy,
+    Slots,
     abstract,
     build_program,
-    choose_recipe,
     compile_program,
-    whole_run,
+    initial_slot,
 )
+from jaxgd.sweeps.recipes import Recipe
 from jaxgd.training.batching import epoch_orders
-from jaxgd.training.fitting import initial_params
+from jaxgd.training.fitting import extent, initial_params
 
 # Compiled programs by structure, shapes and recipe, so that a second sweep of the same kind compiles nothing.
 _COMPILED: dict[Any, Any] = {}
 _MAX_COMPILED = 256
+# Longer runs of epochs make each order in their program: compiling that takes a second, holding them memory.
+_MAX_ORDERS = 2**22
 
 
 class Ready(NamedTuple):
@@ -58,12 +61,17 @@ class Sources:
         return self._once(key, lambda: initial_params(run.trainer.problem.init, jax.random.key(run.seed)))
 
     def orders(self, run: Run) -> Any:
-        """The run's epoch orders: int32[epochs, num_examples]."""
+        """The run's epoch orders, int32[epochs, num_examples]; None if its program makes them."""
         num, sampling = run.trainer.problem.num_examples, run.trainer.order_sampling
-        if sampling == "sequential":
-            return np.broadcast_to(np.arange(num, dtype=np.int32), (self.epochs, num))
+        if not self.has_orders(run):
+            return None
         key = ("orders", num, sampling, run.seed)
         return self._once(key, lambda: epoch_orders(jax.random.key(run.seed), 0, self.epochs, num, sampling))
+
+    def has_orders(self, run: Run) -> bool:
+        """Whether the run is given its orders. An order that is no shuffle takes no time to make."""
+        is_small = self.epochs * run.trainer.problem.num_examples <= _MAX_ORDERS
+        return is_small and run.trainer.order_sampling != "sequential"
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         with self._lock:
@@ -79,58 +87,82 @@ class Inputs:
         self.group, self.sources = group, sources
         self.shared = list(group.shared.values())
 
-    def gather(self, lanes: Sequence[int]) -> LaneInputs:
-        """The inputs of these lanes of the group."""
-        runs = [self.group.runs[lane] for lane in lanes]
-        columns = zip(*(self.group.lanes[lane] for lane in lanes), strict=True)
-        seeds = {run.seed: np.asarray(jax.random.key_data(jax.random.key(run.seed))) for run in runs}
+    def gather(self, runs: Sequence[int]) -> LaneInputs:
+        """The inputs of these runs of the group, by their places in it."""
+        members = [self.group.runs[run] for run in runs]
+        columns = zip(*(self.group.lanes[run] for run in runs), strict=True)
+        seeds = {run.seed: np.asarray(jax.random.key_data(jax.random.key(run.seed))) for run in members}
+        trees = [(self.sources.params(run), self.sources.orders(run)) for run in members]
+        params, orders = jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
         return LaneInputs(
             leaves=[
                 np.stack([np.asarray(leaf) for leaf in column], dtype=jnp.result_type(column[0]))
                 for column in columns
             ],
-            key_data=np.stack([seeds[run.seed] for run in runs]),
-            params=jax.tree.map(
-                lambda *leaves: np.stack(leaves), *(self.sources.params(run) for run in runs)
-            ),
-            orders=np.stack([self.sources.orders(run) for run in runs]),
+            key_data=np.stack([seeds[run.seed] for run in members]),
+            params=params,
+            orders=orders,
         )
 
     def shapes(self, lanes: int) -> LaneInputs:
         """Shapes and dtypes of the inputs of so many lanes."""
         run, epochs = self.group.runs[0], self.sources.epochs
         key = jax.eval_shape(lambda: jax.random.key(run.seed))
+        orders = jax.ShapeDtypeStruct((epochs, self.group.num_examples), np.int32)
         one = LaneInputs(
             leaves=self.group.lanes[0],
             key_data=jax.eval_shape(jax.random.key_data, key),
             params=jax.eval_shape(initial_params, run.trainer.problem.init, key),
-            orders=jax.ShapeDtypeStruct((epochs, run.trainer.problem.num_examples), np.int32),
+            orders=orders if self.sources.has_orders(run) else None,
         )
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *np.shape(x)), jnp.result_type(x)), one)
 
+    def slots(self, lanes: int) -> Slots:
+        """Shapes and dtypes of so many lanes on their way."""
+        one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self.shapes(1))
+        slot = jax.eval_shape(
+            lambda shared, lane: initial_slot(self.group, self.sources.epochs, shared, lane), self.shared, one
+        )
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), slot)
 
-def prepare(group: Group, devices: Sequence[Any], sources: Sources) -> Ready:
+
+def prepare(group: Group, recipe: Recipe, devices: Sequence[Any], sources: Sources) -> Ready:
     """The group with its program, compiled here unless a group of the same kind was before."""
     started = time.perf_counter()
-    inputs, epochs = Inputs(group, sources), sources.epochs
-    recipe = choose_recipe(inputs.shapes(1), devices, len(group.runs))
-    lanes, counts = inputs.shapes(recipe.lanes * recipe.devices), np.zeros(recipe.devices, np.int32)
-    arguments = abstract((inputs.shared, lanes, counts, whole_run(epochs)))
-    key = (
-        group.structure,
-        tuple(group.shared),
-        epochs,
+    inputs = Inputs(group, sources)
+    key = _key(inputs, recipe, devices)
+    if key not in _COMPILED:
+        while len(_COMPILED) >= _MAX_COMPILED:
+            _COMPILED.pop(next(iter(_COMPILED)))
+        _COMPILED[key] = compile_for(inputs, recipe, devices)
+    return Ready(group, recipe, _COMPILED[key], inputs, time.perf_counter() - started)
+
+
+def compile_for(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
+    """The group's program, compiled."""
+    group, epochs, num = inputs.group, inputs.sources.epochs, inputs.group.num_examples
+    flags = jax.ShapeDtypeStruct((recipe.slots,), np.bool_)
+    lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
+    arguments = abstract((inputs.shared, lanes, slots, Occupancy(flags, flags), extent(0, num, num)))
+    return compile_program(build_program(group, recipe, epochs, devices).lower(*arguments), recipe)
+
+
+def is_compiled(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> bool:
+    """Whether `prepare` would find the program compiled."""
+    return bool(_COMPILED) and _key(inputs, recipe, devices) in _COMPILED
+
+
+def _key(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
+    """What the program is kept under."""
+    arguments = abstract((inputs.shared, inputs.shapes(1)))
+    return (
+        inputs.group.structure,
+        tuple(inputs.group.shared),
+        inputs.sources.epochs,
         recipe,
         tuple(devices),
         str(jax.dtypes.canonicalize_dtype(float)),
         jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
         jax.tree.structure(arguments),
+        tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(arguments)),
     )
-    key = (*key, tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(arguments)))
-    if key not in _COMPILED:
-        while len(_COMPILED) >= _MAX_COMPILED:
-            _COMPILED.pop(next(iter(_COMPILED)))
-        lowered = build_program(group, recipe, epochs, devices).lower(*arguments)
-        num_updates = epochs * group.updates_per_epoch / recipe.devices
-        _COMPILED[key] = compile_program(lowered, devices[0].platform, num_updates)
-    return Ready(group, recipe, _COMPILED[key], inputs, time.perf_counter() - started)

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,39 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from jaxgd.sweeps.grid import Group
-from jaxgd.training.fitting import advance
+from jaxgd.sweeps.groups import Group
+from jaxgd.sweeps.recipes import Recipe
+from jaxgd.training.fitting import Extent, advance
 from jaxgd.training.history import empty_history
 from jaxgd.training.loop import finish
-from jaxgd.training.states import initial_state
-from jaxgd.training.trainers import Trainer
-
-# Memory that the inputs and outputs of one call may take, in bytes.
-_MAX_BYTES = 2**28
-
-# What an update takes at least on a CPU core, and what a core computes: rough, to tell short runs from long.
-_UPDATE_SECONDS, _FLOPS_PER_SECOND = 1e-5, 5e9
-# Below so many seconds of running, a quicker compile saves more than slower code costs.
-_SHORT_SECONDS = 5.0
-
-
-class Recipe(NamedTuple):
-    """What the bits of a lane depend on, besides versions and device kind.
-
-    kind: "map" (a device runs its lanes one after the other, each with the bits of a run alone) or "vmap"
-    (all at once). lanes: per device and call. devices: how many.
-    """
-
-    kind: str
-    lanes: int
-    devices: int
+from jaxgd.training.states import RUNNING, TrainState, initial_state
 
 
 class LaneInputs(NamedTuple):
-    """What each lane of a call gets, with a leading axis over lanes.
+    """What each lane gets, with a leading axis over lanes.
 
     leaves: of its trainer. key_data: uint32[lanes, ...]. params: initial parameters. orders:
-    int32[lanes, epochs, num_examples].
+    int32[lanes, epochs, num_examples], or None where each order is made in the program.
     """
 
     leaves: list[Any]
@@ -52,108 +31,99 @@ class LaneInputs(NamedTuple):
     orders: Any
 
 
-class Extent(NamedTuple):
-    """How far a call runs its lanes: epochs int32[], and bool[] whether to evaluate after each.
+class Slots(NamedTuple):
+    """What lanes are, with a leading axis over slots; a call takes it over and gives it back moved on.
 
-    Both are values of the program, so that it also serves to time updates; and since XLA does not know the
-    number of epochs, the loops compile as they do in `fit`, and a lane has the bits of a run alone.
+    state: the run's state, its key aside. history: arrays [slots, epochs].
     """
 
-    epochs: Any
-    evaluate: Any
-
-
-def whole_run(epochs: int) -> Extent:
-    """The extent of a run from its start to its end."""
-    return Extent(np.int32(epochs), np.bool_(True))
-
-
-class LaneResults(NamedTuple):
-    """What each lane of a call gives, with a leading axis over lanes."""
-
-    params: Any
-    model_state: Any
+    state: TrainState
     history: dict[str, Any]
-    status: Any
-    stopped_at: Any
 
 
-def choose_recipe(one: LaneInputs, devices: Sequence[Any], num_lanes: int) -> Recipe:
-    """On a CPU eight lanes a call, one after the other; elsewhere as many at once as there are and fit.
+class Occupancy(NamedTuple):
+    """bool[slots] each. active: whether there is a lane to run. fresh: whether it is at its start."""
 
-    `one` is the inputs of one lane, or their shapes.
-    """
-    lane_bytes = num_bytes(one.orders) + 2 * num_bytes(one.params)
-    fitting = max(1, _MAX_BYTES // (len(devices) * lane_bytes or 1))
-    if devices[0].platform == "cpu":
-        return Recipe("map", min(8, fitting), len(devices))
-    return Recipe("vmap", min(-(-num_lanes // len(devices)), 1024, fitting), len(devices))
-
-
-def num_bytes(tree: Any) -> int:
-    """The bytes of the arrays in a tree."""
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+    active: Any
+    fresh: Any
 
 
 def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[Any]) -> Callable:
-    """The jitted `(shared, inputs, counts, extent) -> LaneResults` of a group.
+    """The jitted `(shared, inputs, slots, occupancy, extent) -> slots` of a group.
 
-    `counts` is int32[devices]: of the lanes that each device holds, only so many are run. `extent` says how
-    far each goes.
+    Each call moves every active lane on by `extent`; a lane at its start gets its initial state first. A lane
+    that has ended comes out as it is to be handed over, and must not go in again.
     """
     mesh = jax.make_mesh((recipe.devices,), ("lanes",), devices=devices, axis_types=(AxisType.Auto,))
     whole, split = PartitionSpec(), PartitionSpec("lanes")
 
-    def on_device(shared, inputs, counts, extent):
-        run = functools.partial(_run_lane, group, shared, epochs, extent)
+    def on_device(shared, inputs, slots, occupancy, extent):
+        run = functools.partial(_run_lane, group, epochs, recipe.kind == "vmap", shared, extent)
         if recipe.kind == "vmap":
-            return jax.vmap(run)(inputs)
-        return _run_in_turn(run, inputs, counts[0])
+            return jax.vmap(run)(inputs, slots, occupancy)
+        return _run_in_turn(run, inputs, slots, occupancy)
 
     sharded = jax.shard_map(
-        on_device, mesh=mesh, in_specs=(whole, split, split, whole), out_specs=split, check_vma=False
+        on_device,
+        mesh=mesh,
+        in_specs=(whole, split, split, split, whole),
+        out_specs=split,
+        check_vma=False,
     )
     on_all, by_lane = NamedSharding(mesh, whole), NamedSharding(mesh, split)
-    return jax.jit(sharded, in_shardings=(on_all, by_lane, by_lane, on_all))
+    return jax.jit(sharded, in_shardings=(on_all, by_lane, by_lane, by_lane, on_all), donate_argnums=2)
 
 
-def compile_program(lowered: Any, platform: str, num_updates: float) -> Any:
-    """The compiled program, which will make about `num_updates` updates on each device.
+def _run_in_turn(run: Callable, inputs: LaneInputs, slots: Slots, occupancy: Occupancy) -> Slots:
+    """The slots after running those lanes that are active, one after the other."""
 
-    On a CPU a program that will run for a short while is compiled by XLA's older emitters: in about two
-    thirds of the time, to code that is up to a quarter slower and gave the same bits wherever it was tried.
-    """
-    flops = (lowered.cost_analysis() or {}).get("flops", 0.0)  # of one update: XLA counts a loop's body once
-    seconds = num_updates * max(_UPDATE_SECONDS, flops / _FLOPS_PER_SECOND)
-    if platform == "cpu" and seconds < _SHORT_SECONDS:
+    def step(place, slots):
+        arguments = jax.tree.map(lambda x: x[place], (inputs, slots, occupancy))
+        moved = jax.lax.cond(arguments[2].active, run, lambda inputs, slot, occupancy: slot, *arguments)
+        return jax.tree.map(lambda all_slots, x: all_slots.at[place].set(x), slots, moved)
+
+    return jax.lax.fori_loop(0, occupancy.active.shape[0], step, slots)
+
+
+def _run_lane(
+    group: Group,
+    epochs: int,
+    in_step: bool,
+    shared: list[Any],
+    extent: Extent,
+    lane: LaneInputs,
+    slot: Slots,
+    occupancy: Occupancy,
+) -> Slots:
+    trainer = group.trainer(lane.leaves, shared)
+    key = jax.random.wrap_key_data(lane.key_data)
+    state, history = jax.lax.cond(
+        occupancy.fresh, lambda: initial_slot(group, epochs, shared, lane), lambda: slot
+    )
+    state = state._replace(key=key)
+    if not in_step:  # a lane ends after its last epoch, whichever the others are in
+        extent = extent._replace(epochs=jnp.minimum(extent.epochs, epochs - state.epoch))
+    state, history = advance(trainer, state, history, lane.orders, 0, extent)
+    if trainer.rules:
+        is_over = (extent.end == group.num_examples) & ((state.status != RUNNING) | (state.epoch == epochs))
+        state = jax.lax.cond(is_over, lambda s: finish(trainer, s), lambda s: s, state)
+    return Slots(state._replace(key=None), history)
+
+
+def initial_slot(group: Group, epochs: int, shared: list[Any], lane: LaneInputs) -> Slots:
+    """A lane at its start."""
+    trainer = group.trainer(lane.leaves, shared)
+    key = jax.random.wrap_key_data(lane.key_data)
+    state = initial_state(trainer, key, lane.params)._replace(key=None)
+    return Slots(state, empty_history(trainer, epochs))
+
+
+def compile_program(lowered: Any, recipe: Recipe) -> Any:
+    """The compiled program."""
+    if recipe.quick:
         with contextlib.suppress(jax.errors.JaxRuntimeError):  # an XLA that has these emitters no more
             return lowered.compile(compiler_options={"xla_cpu_use_fusion_emitters": False})
     return lowered.compile()
-
-
-def _run_in_turn(run: Callable, inputs: LaneInputs, count: jax.Array) -> LaneResults:
-    """The results of the first `count` lanes, one lane after the other; zeros for the rest."""
-    lanes = inputs.key_data.shape[0]
-    one = jax.eval_shape(run, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), inputs))
-    empty = jax.tree.map(lambda x: jnp.zeros((lanes, *x.shape), x.dtype), one)
-
-    def step(lane, results):
-        result = run(jax.tree.map(lambda x: x[lane], inputs))
-        return jax.tree.map(lambda all_lanes, x: all_lanes.at[lane].set(x), results, result)
-
-    return jax.lax.fori_loop(0, count, step, empty)
-
-
-def _run_lane(group: Group, shared: list[Any], epochs: int, extent: Extent, lane: LaneInputs) -> LaneResults:
-    trainer: Trainer = group.trainer(lane.leaves, shared)
-    key = jax.random.wrap_key_data(lane.key_data)
-    state = initial_state(trainer, key, lane.params)
-    history = empty_history(trainer, epochs)
-    num = trainer.problem.num_examples
-    stop = (extent.epochs - 1, num)
-    state, history = advance(trainer, state, history, lane.orders, 0, (0, 0), stop, extent.evaluate)
-    state = finish(trainer, state)
-    return LaneResults(state.params, state.model_state, history, state.status, state.stopped_at)
 
 
 def with_settings_of_caller(function: Callable) -> Callable:

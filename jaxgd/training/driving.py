@@ -18,6 +18,7 @@ from jaxgd.training.fitting import (
     Fit,
     check_run,
     check_start,
+    extent,
     finished,
     initial_params,
     is_traced,
@@ -79,9 +80,7 @@ def train(
                 first, orders = orders_of(trainer, key, begin // num, epochs)
             end = min(end, (first + len(orders)) * num)
             started = time.perf_counter()
-            state, history = segment(
-                trainer, state, history, orders, first, divmod(begin, num), _stop(end, num)
-            )
+            state, history = segment(trainer, state, history, orders, first, extent(begin, end, num))
             jax.block_until_ready(state)
             width = _next_width(width, time.perf_counter() - started, num)
             rows = range(done, int(state.epoch))
@@ -93,12 +92,6 @@ def train(
                 print(f"interrupted after {done} of {epochs} epochs", file=sys.stderr)  # noqa: T201
                 break
     return Fit(finished(trainer, state) if trainer.rules else state, history)
-
-
-def _stop(end: int, num: int) -> tuple[int, int]:
-    """A number of examples as a place at which a segment stops: an epoch's end belongs to the epoch."""
-    epoch, examples = divmod(end, num)
-    return (epoch - 1, num) if examples == 0 else (epoch, examples)
 
 
 def _next_width(width: int, seconds: float, num: int) -> int:

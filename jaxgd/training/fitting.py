@@ -74,7 +74,7 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
     while done < epochs:
         first, orders = orders_of(trainer, key, done, epochs)
         stop = min(first + len(orders), epochs)
-        state, history = segment(trainer, state, history, orders, first, (first, 0), (stop - 1, num))
+        state, history = segment(trainer, state, history, orders, first, extent(done * num, stop * num, num))
         done = stop
     check_start(trainer, state)
     return Fit(finished(trainer, state) if trainer.rules else state, history)
@@ -156,46 +156,64 @@ def finished(trainer, state):
     return finish(trainer, state)
 
 
+class Extent(NamedTuple):
+    """How far a segment goes on the clock of examples, from where the state stands.
+
+    begin: examples of its first epoch that have been used. epochs: how many epochs it touches. end: examples
+    of the last of them that will have been used; the epoch ends if they are the number of training examples.
+    evaluate: False leaves the history's floats empty, for runs that are timed.
+
+    All are values of the program. So one program serves every segment, and since XLA does not know the number
+    of epochs, loops compile alike wherever a run is cut: its bits are those of the whole run.
+    """
+
+    begin: Any
+    epochs: Any
+    end: Any
+    evaluate: Any
+
+
+def extent(begin: int, end: int, num: int, evaluate: bool = True) -> Extent:
+    """The extent from one number of examples to another, later one, in epochs of `num` examples."""
+    first, used = divmod(begin, num)
+    last = -(-end // num)  # an epoch's end belongs to the epoch
+    numbers = used, last - first, end - (last - 1) * num
+    return Extent(*map(np.int32, numbers), evaluate=np.bool_(evaluate))
+
+
 @functools.partial(jax.jit, donate_argnums=(1, 2))
-def segment(trainer, state, history, orders, first, start, stop):
+def segment(trainer, state, history, orders, first, extent):
     """`advance` as a program that takes over the memory of `state` and `history`."""
-    return advance(trainer, state, history, orders, first, start, stop)
+    return advance(trainer, state, history, orders, first, extent)
 
 
 def advance(
-    trainer: Trainer,
-    state: TrainState,
-    history: dict,
-    orders: jax.Array,
-    first: Any,
-    start: tuple[Any, Any],
-    stop: tuple[Any, Any],
-    evaluate: Any = True,
+    trainer: Trainer, state: TrainState, history: dict, orders: jax.Array, first: Any, extent: Extent
 ) -> tuple[TrainState, dict]:
-    """`state` and `history` moved from one place on the clock of examples to another.
-
-    A place is `(epoch, examples used in it)`. All bounds may be traced, so one program serves every segment,
-    and a run cut anywhere has the same bits as one that is not.
+    """`state` and `history` moved along the clock of examples.
 
     Args:
         trainer: the trainer.
-        state: at `start`.
+        state: the state where it stands; its `epoch` says in which epoch that is.
         history: arrays `[epochs]`.
-        orders: int32[epochs, num_examples], the orders of epochs `first`, `first + 1`, ...
+        orders: int32[epochs, num_examples], the orders of epochs `first`, `first + 1`, ...; None to make each
+            where it is needed, which compiles longer and needs no memory.
         first: the epoch of `orders[0]`.
-        start: where to start.
-        stop: where to stop; its epoch ends if its examples are the number of training examples.
-        evaluate: False leaves the history's floats empty, for runs that are timed.
+        extent: how far, within the epochs that history and orders have.
     """
     num = trainer.problem.num_examples
 
     def epoch(index, carry):
         state, history = carry
-        begin = jnp.where(index == start[0], start[1], 0)
-        end = jnp.where(index == stop[0], stop[1], num)
-        return run_epoch(trainer, state, history, orders[index - first], begin, end, evaluate)
+        begin = jnp.where(index == 0, extent.begin, 0)
+        end = jnp.where(index == extent.epochs - 1, extent.end, num)
+        if orders is None:
+            order = epoch_order(state.key, state.epoch, num, trainer.order_sampling)
+        else:
+            order = orders[state.epoch - first]
+        return run_epoch(trainer, state, history, order, begin, end, extent.evaluate)
 
-    return jax.lax.fori_loop(start[0], stop[0] + 1, epoch, (state, history))
+    return jax.lax.fori_loop(0, extent.epochs, epoch, (state, history))
 
 
 def _fit_traced(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:

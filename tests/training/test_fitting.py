@@ -1,5 +1,7 @@
 """A run as one pure function: transformations, compiles, segments, divergence, bad input."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 import jaxgd
 from jaxgd.training.batching import epoch_orders
-from jaxgd.training.fitting import advance, initial_params, segment, start_run
+from jaxgd.training.fitting import advance, extent, initial_params, segment, start_run
 
 KEY = jax.random.key(5)
 SCALE = 1.0
@@ -150,21 +152,13 @@ def test_a_run_cut_anywhere_has_the_same_bits(options):
 
     def run(*cuts):
         carry = start_run(tr, KEY, initial_params(tr.problem.init, KEY), 3)
-        place = (0, 0)
-        for cut in (*cuts, (2, 20)):
-            carry = program(tr, *carry, orders, 0, place, cut)
-            place = cut if cut[1] < 20 else (cut[0] + 1, 0)
+        for begin, end in itertools.pairwise((0, *cuts, 60)):
+            carry = program(tr, *carry, orders, 0, extent(begin, end, 20))
         return carry[0]._replace(key=0), carry[1]
 
     whole = run()
     assert whole[0].epoch == 3
-    for cuts in (
-        [(0, 20)],
-        [(0, 1)],
-        [(0, 6), (0, 7), (1, 0)],
-        [(0, 19), (1, 13)],
-        [(1, 20), (2, 0), (2, 12)],
-    ):
+    for cuts in ([20], [1], [6, 7, 20], [19, 33], [40, 52]):
         assert_same_bits(run(*cuts), whole)
     assert_same_bits(result_of(jaxgd.fit(tr, KEY, 3)), (whole[0].params, whole[1]))
     assert program._cache_size() == compiled + 1

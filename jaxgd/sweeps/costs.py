@@ -1,0 +1,87 @@
+"""What a sweep's programs will cost: rough seconds to compile and to run, from shapes alone.
+
+The constants are of one CPU core and of small models, from the measurements in docs/benchmarks.md. They only
+have to tell apart alternatives that differ by much: a program more to compile, or twice as many updates.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgd.sweeps.groups import steps_per_epoch
+from jaxgd.training.gradients import example_losses
+from jaxgd.training.trainers import Trainer
+
+# Seconds to compile a program: at least, and more for each parameter array.
+_COMPILE_SECONDS, _COMPILE_SECONDS_PER_LEAF = 0.5, 0.04
+# What traced batch sizes and merged optimizers cost beyond that.
+_MERGED_COMPILE, _GENERALIZED_COMPILE = 1.3, 1.2
+# Seconds of a gradient and update beside its arithmetic, and of a micro-batch with its bookkeeping.
+_STEP_SECONDS, _MICROBATCH_SECONDS = 4e-6, 1.5e-5
+_FLOPS_PER_SECOND, _BYTES_PER_SECOND = 2.5e10, 2e10
+# Passes over the parameters that an update makes: of an optimizer of its own, of a merged one, of a sum.
+_PASSES, _GENERALIZED_PASSES, _SUM_PASSES = 6, 18, 3
+
+
+class Work(NamedTuple):
+    """What a run's steps work on: flops of one example's gradient, bytes of the parameters, their leaves."""
+
+    flops: float
+    bytes: float
+    leaves: int
+
+
+def work_of(trainer: Trainer, params: Any) -> Work:
+    """The work of a trainer's problem; `params` may be shapes."""
+    batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype), trainer.problem.train)
+    state = trainer.problem.model_state
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
+    problem = trainer.problem
+
+    def losses(params, batch, state, keys):
+        return example_losses(problem, params, batch, state, keys, training=True).losses
+
+    jaxpr = jax.make_jaxpr(losses)(params, batch, state, keys).jaxpr
+    leaves = jax.tree.leaves(params)
+    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+    # The gradient takes twice what the loss takes, and the loss itself once more.
+    return Work(3 * max(_flops(jaxpr), size / 2), size, len(leaves))
+
+
+def compile_seconds(work: Work, is_merged: bool, is_generalized: bool) -> float:
+    """Seconds to compile the program of runs with this work."""
+    seconds = _COMPILE_SECONDS + _COMPILE_SECONDS_PER_LEAF * work.leaves
+    return seconds * (_MERGED_COMPILE if is_merged else 1) * (_GENERALIZED_COMPILE if is_generalized else 1)
+
+
+def run_seconds(work: Work, trainer: Trainer, epochs: int, is_generalized: bool = False) -> float:
+    """Seconds of one run on one core of a CPU."""
+    steps, num = steps_per_epoch(trainer), trainer.problem.num_examples
+    passes = _GENERALIZED_PASSES if is_generalized else _PASSES
+    fixed, updates = _STEP_SECONDS, steps
+    if trainer.microbatch.value is not None:
+        updates = num / float(jnp.min(trainer.examples_per_batch))
+        fixed = _MICROBATCH_SECONDS + _SUM_PASSES * work.bytes / _BYTES_PER_SECOND
+    moved = updates * passes * work.bytes / _BYTES_PER_SECOND
+    return epochs * (steps * fixed + num * work.flops / _FLOPS_PER_SECOND + moved)
+
+
+def _flops(jaxpr: Any) -> float:
+    """The multiplications and additions of its matrix products and convolutions."""
+    total = 0.0
+    for equation in jaxpr.eqns:
+        repeats = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
+        for inner in jax.core.jaxprs_in_params(equation.params):
+            total += repeats * _flops(inner)
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[i] for i in contracted)
+        elif equation.primitive.name == "conv_general_dilated":
+            kernel = equation.invars[1].aval.shape
+            outputs = equation.params["dimension_numbers"].rhs_spec[0]
+            per_output = math.prod(kernel) / kernel[outputs]
+            total += 2 * math.prod(equation.outvars[0].aval.shape) * per_output
+    return total

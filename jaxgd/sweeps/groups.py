@@ -1,0 +1,167 @@
+"""From points to lanes: the trainer of every point, and groups of trainers that share a program."""
+
+import types
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgd.optim.static import Static
+from jaxgd.sweeps.grid import Point
+from jaxgd.training.trainers import Trainer
+
+# So many programs that differ in what one function holds are warned of.
+_MANY = 4
+
+
+class Run(NamedTuple):
+    """One lane: its place in the grid, its trainer, and its seed."""
+
+    index: int
+    trainer: Trainer
+    seed: int
+
+
+class Group(NamedTuple):
+    """Runs whose trainers have one tree structure, so that one program serves them all.
+
+    structure: of a trainer. shared: leaves that are the same array in every run, by position among the
+    leaves. lanes: the other leaves of each run.
+    """
+
+    structure: Any
+    runs: list[Run]
+    shared: dict[int, Any]
+    lanes: list[list[Any]]
+
+    @property
+    def num_examples(self) -> int:
+        """The number of training examples."""
+        return self.runs[0].trainer.problem.num_examples
+
+    @property
+    def updates_per_epoch(self) -> float:
+        """Updates, or micro-batches if there are any, that its runs make in an epoch, all together."""
+        return sum(steps_per_epoch(run.trainer) for run in self.runs)
+
+    def trainer(self, lane: Sequence[Any], shared: Sequence[Any]) -> Trainer:
+        """The trainer with these lane leaves and these shared leaves."""
+        leaves: list[Any] = list(lane)
+        for position, leaf in zip(self.shared, shared, strict=True):
+            leaves.insert(position, leaf)
+        return jax.tree.unflatten(self.structure, leaves)
+
+
+def steps_per_epoch(trainer: Trainer) -> float:
+    """How many gradients an epoch takes."""
+    micro = trainer.microbatch.value
+    size = float(np.min(trainer.examples_per_batch)) if micro is None else micro
+    return trainer.problem.num_examples / size
+
+
+def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -> list[Run]:
+    """The run of every point. Arrays of equal content become one array, so data made anew is held once.
+
+    Raises:
+        TypeError: `make_trainer` returns something else than a trainer.
+        Exception: what it raises, with the point at which it did.
+    """
+    interned: dict[Any, Any] = {}
+    seen: dict[int, Any] = {}
+
+    def intern(leaf):
+        if np.ndim(leaf) == 0 or not isinstance(leaf, np.ndarray | jax.Array):
+            return leaf
+        if id(leaf) not in seen:
+            content = np.asarray(leaf)
+            key = (content.shape, str(content.dtype), hash(content.tobytes()))
+            seen[id(leaf)] = (leaf, interned.setdefault(key, leaf))  # holding it keeps its id taken
+        return seen[id(leaf)][1]
+
+    runs = []
+    for index, point in enumerate(grid):
+        trainer = jax.tree.map(intern, _made(make_trainer, point))
+        for given in list(seen):
+            if seen[given][0] is not seen[given][1]:
+                del seen[given]  # a copy that nothing holds any more: its id may be used again
+        runs.append(Run(index, trainer, int(point["seed"]) if "seed" in point else 0))
+    _warn_of_unread(grid)
+    return runs
+
+
+def _made(make_trainer: Callable[[Point], Trainer], point: Point) -> Trainer:
+    try:
+        trainer = make_trainer(point)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{error} (from make_trainer at {point})") from error
+    except Exception as error:
+        error.add_note(f"make_trainer raised this at {point}")
+        raise
+    if not isinstance(trainer, Trainer):
+        raise TypeError(f"make_trainer must return a jaxgd.trainer(...), got {trainer!r} at {point}")
+    return trainer
+
+
+def _warn_of_unread(grid: Sequence[Point]) -> None:
+    """Warn of axes that make_trainer never looked at: all runs along them are the same."""
+    read = set().union(*(point.read for point in grid)) | {"seed"}
+    for name in grid[0]:
+        if name not in read and len({id(point._values[name]) for point in grid}) > 1:
+            warnings.warn(
+                f"make_trainer never uses axis {name!r}: the runs along it are all the same", stacklevel=5
+            )
+
+
+def group_runs(runs: Iterable[Run]) -> list[Group]:
+    """The groups, in the order of their first runs."""
+    by_program: dict[Any, list[Run]] = {}
+    for run in runs:
+        leaves, structure = jax.tree.flatten(run.trainer)
+        by_program.setdefault((structure, tuple(_kind(leaf) for leaf in leaves)), []).append(run)
+    return [_group(structure, members) for (structure, _), members in by_program.items()]
+
+
+def _kind(leaf: Any) -> Any:
+    return np.shape(leaf), str(jax.numpy.result_type(leaf))
+
+
+def _group(structure: Any, runs: list[Run]) -> Group:
+    rows = [jax.tree.leaves(run.trainer) for run in runs]
+    shared = {
+        position: leaf
+        for position, leaf in enumerate(rows[0])
+        if np.ndim(leaf) > 0 and all(row[position] is leaf for row in rows)
+    }
+    lanes = [[leaf for position, leaf in enumerate(row) if position not in shared] for row in rows]
+    return Group(structure, runs, shared, lanes)
+
+
+def warn_of_closures(groups: Sequence[Group]) -> None:
+    """Warn if many groups differ in nothing but what one function holds: those values could be arguments."""
+    if len(groups) < _MANY:
+        return
+    functions = [_functions(group.runs[0].trainer) for group in groups]
+    places = {place for row in functions for place in row}
+    for place in places:
+        codes = {row[place].__code__ for row in functions if place in row}
+        held = {Static(row[place]) for row in functions if place in row}
+        if len(held) >= _MANY and len(codes) == 1:
+            code = codes.pop()
+            warnings.warn(
+                f"{len(held)} programs differ only in what the function {code.co_name} "
+                f"({code.co_filename}, line {code.co_firstlineno}) holds: make the value a number of the "
+                "optimizer, or bind it with jax.tree_util.Partial, and they are one",
+                stacklevel=4,
+            )
+
+
+def _functions(trainer: Trainer) -> dict[str, types.FunctionType]:
+    """The functions that are structure of a trainer, by their path."""
+    nodes = jax.tree_util.tree_flatten_with_path(trainer, is_leaf=lambda node: isinstance(node, Static))[0]
+    return {
+        jax.tree_util.keystr(path): node.value
+        for path, node in nodes
+        if isinstance(node, Static) and isinstance(node.value, types.FunctionType)
+    }

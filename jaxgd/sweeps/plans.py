@@ -1,0 +1,106 @@
+"""The plan of a sweep: its programs, how each runs its lanes, and why."""
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from jaxgd import __version__
+from jaxgd.sweeps.recipes import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedGroup:
+    """One program of a sweep.
+
+    Attributes:
+        optimizer: of its runs; several where they share the program.
+        batch_size: of its runs, in words.
+        runs: places in the grid of its runs, the last axis varying fastest.
+        recipe: how it runs them.
+        reason: why that recipe.
+        predicted_compile_seconds: of its program, 0 where it is compiled already.
+        predicted_run_seconds: of all its runs, on all devices.
+        predicted_bytes: on each device.
+        compile_seconds: as it was, None before.
+        run_seconds: as it was, None before.
+    """
+
+    optimizer: str
+    batch_size: str
+    runs: tuple[int, ...]
+    recipe: Recipe
+    reason: str
+    predicted_compile_seconds: float
+    predicted_run_seconds: float
+    predicted_bytes: int
+    compile_seconds: float | None = None
+    run_seconds: float | None = None
+
+    def __str__(self):
+        lines = [
+            f"{len(self.runs)} runs, batch {self.batch_size}, {self.optimizer}",
+            f"  {self.recipe}: {self.reason}",
+            f"  predicted: compile {self.predicted_compile_seconds:.1f} s, run "
+            f"{self.predicted_run_seconds:.2g} s, {self.predicted_bytes / 1e6:.3g} MB on each device",
+        ]
+        if self.run_seconds is not None:
+            lines.append(f"  took: compile {self.compile_seconds:.1f} s, run {self.run_seconds:.2g} s")
+        return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The programs of a sweep, those that run longest first.
+
+    Attributes:
+        groups: the programs.
+        epochs: of each run.
+        device: what it was made for, such as "2 x cpu".
+        versions: of jaxgd, jax, jaxlib, optax and numpy.
+        num_runs: points of the grid.
+        seconds: wall time of the sweep, None before.
+        clock_seconds: of them, for timing updates alone.
+    """
+
+    groups: tuple[PlannedGroup, ...]
+    epochs: int
+    device: str
+    versions: Mapping[str, str]
+    num_runs: int
+    seconds: float | None = None
+    clock_seconds: float | None = None
+
+    def __repr__(self):
+        lines = [f"{self.num_runs} runs of {self.epochs} epochs in {len(self.groups)} programs on {self.device}"]
+        if self.seconds is not None:
+            lines[0] += f": {self.seconds:.1f} s, of which {self.clock_seconds:.1f} s to time updates alone"
+        for number, group in enumerate(self.groups, 1):
+            lines += [f"{number}. " + str(group).replace("\n", "\n   ")]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON can hold it."""
+        groups = [
+            {**vars(group), "runs": list(group.runs), "recipe": group.recipe._asdict()} for group in self.groups
+        ]
+        return {**vars(self), "groups": groups, "versions": dict(self.versions)}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> "Plan":
+        """The plan that `to_dict` made a dict."""
+        groups = tuple(
+            PlannedGroup(
+                **{**group, "runs": tuple(group["runs"]), "recipe": Recipe(**group["recipe"])}
+            )
+            for group in saved["groups"]
+        )
+        return cls(**{**saved, "groups": groups})
+
+
+def versions() -> dict[str, str]:
+    """The versions on which numbers depend."""
+    packages = ("jax", "jaxlib", "optax", "numpy")
+    own = {"jaxgd": __version__, "python": platform.python_version()}
+    return own | {name: importlib.metadata.version(name) for name in packages}

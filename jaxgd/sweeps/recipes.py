@@ -1,0 +1,101 @@
+"""How a program runs its lanes: one after the other or all at once, how many, on how many devices."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+# Lanes that a CPU core takes at a time: enough that calls cost nothing, few enough that progress shows.
+_LANES_IN_TURN = 8
+_MAX_LANES_AT_ONCE = 4096
+# Compiled memory at widths 1 and 2 tells that of more to about 0.8 to 1.08 of the truth.
+_MARGIN = 1.15
+
+
+class Recipe(NamedTuple):
+    """What the bits of a lane depend on, besides versions and the kind of device.
+
+    kind: "map" (a device runs its lanes one after the other, each with the bits of a run alone) or "vmap"
+    (all at once). lanes: that a device holds. devices: how many. microbatch: examples per gradient where
+    several batch sizes share the program, else None. generalized: whether several optimizers share it. quick:
+    whether XLA's older CPU emitters compile it.
+    """
+
+    kind: str
+    lanes: int
+    devices: int
+    microbatch: int | None = None
+    generalized: bool = False
+    quick: bool = False
+
+    @property
+    def slots(self) -> int:
+        """Lanes that all devices hold together."""
+        return self.lanes * self.devices
+
+    def __str__(self):
+        how = "one after the other" if self.kind == "map" else "at once"
+        parts = [f"{self.lanes} lanes {how} on each of {self.devices} devices"]
+        if self.microbatch is not None:
+            parts.append(f"batch sizes merged in micro-batches of {self.microbatch}")
+        if self.generalized:
+            parts.append("optimizers merged")
+        return ", ".join(parts)
+
+
+def default_kind(devices: Sequence[Any]) -> str:
+    """In turn on a CPU, where a lane's state then stays in the cache; at once elsewhere."""
+    return "map" if devices[0].platform == "cpu" else "vmap"
+
+
+def fitting_lanes(kind: str, num_lanes: int, devices: Sequence[Any], lane_bytes: float, fixed: float) -> int:
+    """How many lanes a device takes, if each needs so many bytes beside `fixed` ones."""
+    # In turn, a place without a lane costs nothing: with as many places always, few runs share many's program.
+    at_once = min(-(-num_lanes // len(devices)), _MAX_LANES_AT_ONCE)
+    wanted = at_once if kind == "vmap" else _LANES_IN_TURN
+    free = free_bytes(devices)
+    fits = int((free / _MARGIN - fixed) / max(lane_bytes, 1)) if free else wanted
+    return max(1, min(wanted, fits))
+
+
+def free_bytes(devices: Sequence[Any]) -> int:
+    """Memory that is free for each device, in bytes; 0 where that is not known."""
+    statistics = devices[0].memory_stats() if devices[0].platform != "cpu" else None
+    if statistics and "bytes_limit" in statistics:
+        return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
+    if devices[0].platform != "cpu":
+        return 0
+    limits = [value for value in (_machine_bytes(), _container_bytes()) if value]
+    return min(limits, default=0) // len(devices)
+
+
+def _machine_bytes() -> int:
+    """Memory that the machine can give without swapping; 0 where that is not known."""
+    return _numbers_of("/proc/meminfo").get("MemAvailable:", 0) * 1024
+
+
+def _container_bytes() -> int:
+    """Memory that the container may still take, its file cache given back; 0 where there is no limit."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return 0
+    cached = _numbers_of(folder / "memory.stat").get("inactive_file", 0)
+    return max(1, int(limit) - int(used) + cached) if limit.isdigit() else 0
+
+
+def _numbers_of(path: str | Path) -> dict[str, int]:
+    """The first number of each line of a file by the line's first word."""
+    try:
+        rows = [line.split() for line in Path(path).read_text().splitlines()]
+    except OSError:
+        return {}
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+
+
+def num_bytes(tree: Any) -> int:
+    """The bytes of the arrays in a tree."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
