@@ -34,7 +34,13 @@ if TYPE_CHECKING:
         stack as stack,
     )
     from jaxgd.studies.comparison import Comparison as Comparison, compare as compare
-    from jaxgd.sweeps import SweepResult as SweepResult, sweep as sweep, throughput as throughput
+    from jaxgd.sweeps import (
+        Best as Best,
+        SweepResult as SweepResult,
+        load as load,
+        sweep as sweep,
+        throughput as throughput,
+    )
     from jaxgd.training import (
         Fit as Fit,
         Model as Model,
@@ -79,7 +85,7 @@ _HOMES = {
     "dropout drop_connect regularized Trainer trainer Fit fit train evaluate "
     "find_learning_rate mixed_precision "
     "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
-    "jaxgd.sweeps": "sweep SweepResult throughput",
+    "jaxgd.sweeps": "sweep SweepResult Best load throughput",
     "jaxgd.studies.comparison": "compare Comparison",
 }
 _MODULES = {"optim": "jaxgd.optim", "datasets": "jaxgd.training.datasets"}

@@ -1,7 +1,9 @@
 """Sweeps: many trainers as lanes of a few programs."""
 
 from jaxgd.sweeps.clock import throughput
+from jaxgd.sweeps.ranking import Best
 from jaxgd.sweeps.result import SweepResult
 from jaxgd.sweeps.run import sweep
+from jaxgd.sweeps.store import load
 
-__all__ = ["SweepResult", "sweep", "throughput"]
+__all__ = ["Best", "SweepResult", "load", "sweep", "throughput"]

@@ -1,14 +1,17 @@
 """What a sweep gives: a labelled dataset, the trained parameters, and the plan that was followed."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.sweeps.exports import to_netcdf, to_pandas
 from jaxgd.sweeps.grid import Run, label
 from jaxgd.sweeps.programs import LaneResults, Recipe
+from jaxgd.sweeps.ranking import Best, best_point
+from jaxgd.sweeps.selection import run_index
 from jaxgd.training.states import STATUS_WORDS
 
 if TYPE_CHECKING:
@@ -26,6 +29,11 @@ class PlannedGroup:
     compile_seconds: float
     run_seconds: float
 
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> "PlannedGroup":
+        """The group that `Plan.to_dict` made a dict."""
+        return cls(**{**saved, "recipe": Recipe(**saved["recipe"])})
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -33,6 +41,16 @@ class Plan:
 
     groups: list[PlannedGroup]
     seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON can hold it."""
+        groups = [{**vars(group), "recipe": group.recipe._asdict()} for group in self.groups]
+        return {"groups": groups, "seconds": self.seconds}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> "Plan":
+        """The plan that `to_dict` made a dict."""
+        return cls([PlannedGroup.from_dict(group) for group in saved["groups"]], saved["seconds"])
 
     def __repr__(self):
         lines = [f"{len(self.groups)} programs, {self.seconds:.1f} s"]
@@ -55,45 +73,80 @@ class SweepResult:
             0, at which a run diverged; -1 if it did not). The coordinate of the batch size "full" is the
             number of training examples.
         plan: the programs that ran.
+        axes: the values of each axis as they were given.
+        spec: the description of the sweep that a file gave, None for one that was called from Python.
     """
 
     dataset: "xarray.Dataset"
     plan: Plan
     axes: Mapping[str, Sequence[Any]]
-    _states: list[tuple[Any, Any]]
+    _states: Sequence[tuple[Any, Any]]
+    spec: Mapping[str, Any] | None = None
 
     def params(self, **coords: Any) -> Any:
         """The trained parameters of one run, by a value for every axis that has more than one.
 
+        A coordinate along an axis serves in its place where one run has it: `learning_rate=0.013` where the
+        axis is a list of points that each hold a rate.
+
         Raises:
             ValueError: an axis or a value that the sweep does not have, or an axis that is not given.
         """
-        return self._state(coords)[0]
+        return self._states[run_index(self.dataset, self.axes, coords)][0]
 
     def model_state(self, **coords: Any) -> Any:
         """The model state with which one run ended, None without one; as `params`."""
-        return self._state(coords)[1]
+        return self._states[run_index(self.dataset, self.axes, coords)][1]
 
-    def _state(self, coords: Mapping[str, Any]) -> tuple[Any, Any]:
-        for name in coords:
-            if name not in self.axes:
-                raise ValueError(unknown("axis", name, self.axes))
-        places = [self._place(name, coords) for name in self.axes]
-        shape = [len(values) for values in self.axes.values()]
-        return self._states[int(np.ravel_multi_index(places, shape))]
+    def best(
+        self,
+        metric: str = "valid_loss",
+        over: str | Sequence[str] | None = None,
+        mode: str | None = None,
+        at: str = "last",
+    ) -> Best:
+        """The point with the best mean of a metric; `result.params(**best.coords, seed=0)` is a run of it.
 
-    def _place(self, name: str, coords: Mapping[str, Any]) -> int:
-        given = [label(value) for value in self.axes[name]]
-        known = self.dataset[name].values.tolist()
-        if name not in coords:
-            if len(known) == 1:
-                return 0
-            raise ValueError(f"params needs a value for axis {name!r}, one of {known}")
-        value = label(coords[name])
-        for values in (given, known):
-            if value in values:
-                return values.index(value)
-        raise ValueError(f"axis {name!r} has no value {value!r}; it has {known}")
+        A point of which a run diverged is worse than any other. A run that stopped early keeps the value of
+        its last epoch. No claim from one seed: the spread says how far its runs lie apart.
+
+        Args:
+            metric: a variable of the dataset.
+            over: the axes that are averaged over; `seed` if None and there is one.
+            mode: "min" or "max"; None knows losses, errors, norms, counts and accuracies.
+            at: "last" for the last epoch, "best" for the epoch in which the mean is best.
+
+        Raises:
+            ValueError: an unknown metric, axis or word; no point without a run that diverged.
+        """
+        return best_point(self.dataset, metric, over, mode, at)
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write the result into a folder, for `jaxgd.load`: dataset, parameters and model states, plan.
+
+        The folder is made if missing; the files of an earlier save in it are replaced.
+
+        Raises:
+            TypeError: parameters or attributes that are neither numbers nor text; nothing is written then.
+        """
+        from jaxgd.sweeps.store import save
+
+        save(self, folder)
+
+    def to_pandas(self) -> Any:
+        """A tidy `pandas.DataFrame`: a row for each run and epoch, a column for each axis and variable."""
+        return to_pandas(self.dataset)
+
+    def to_netcdf(self, path: str | os.PathLike) -> None:
+        """Write the dataset to a netCDF file, for other programs: by netCDF4, h5netcdf or SciPy.
+
+        Attributes that netCDF cannot hold become JSON. SciPy writes netCDF 3, whose whole numbers have 32
+        bits.
+
+        Raises:
+            ValueError: a number that needs more than 32 bits where only SciPy is installed.
+        """
+        to_netcdf(self.dataset, path)
 
     def __repr__(self):
         sizes = " x ".join(f"{name} {len(values)}" for name, values in self.axes.items())
