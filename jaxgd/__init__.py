@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from jaxgd.studies.comparison import Comparison as Comparison, compare as compare
     from jaxgd.sweeps import (
         Best as Best,
+        Plan as Plan,
         SweepResult as SweepResult,
         load as load,
+        plan as plan,
         sweep as sweep,
         throughput as throughput,
     )
@@ -85,7 +87,7 @@ _HOMES = {
     "dropout drop_connect regularized Trainer trainer Fit fit train evaluate "
     "find_learning_rate mixed_precision "
     "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
-    "jaxgd.sweeps": "sweep SweepResult Best load throughput",
+    "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput",
     "jaxgd.studies.comparison": "compare Comparison",
 }
 _MODULES = {"optim": "jaxgd.optim", "datasets": "jaxgd.training.datasets"}

@@ -1,8 +1,6 @@
 """Which optimizer, batch size and learning rate: one call that trains them all and says what it found."""
 
-import importlib.metadata
 import os
-import platform
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -12,7 +10,6 @@ import jax
 import numpy as np
 import xarray as xr
 
-from jaxgd import __version__
 from jaxgd.studies.arguments import (
     check_batch_sizes,
     check_count,
@@ -28,6 +25,7 @@ from jaxgd.studies.sources import Source, load_source, problem_source
 from jaxgd.studies.splits import num_rows
 from jaxgd.studies.stages import Experiment, rerun_best, run_grid, time_cells
 from jaxgd.studies.wording import count_text
+from jaxgd.sweeps.plans import versions
 from jaxgd.training import Problem
 from jaxgd.training.fitting import check_epochs
 
@@ -197,15 +195,9 @@ def _about(
         "examples_seen": examples,
         "wall_seconds": sum(seconds),
         "stage_seconds": dict(zip(("grid", "fresh seeds", "clock"), seconds, strict=True)),
-        "versions": _versions(),
+        "versions": versions(),
         "device": f"{jax.device_count()} x {device.device_kind}",
         "cores": os.cpu_count(),
         "command": command or "jaxgd.compare(...)",
         "model": experiment.source.model,
     }
-
-
-def _versions() -> dict[str, str]:
-    packages = ("jax", "jaxlib", "optax", "numpy")
-    own = {"jaxgd": __version__, "python": platform.python_version()}
-    return own | {name: importlib.metadata.version(name) for name in packages}

@@ -1,5 +1,6 @@
 """The three stages of a comparison: the grid of runs, the best rates on fresh seeds, and the clock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxgd.optim import optimizers as named
 from jaxgd.studies.cells import best_rates
 from jaxgd.studies.presets import Rates
 from jaxgd.studies.sources import Source
-from jaxgd.sweeps import SweepResult, sweep, throughput
+from jaxgd.sweeps import SweepResult, plan, sweep, throughput
 from jaxgd.training import Problem, Trainer, evaluate, trainer
 
 
@@ -59,7 +60,7 @@ def run_grid(experiment: Experiment, progress: bool) -> xr.Dataset:
             hp.optimizer, hp.batch_size, experiment.learning_rates[hp.optimizer][hp.rate]
         )
 
-    grid = sweep(make_trainer, axes, experiment.epochs, progress=progress).dataset
+    grid = _sweep_apart(make_trainer, axes, experiment.epochs, progress).dataset
     rates = [experiment.learning_rates[name] for name in experiment.optimizers]
     return grid.assign_coords(learning_rate=(("optimizer", "rate"), rates))
 
@@ -74,14 +75,20 @@ def rerun_best(experiment: Experiment, grid: xr.Dataset, progress: bool) -> xr.D
         "seed": experiment.fresh,
     }
     chosen = _by_place(experiment, rates.values)
-    result = sweep(
+    result = _sweep_apart(
         lambda hp: experiment.trainer(hp.optimizer, hp.batch_size, chosen[hp.optimizer, hp.batch_size]),
         axes,
         experiment.epochs,
-        progress=progress,
+        progress,
     )
     fresh = result.dataset.assign(learning_rate=(("optimizer", "batch_size"), rates.values))
     return fresh.assign(_test_scores(experiment.source.problem, axes, result))
+
+
+def _sweep_apart(make_trainer: Callable, axes: dict, epochs: int, progress: bool) -> SweepResult:
+    """The sweep with nothing merged: the three stages then run the same programs, compiled once."""
+    apart = plan(make_trainer, axes, epochs, merge=False, generalize=False)
+    return sweep(make_trainer, axes, epochs, progress=progress, plan=apart, clock=False)
 
 
 def time_cells(experiment: Experiment, fresh: xr.Dataset) -> xr.Dataset:

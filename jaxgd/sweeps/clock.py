@@ -15,6 +15,7 @@ from jaxgd.sweeps.preparation import Ready, Sources, prepare
 from jaxgd.sweeps.programs import Occupancy, with_settings_of_caller
 from jaxgd.sweeps.recipes import num_bytes
 from jaxgd.sweeps.units import empty_slots
+from jaxgd.sweeps.variants import largest_batch
 from jaxgd.training.fitting import check_epochs, extent
 from jaxgd.training.trainers import Trainer
 
@@ -53,14 +54,12 @@ def throughput(
     check_epochs(epochs, made[0].trainer.problem.num_examples)
     devices, sources = jax.devices(), Sources(epochs)
     options = Options(merge=False, kind="map", generalize=False)
-    units = {
-        unit.planned.runs[0]: unit for run in made for unit in make_units([run], devices, sources, options)
-    }
+    units = [make_units([run], devices, sources, options)[0] for run in made]
     make_ready = with_settings_of_caller(
         lambda unit: prepare(unit.group, unit.planned.recipe, devices, sources)
     )
     with ThreadPoolExecutor(2) as pool:
-        alone = [LaneAlone(ready) for ready in pool.map(make_ready, (units[run.index] for run in made))]
+        alone = [LaneAlone(ready) for ready in pool.map(make_ready, units)]
     for lane in alone:
         lane.calibrate(seconds)
     times = np.array([[lane.seconds_per_update() for lane in alone] for _ in range(repeats)])
@@ -85,7 +84,7 @@ class LaneAlone:
         placed = zip((ready.inputs.shared, inputs), ready.program.input_shardings[0], strict=False)
         self.arguments = [jax.device_put(x, sharding) for x, sharding in placed]
         self.occupancy = Occupancy(first, first)
-        self.batch = int(np.max(ready.group.runs[run].trainer.examples_per_batch))
+        self.batch = largest_batch(ready.group.runs[run].trainer)
         self.examples = self.longest * self.num
         one = jax.tree.map(lambda x: x[0], inputs)
         self.bytes = num_bytes(ready.inputs.shared) + num_bytes(one) + num_bytes(one.params)

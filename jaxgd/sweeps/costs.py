@@ -15,12 +15,14 @@ from jaxgd.training.gradients import example_losses
 from jaxgd.training.trainers import Trainer
 
 # Seconds to compile a program: at least, and more for each parameter array.
-_COMPILE_SECONDS, _COMPILE_SECONDS_PER_LEAF = 0.5, 0.04
+_COMPILE_SECONDS, _COMPILE_SECONDS_PER_LEAF = 0.7, 0.05
 # What traced batch sizes and merged optimizers cost beyond that.
 _MERGED_COMPILE, _GENERALIZED_COMPILE = 1.3, 1.2
 # Seconds of a gradient and update beside its arithmetic, and of a micro-batch with its bookkeeping.
-_STEP_SECONDS, _MICROBATCH_SECONDS = 4e-6, 1.5e-5
-_FLOPS_PER_SECOND, _BYTES_PER_SECOND = 2.5e10, 2e10
+_STEP_SECONDS, _MICROBATCH_SECONDS = 2e-6, 1.5e-5
+_FLOPS_PER_SECOND = 2.5e10
+# Of parameters and states that fit into a core's cache, and of others.
+_CACHED_BYTES_PER_SECOND, _BYTES_PER_SECOND, _CACHE = 6e10, 1.2e10, 2**20
 # Passes over the parameters that an update makes: of an optimizer of its own, of a merged one, of a sum.
 _PASSES, _GENERALIZED_PASSES, _SUM_PASSES = 6, 18, 3
 
@@ -58,14 +60,19 @@ def compile_seconds(work: Work, is_merged: bool, is_generalized: bool) -> float:
 
 def run_seconds(work: Work, trainer: Trainer, epochs: int, is_generalized: bool = False) -> float:
     """Seconds of one run on one core of a CPU."""
+    rate = _CACHED_BYTES_PER_SECOND if 4 * work.bytes < _CACHE else _BYTES_PER_SECOND
     steps, num = steps_per_epoch(trainer), trainer.problem.num_examples
     passes = _GENERALIZED_PASSES if is_generalized else _PASSES
     fixed, updates = _STEP_SECONDS, steps
     if trainer.microbatch.value is not None:
         updates = num / float(jnp.min(trainer.examples_per_batch))
-        fixed = _MICROBATCH_SECONDS + _SUM_PASSES * work.bytes / _BYTES_PER_SECOND
-    moved = updates * passes * work.bytes / _BYTES_PER_SECOND
+        fixed = _MICROBATCH_SECONDS + _SUM_PASSES * work.bytes / rate
+    moved = updates * passes * work.bytes / rate
     return epochs * (steps * fixed + num * work.flops / _FLOPS_PER_SECOND + moved)
+
+
+def _is_jaxpr(value: Any) -> bool:
+    return hasattr(value, "eqns") or hasattr(getattr(value, "jaxpr", None), "eqns")
 
 
 def _flops(jaxpr: Any) -> float:
@@ -73,8 +80,9 @@ def _flops(jaxpr: Any) -> float:
     total = 0.0
     for equation in jaxpr.eqns:
         repeats = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
-        for inner in jax.core.jaxprs_in_params(equation.params):
-            total += repeats * _flops(inner)
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
+            if _is_jaxpr(inner):
+                total += repeats * _flops(getattr(inner, "jaxpr", inner))
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             shape = equation.invars[0].aval.shape

@@ -124,7 +124,7 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
 
 
 def _kind(leaf: Any) -> Any:
-    return np.shape(leaf), str(jax.numpy.result_type(leaf))
+    return np.shape(leaf), getattr(leaf, "dtype", type(leaf))
 
 
 def _group(structure: Any, runs: list[Run]) -> Group:

@@ -1,5 +1,6 @@
 """The planner: which runs share a program, how each program runs its lanes, and why."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,16 +12,16 @@ import numpy as np
 from jaxgd.optim.hyperparameters import one_of
 from jaxgd.sweeps.costs import Work, compile_seconds, run_seconds, work_of
 from jaxgd.sweeps.grid import Point, check_names, checked_axes, points
-from jaxgd.sweeps.groups import Group, Run, make_runs, warn_of_closures
+from jaxgd.sweeps.groups import Group, Run, group_runs, make_runs, warn_of_closures
 from jaxgd.sweeps.plans import Plan, PlannedGroup, versions
 from jaxgd.sweeps.preparation import Inputs, Sources, compile_for, is_compiled
 from jaxgd.sweeps.recipes import Recipe, default_kind, fitting_lanes, free_bytes, num_bytes
-from jaxgd.sweeps.variants import batch_sizes, can_generalize, can_merge, families, merged, only_group
+from jaxgd.sweeps.variants import can_generalize, can_merge, families, largest_batch, merged, only_group
 from jaxgd.training.fitting import check_epochs
 from jaxgd.training.trainers import Trainer
 
-# A merged optimizer holds five parameter copies: it has to save as much as this.
-_GENERALIZE_GAIN = 1.2
+# Merging has to save as much as this: apart, lanes have the bits of runs alone and run faster the next time.
+_GAIN = 1.2
 # Below so many seconds of running on a device, a quicker compile saves more than slower code costs.
 _SHORT_SECONDS = 5.0
 # Lanes at once that may need more than this part of the free memory are measured before there are many.
@@ -94,7 +95,7 @@ def checked_options(merge: Any, kind: Any, lanes: Any, generalize: Any, exact: b
     Raises:
         ValueError: one is out of range, or contradicts `exact`.
     """
-    if merge is not None and not isinstance(merge, bool | int | np.integer):
+    if merge is not None and not isinstance(merge, bool | int):
         raise TypeError(f"merge must be None, False or a number of examples, got {merge!r}")
     if merge is True or (merge not in (None, False) and merge < 1):
         raise ValueError(f"merge must be None, False or a number of examples from 1 on, got {merge!r}")
@@ -103,7 +104,9 @@ def checked_options(merge: Any, kind: Any, lanes: Any, generalize: Any, exact: b
     if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1):
         raise ValueError(f"lanes must be a whole number, 1 or more, or None, got {lanes!r}")
     if exact and (merge or kind == "vmap" or generalize or lanes not in (None, 1)):
-        raise ValueError("exact=True runs one lane at a time, unmerged: it takes no other merge, kind or lanes")
+        raise ValueError(
+            "exact=True runs one lane at a time, unmerged: it takes no other merge, kind or lanes"
+        )
     return Options(False, "map", 1, False, True) if exact else Options(merge, kind, lanes, generalize)
 
 
@@ -117,23 +120,29 @@ def device_name(devices: Sequence[Any]) -> str:
     return f"{len(devices)} x {devices[0].device_kind}"
 
 
-def make_units(
-    runs: Sequence[Run], devices: Sequence[Any], sources: Sources, options: Options
-) -> list[Unit]:
+def make_units(runs: Sequence[Run], devices: Sequence[Any], sources: Sources, options: Options) -> list[Unit]:
     """The units of a sweep, the longest first, so that others compile while they run."""
-    maker = _Maker(devices, sources, options)
-    alone = [unit for family in families(runs) for unit in maker.best_of_family(family, False)]
-    units, reason = alone, ""
-    if options.generalize is not False and all(can_generalize(run.trainer) for run in runs):
-        together = _generalized(maker, runs)
-        gain = maker.seconds(alone) / maker.seconds(together)
-        if options.generalize or (len(together) < len(alone) and gain >= _GENERALIZE_GAIN):
-            units, reason = together, f"; optimizers merged: {gain:.1f} times less in all"
-    elif options.generalize:
-        raise ValueError("generalize=True needs optimizers of the family, without masks or dtypes of their own")
-    units = [unit._replace(planned=_explained(unit.planned, reason)) for unit in units]
-    warn_of_closures([unit.group for unit in units])
-    return sorted(units, key=lambda unit: unit.planned.predicted_run_seconds, reverse=True)
+    weigher, groups = _Weigher(devices, sources, options), group_runs(runs)
+    warn_of_closures(groups)
+    chosen = weigher.best(groups, False)
+    is_open = options.generalize is not False and len(groups) > len(set(map(largest_of_group, groups)))
+    if options.generalize and not all(can_generalize(group.runs[0].trainer) for group in groups):
+        raise ValueError(
+            "generalize=True needs optimizers of the family, without masks or dtypes of their own"
+        )
+    if options.generalize or (is_open and all(can_generalize(group.runs[0].trainer) for group in groups)):
+        together = weigher.best(groups, True)
+        gain = weigher.seconds(chosen) / max(weigher.seconds(together), 1e-9)
+        if options.generalize or (len(together) < len(chosen) and gain >= _GAIN):
+            reason = f"; optimizers merged takes {1 / gain:.2g} of that"
+            chosen = [dataclasses.replace(planned, reason=planned.reason + reason) for planned in together]
+    chosen.sort(key=lambda planned: planned.predicted_run_seconds, reverse=True)
+    return [unit_of(planned, runs) for planned in chosen]
+
+
+def largest_of_group(group: Group) -> int:
+    """Its batch size."""
+    return largest_batch(group.runs[0].trainer)
 
 
 def units_of_plan(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> list[Unit]:
@@ -142,137 +151,160 @@ def units_of_plan(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> l
     Raises:
         ValueError: the plan is one of other runs or of other devices.
     """
-    if saved.num_runs != len(runs) or sorted(i for g in saved.groups for i in g.runs) != list(range(len(runs))):
+    if sorted(index for planned in saved.groups for index in planned.runs) != list(range(len(runs))):
         raise ValueError(f"plan is one of {saved.num_runs} runs, the sweep has {len(runs)}")
-    units = []
-    for planned in saved.groups:
-        if planned.recipe.devices != len(devices):
-            raise ValueError(f"plan is one for {saved.device}, the sweep would run on {device_name(devices)}")
-        recipe = planned.recipe
-        members = [merged(runs[i], recipe.microbatch, recipe.generalized) for i in planned.runs]
-        units.append(Unit(only_group(members), planned))
-    return units
+    if any(planned.recipe.devices != len(devices) for planned in saved.groups):
+        raise ValueError(f"plan is one for {saved.device}, the sweep would run on {device_name(devices)}")
+    return [unit_of(planned, runs) for planned in saved.groups]
 
 
-def _explained(planned: PlannedGroup, more: str) -> PlannedGroup:
-    return planned if not more else PlannedGroup(**{**vars(planned), "reason": planned.reason + more})
+def unit_of(planned: PlannedGroup, runs: Sequence[Run]) -> Unit:
+    """The unit of these planned runs of a sweep."""
+    recipe, by_index = planned.recipe, {run.index: run for run in runs}
+    members = [merged(by_index[index], recipe.microbatch, recipe.generalized) for index in planned.runs]
+    return Unit(only_group(members), planned)
 
 
-def _generalized(maker: "_Maker", runs: Sequence[Run]) -> list[Unit]:
-    """The units with the optimizers merged."""
-    stand_ins = [merged(run, None, True) for run in runs]
-    by_index = {run.index: run for run in runs}
-    found = families(stand_ins)
-    return [
-        unit
-        for family in found
-        for unit in maker.best_of_family([by_index[run.index] for run in family], True)
-    ]
-
-
-class _Maker:
-    """Makes units and weighs them."""
+class _Weigher:
+    """Weighs forms of a sweep's groups against each other."""
 
     def __init__(self, devices: Sequence[Any], sources: Sources, options: Options):
         self.devices, self.sources, self.options = devices, sources, options
         self.kind = options.kind or default_kind(devices)
         self._works: dict[Any, Work] = {}
 
-    def seconds(self, units: Sequence[Unit]) -> float:
-        """Predicted seconds of units in all: the cores share compiling and running."""
-        cores = os.cpu_count() or 1
-        compiles = [unit.planned.predicted_compile_seconds for unit in units]
-        runs = sum(unit.planned.predicted_run_seconds for unit in units) * len(self.devices)
-        return max(max(compiles), (sum(compiles) + runs) / max(cores, len(self.devices)))
+    def seconds(self, planned: Sequence[PlannedGroup]) -> float:
+        """Predicted seconds of a sweep with nothing compiled and of another one after it.
 
-    def best_of_family(self, runs: Sequence[Run], is_generalized: bool) -> list[Unit]:
-        """The units of runs that differ in batch size at most, in the cheapest of the forms that are open."""
-        sizes = batch_sizes(runs)
-        whole = len(sizes) == 1 or not can_merge(runs[0].trainer)
-        micros = [None, *sizes[:-1]] if self.options.merge is None and not whole else [None if whole else self.options.merge or None]
-        forms = [self._form(runs, micro, is_generalized) for micro in micros]
+        The cores share compiling and running. What is compiled already does not count: the same sweep has to
+        give the same numbers again.
+        """
+        cores = os.cpu_count() or 1
+        compiles = [each.predicted_compile_seconds for each in planned]
+        running = sum(each.predicted_run_seconds for each in planned)
+        cold = (sum(compiles) + running * len(self.devices)) / max(cores, len(self.devices))
+        return max(max(compiles), cold) + running
+
+    def best(self, groups: Sequence[Group], is_generalized: bool) -> list[PlannedGroup]:
+        """The cheapest form of each family of groups, all together."""
+        found = families(groups, is_generalized)
+        return [planned for family in found for planned in self._best_of(family, is_generalized)]
+
+    def _best_of(self, family: Sequence[Group], is_generalized: bool) -> list[PlannedGroup]:
+        """The groups, which differ in batch size at most, in the cheapest of the forms that are open."""
+        sizes = sorted(set(map(largest_of_group, family)))
+        if len(sizes) == 1 or not can_merge(family[0].runs[0].trainer):
+            return [
+                self._explained(each, "nothing to merge") for each in self._form(family, None, is_generalized)
+            ]
+        if self.options.merge is not None:
+            forms = [self._form(family, self.options.merge or None, is_generalized)]
+            return [self._explained(each, "as asked for") for each in forms[0]]
+        forms = [self._form(family, micro, is_generalized) for micro in (None, *sizes[:-1])]
         times = [self.seconds(form) for form in forms]
         best = int(np.argmin(times))
-        if len(forms) > 1:
-            other = min(times[1:]) if best == 0 else times[0]
-            what = "merged" if best == 0 else "a program each"
-            reason = f"batch sizes {'apart' if best == 0 else 'merged'}: {times[best]:.2g} s in all, {what} {other:.2g} s"
-        else:
-            reason = "nothing to merge" if whole else "as asked for"
-        return [unit._replace(planned=_explained(unit.planned, reason)) for unit in forms[best]]
+        best = best if times[best] * _GAIN <= times[0] else 0
+        reason = (
+            f"apart {times[0]:.2g} s for a cold and a warm sweep, batch sizes merged {min(times[1:]):.2g} s"
+        )
+        return [self._explained(each, reason) for each in forms[best]]
 
-    def _form(self, runs: Sequence[Run], micro: int | None, is_generalized: bool) -> list[Unit]:
-        """Batch sizes of at least `micro` in one unit, each smaller one in its own."""
-        by_size: dict[Any, list[Run]] = {}
-        for run in runs:
-            size = int(np.max(run.trainer.examples_per_batch))
+    def _explained(self, planned: PlannedGroup, reason: str) -> PlannedGroup:
+        return dataclasses.replace(planned, reason=reason)
+
+    def _form(self, family: Sequence[Group], micro: int | None, is_generalized: bool) -> list[PlannedGroup]:
+        """Groups of batch sizes of at least `micro` in one program, each smaller size in its own."""
+        parts: dict[Any, list[Group]] = {}
+        for group in family:
+            size = largest_of_group(group)
             is_merged = micro is not None and size >= micro
-            key = "merged" if is_merged else jax.tree.structure(run.trainer.batch_size)
-            by_size.setdefault(key, []).append(run)
+            parts.setdefault("merged" if is_merged else (size, group.structure), []).append(group)
+        if is_generalized:  # of one size, all optimizers
+            parts = _by_size(parts)
         return [
-            self._unit(members, micro if key == "merged" and len(batch_sizes(members)) > 1 else None, is_generalized)
-            for key, members in by_size.items()
+            self._planned(part, micro if len(set(map(largest_of_group, part))) > 1 else None, is_generalized)
+            for part in parts.values()
         ]
 
-    def _unit(self, runs: Sequence[Run], micro: int | None, is_generalized: bool) -> Unit:
-        members = [merged(run, micro, is_generalized) for run in runs]
-        group, first = only_group(members), members[0]
+    def _planned(self, part: Sequence[Group], micro: int | None, is_generalized: bool) -> PlannedGroup:
+        runs = [run for group in part for run in group.runs]
+        if micro is None and not is_generalized:
+            group = part[0]
+        else:  # what is the same in all runs is told from the first and the last of each group
+            ends = [run for group in part for run in (group.runs[0], group.runs[-1])]
+            group = only_group([merged(run, micro, is_generalized) for run in ends])
         inputs = Inputs(group, self.sources)
-        work = self._work(first, inputs)
-        alone = sum(
-            run_seconds(work, run.trainer, self.sources.epochs, is_generalized) for run in members
-        )
-        recipe = self._recipe(inputs, micro, is_generalized, alone / len(self.devices))
-        compiling = 0.0
-        if not is_compiled(inputs, recipe, self.devices):
-            compiling = compile_seconds(work, micro is not None, is_generalized)
-        names = dict.fromkeys(repr(run.trainer.optimizer) for run in runs)
-        texts = dict.fromkeys(name.split("(")[0] for name in names) if len(names) > 1 else names
-        planned = PlannedGroup(
-            optimizer=", ".join(texts),
-            batch_size=", ".join(map(str, batch_sizes(runs))),
-            runs=tuple(run.index for run in runs),
+        work = self._work(group.runs[0], inputs)
+        firsts = [merged(group.runs[0], micro, is_generalized) for group in part]
+        running = sum(
+            len(group.runs) * run_seconds(work, first.trainer, self.sources.epochs, is_generalized)
+            for group, first in zip(part, firsts, strict=True)
+        ) / len(self.devices)
+        recipe = self._recipe(inputs, len(runs), micro, is_generalized, running)
+        return PlannedGroup(
+            optimizer=_names([run.trainer.optimizer for run in runs]),
+            batch_size=", ".join(map(str, sorted(set(map(largest_of_group, part))))),
+            runs=tuple(sorted(run.index for run in runs)),
             recipe=recipe,
             reason="",
-            predicted_compile_seconds=compiling,
-            predicted_run_seconds=alone / len(self.devices),
-            predicted_bytes=int(self._lane_bytes(inputs) * recipe.lanes + num_bytes(inputs.shared)),
+            predicted_compile_seconds=compile_seconds(work, micro is not None, is_generalized),
+            predicted_run_seconds=running,
+            predicted_bytes=int(_lane_bytes(inputs) * recipe.lanes + num_bytes(inputs.shared)),
         )
-        return Unit(group, planned)
 
     def _work(self, run: Run, inputs: Inputs) -> Work:
         leaves, structure = jax.tree.flatten(run.trainer.problem)
         key = structure, tuple(map(np.shape, leaves))
         if key not in self._works:
-            params = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), inputs.shapes(1).params)
+            params = jax.tree.map(
+                lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), inputs.shapes(1).params
+            )
             self._works[key] = work_of(run.trainer, params)
         return self._works[key]
 
-    def _lane_bytes(self, inputs: Inputs) -> int:
-        """Bytes that a lane needs: its inputs, what it is, and temporaries for an update, about as much."""
-        return num_bytes(inputs.shapes(1)) + 3 * num_bytes(inputs.shapes(1).params) * 2
-
-    def _recipe(self, inputs: Inputs, micro: int | None, is_generalized: bool, seconds: float) -> Recipe:
-        devices, num = self.devices, len(inputs.group.runs)
-        choose = functools.partial(fitting_lanes, self.kind, num, devices)
-        fixed = num_bytes(inputs.shared)
-        lanes = self.options.lanes or choose(self._lane_bytes(inputs), fixed)
+    def _recipe(
+        self, inputs: Inputs, num_lanes: int, micro: int | None, is_generalized: bool, seconds: float
+    ) -> Recipe:
+        devices = self.devices
+        choose = functools.partial(fitting_lanes, self.kind, num_lanes, devices)
+        lanes = self.options.lanes or choose(_lane_bytes(inputs), num_bytes(inputs.shared))
         is_quick = devices[0].platform == "cpu" and seconds < _SHORT_SECONDS
         recipe = Recipe(self.kind, lanes, len(devices), micro, is_generalized, is_quick)
         if self.kind == "vmap" and self.options.lanes is None:
             free = free_bytes(devices)
-            if free and lanes * self._lane_bytes(inputs) > _MEASURED_PART * free:
+            if free and lanes * _lane_bytes(inputs) > _MEASURED_PART * free:
                 recipe = recipe._replace(lanes=choose(*self._measured_bytes(inputs, recipe)))
         other = recipe._replace(quick=not is_quick)
-        compiled = is_compiled(inputs, other, devices) and not is_compiled(inputs, recipe, devices)
-        return other if compiled else recipe
+        is_other = is_compiled(inputs, other, devices) and not is_compiled(inputs, recipe, devices)
+        return other if is_other else recipe
 
     def _measured_bytes(self, inputs: Inputs, recipe: Recipe) -> tuple[float, float]:
         """Bytes of a lane and of what all share, from programs of one lane and of two."""
         one, two = (
-            _program_bytes(compile_for(inputs, recipe._replace(lanes=lanes), self.devices)) for lanes in (1, 2)
+            _program_bytes(compile_for(inputs, recipe._replace(lanes=lanes), self.devices))
+            for lanes in (1, 2)
         )
         return two - one, max(0, 2 * one - two)
+
+
+def _by_size(parts: Mapping[Any, Sequence[Group]]) -> dict[Any, list[Group]]:
+    """Parts of one batch size together, whatever their optimizers."""
+    together: dict[Any, list[Group]] = {}
+    for key, part in parts.items():
+        together.setdefault(key if key == "merged" else key[0], []).extend(part)
+    return together
+
+
+def _names(optimizers: Sequence[Any]) -> str:
+    """The optimizer's text, or the names of several without their numbers."""
+    texts = list(dict.fromkeys(map(repr, optimizers)))
+    return texts[0] if len(texts) == 1 else ", ".join(dict.fromkeys(text.split("(")[0] for text in texts))
+
+
+def _lane_bytes(inputs: Inputs) -> int:
+    """Bytes that a lane needs: inputs, its parameters and states twice over, and an update's temporaries."""
+    one = inputs.shapes(1)
+    return num_bytes(one) + 7 * num_bytes(one.params)
 
 
 def _program_bytes(program: Any) -> int:

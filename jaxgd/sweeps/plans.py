@@ -20,7 +20,7 @@ class PlannedGroup:
         runs: places in the grid of its runs, the last axis varying fastest.
         recipe: how it runs them.
         reason: why that recipe.
-        predicted_compile_seconds: of its program, 0 where it is compiled already.
+        predicted_compile_seconds: of its program, with nothing compiled.
         predicted_run_seconds: of all its runs, on all devices.
         predicted_bytes: on each device.
         compile_seconds: as it was, None before.
@@ -73,7 +73,9 @@ class Plan:
     clock_seconds: float | None = None
 
     def __repr__(self):
-        lines = [f"{self.num_runs} runs of {self.epochs} epochs in {len(self.groups)} programs on {self.device}"]
+        lines = [
+            f"{self.num_runs} runs of {self.epochs} epochs in {len(self.groups)} programs on {self.device}"
+        ]
         if self.seconds is not None:
             lines[0] += f": {self.seconds:.1f} s, of which {self.clock_seconds:.1f} s to time updates alone"
         for number, group in enumerate(self.groups, 1):
@@ -83,7 +85,8 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON can hold it."""
         groups = [
-            {**vars(group), "runs": list(group.runs), "recipe": group.recipe._asdict()} for group in self.groups
+            {**vars(group), "runs": list(group.runs), "recipe": group.recipe._asdict()}
+            for group in self.groups
         ]
         return {**vars(self), "groups": groups, "versions": dict(self.versions)}
 
@@ -91,9 +94,7 @@ class Plan:
     def from_dict(cls, saved: Mapping[str, Any]) -> "Plan":
         """The plan that `to_dict` made a dict."""
         groups = tuple(
-            PlannedGroup(
-                **{**group, "runs": tuple(group["runs"]), "recipe": Recipe(**group["recipe"])}
-            )
+            PlannedGroup(**{**group, "runs": tuple(group["runs"]), "recipe": Recipe(**group["recipe"])})
             for group in saved["groups"]
         )
         return cls(**{**saved, "groups": groups})

@@ -12,6 +12,8 @@ _LANES_IN_TURN = 8
 _MAX_LANES_AT_ONCE = 4096
 # Compiled memory at widths 1 and 2 tells that of more to about 0.8 to 1.08 of the truth.
 _MARGIN = 1.15
+# Where Linux tells a container its limits.
+_CONTAINER = Path("/sys/fs/cgroup")
 
 
 class Recipe(NamedTuple):
@@ -52,11 +54,11 @@ def default_kind(devices: Sequence[Any]) -> str:
 
 def fitting_lanes(kind: str, num_lanes: int, devices: Sequence[Any], lane_bytes: float, fixed: float) -> int:
     """How many lanes a device takes, if each needs so many bytes beside `fixed` ones."""
-    # In turn, a place without a lane costs nothing: with as many places always, few runs share many's program.
+    # In turn, an empty place costs nothing: with as many places always, few runs use the program of many.
     at_once = min(-(-num_lanes // len(devices)), _MAX_LANES_AT_ONCE)
     wanted = at_once if kind == "vmap" else _LANES_IN_TURN
     free = free_bytes(devices)
-    fits = int((free / _MARGIN - fixed) / max(lane_bytes, 1)) if free else wanted
+    fits = int((free / _MARGIN - fixed) / max(lane_bytes, 1e-9)) if free else wanted
     return max(1, min(wanted, fits))
 
 
@@ -78,12 +80,11 @@ def _machine_bytes() -> int:
 
 def _container_bytes() -> int:
     """Memory that the container may still take, its file cache given back; 0 where there is no limit."""
-    folder = Path("/sys/fs/cgroup")
     try:
-        limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        limit, used = ((_CONTAINER / name).read_text().strip() for name in ("memory.max", "memory.current"))
     except OSError:
         return 0
-    cached = _numbers_of(folder / "memory.stat").get("inactive_file", 0)
+    cached = _numbers_of(_CONTAINER / "memory.stat").get("inactive_file", 0)
     return max(1, int(limit) - int(used) + cached) if limit.isdigit() else 0
 
 

@@ -8,59 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgd.sweeps.exports import to_netcdf, to_pandas
-from jaxgd.sweeps.grid import Run, label
-from jaxgd.sweeps.programs import LaneResults, Recipe
+from jaxgd.sweeps.plans import Plan
 from jaxgd.sweeps.ranking import Best, best_point
 from jaxgd.sweeps.selection import run_index
-from jaxgd.training.states import STATUS_WORDS
 
 if TYPE_CHECKING:
     import xarray
-
-
-@dataclasses.dataclass(frozen=True)
-class PlannedGroup:
-    """One program of a sweep: what its runs have in common, how it ran, and the seconds it took."""
-
-    optimizer: str
-    batch_size: str
-    runs: int
-    recipe: Recipe
-    compile_seconds: float
-    run_seconds: float
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> "PlannedGroup":
-        """The group that `Plan.to_dict` made a dict."""
-        return cls(**{**saved, "recipe": Recipe(**saved["recipe"])})
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """The programs of a sweep, in the order in which they ran, and its wall time."""
-
-    groups: list[PlannedGroup]
-    seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON can hold it."""
-        groups = [{**vars(group), "recipe": group.recipe._asdict()} for group in self.groups]
-        return {"groups": groups, "seconds": self.seconds}
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> "Plan":
-        """The plan that `to_dict` made a dict."""
-        return cls([PlannedGroup.from_dict(group) for group in saved["groups"]], saved["seconds"])
-
-    def __repr__(self):
-        lines = [f"{len(self.groups)} programs, {self.seconds:.1f} s"]
-        for g in self.groups:
-            how = f"{g.recipe.kind} on {g.recipe.devices} devices, {g.recipe.lanes} lanes a call"
-            lines.append(
-                f"  {g.runs} runs, batch {g.batch_size}, {g.optimizer}: {how}; "
-                f"compile {g.compile_seconds:.1f} s, run {g.run_seconds:.1f} s"
-            )
-        return "\n".join(lines)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -158,35 +111,3 @@ class SweepResult:
         from html import escape
 
         return f"<pre>{escape(repr(self))}\n{escape(repr(self.plan))}</pre>"
-
-
-def assemble(
-    axes: Mapping[str, Sequence[Any]],
-    runs: Sequence[Run],
-    finished: Sequence[tuple[Run, LaneResults]],
-    plan: Plan,
-) -> SweepResult:
-    """The result, from each run's own, whatever order they came in."""
-    import xarray
-
-    by_index = {run.index: result for run, result in finished}
-    results = [by_index[run.index] for run in runs]
-    shape, dims = [len(values) for values in axes.values()], list(axes)
-    names = list(dict.fromkeys(name for result in results for name in result.history))
-    variables: dict[str, Any] = {}
-    for name in names:
-        columns = [r.history.get(name, np.full_like(r.history["train_loss"], np.nan)) for r in results]
-        variables[name] = ([*dims, "epoch"], np.stack(columns).reshape(*shape, -1))
-    status = np.array([STATUS_WORDS[int(result.status)] for result in results])
-    variables["status"] = (dims, status.reshape(shape))
-    variables["stopped_at"] = (dims, np.array([int(result.stopped_at) for result in results]).reshape(shape))
-    coords = {name: _coordinate(name, values, runs) for name, values in axes.items()}
-    coords["epoch"] = np.arange(1, variables["train_loss"][1].shape[-1] + 1)
-    states = [(result.params, result.model_state) for result in results]
-    return SweepResult(xarray.Dataset(variables, coords), plan, axes, states)
-
-
-def _coordinate(name: str, values: Sequence[Any], runs: Sequence[Run]) -> list[Any]:
-    if name == "batch_size":
-        values = [runs[0].trainer.problem.num_examples if value == "full" else value for value in values]
-    return [label(value) for value in values]

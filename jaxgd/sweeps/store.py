@@ -9,7 +9,8 @@ from typing import Any
 
 from jaxgd.sweeps.files import damage_named, read_arrays, read_json, write_whole
 from jaxgd.sweeps.grid import label
-from jaxgd.sweeps.result import Plan, SweepResult
+from jaxgd.sweeps.plans import Plan
+from jaxgd.sweeps.result import SweepResult
 from jaxgd.sweeps.saved_arrays import about_of, about_to, dataset_arrays, dataset_of
 from jaxgd.sweeps.saved_states import SavedStates, state_arrays
 

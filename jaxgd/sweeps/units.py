@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgd.sweeps.assembly import LaneResults
 from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.preparation import Ready
 from jaxgd.sweeps.programs import Occupancy, Slots
-from jaxgd.sweeps.result import LaneResults
 from jaxgd.training.fitting import extent
 from jaxgd.training.history import COUNTS
 from jaxgd.training.progress import Progress
@@ -21,13 +21,12 @@ from jaxgd.training.states import RUNNING
 _CALL_SECONDS = 0.5
 
 
-def run_unit(ready: Ready, shown: Progress) -> Iterator[tuple[Run, LaneResults]]:
-    """Each run of the group with its results, as it ends."""
-    work = _Work(ready)
+def run_unit(ready: Ready, expected_seconds: float, shown: Progress) -> Iterator[tuple[Run, LaneResults]]:
+    """Each run of the group with its results, as it ends; all should take so many seconds together."""
+    work = _Work(ready, expected_seconds * ready.recipe.devices / len(ready.group.runs))
     while work.is_left:
         ended, examples = work.call()
-        for run, results in ended:
-            yield run, results
+        yield from ended
         shown.advance(len(ended), examples, _best([results for _, results in ended]))
 
 
@@ -38,7 +37,7 @@ class _Work:
     stand at the same place within their epochs, so a new one comes in at an epoch's end.
     """
 
-    def __init__(self, ready: Ready):
+    def __init__(self, ready: Ready, expected_seconds: float):
         self.ready, self.num = ready, ready.group.num_examples
         self.epochs = ready.inputs.sources.epochs
         self.waiting = collections.deque(range(len(ready.group.runs)))
@@ -51,12 +50,7 @@ class _Work:
         self.used = 0  # examples of the present epoch
         self.width = ready.recipe.lanes if ready.recipe.kind == "vmap" else 1
         # Nothing is known yet: whole runs if they look short, else an epoch.
-        self.length = self.epochs * self.num if self.expected_seconds < _CALL_SECONDS else self.num
-
-    @property
-    def expected_seconds(self) -> float:
-        """What a lane's run is expected to take."""
-        return self.ready.expected_seconds
+        self.length = self.epochs * self.num if expected_seconds < _CALL_SECONDS else self.num
 
     @property
     def is_left(self) -> bool:

@@ -38,17 +38,20 @@ def can_generalize(trainer: Trainer) -> bool:
     return True
 
 
-def families(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs that differ in nothing but numbers and the batch size, together; others alone in their group."""
-    mergeable = [can_merge(run.trainer) for run in runs]
-    stand_ins = [merged(run, 1, False) if can else run for run, can in zip(runs, mergeable, strict=True)]
-    by_index = {run.index: run for run in runs}
-    return [[by_index[run.index] for run in group.runs] for group in group_runs(stand_ins)]
+def families(groups: Sequence[Group], is_generalized: bool) -> list[list[Group]]:
+    """The groups that would be one if the batch size were a leaf (and optimizers merged), together."""
+
+    def stand_in(position, group):
+        microbatch = 1 if can_merge(group.runs[0].trainer) else None
+        return merged(group.runs[0], microbatch, is_generalized)._replace(index=position)
+
+    found = group_runs(stand_in(position, group) for position, group in enumerate(groups))
+    return [[groups[run.index] for run in family.runs] for family in found]
 
 
-def batch_sizes(runs: Sequence[Run]) -> list[int]:
-    """The batch sizes of runs whose batch sizes are numbers, each once, ascending."""
-    return sorted({int(np.max(run.trainer.examples_per_batch)) for run in runs})
+def largest_batch(trainer: Trainer) -> int:
+    """The batch size as a number; the largest, where there are several."""
+    return int(np.max(trainer.examples_per_batch))
 
 
 def only_group(runs: Sequence[Run]) -> Group:
@@ -59,5 +62,7 @@ def only_group(runs: Sequence[Run]) -> Group:
     """
     groups = group_runs(runs)
     if len(groups) != 1:
-        raise ValueError(f"a program of the plan would have runs of {len(groups)} structures: the sweep is another")
+        raise ValueError(
+            f"a program of the plan would have runs of {len(groups)} structures: the sweep is another"
+        )
     return groups[0]

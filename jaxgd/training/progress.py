@@ -19,6 +19,7 @@ class Progress:
         self._show, self._total, self._all_examples, self._unit = show, total, examples, unit
         self._done = self._examples = self._lines = 0
         self._first: tuple[float, int] | None = None
+        self._best: float | None = None
         self._bar: Any = None
 
     def __enter__(self) -> "Progress":
@@ -29,8 +30,10 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, done: int, examples: int) -> None:
-        """Note that so many more units, of so many examples in all, are done."""
+    def advance(self, done: int, examples: int, loss: float | None = None) -> None:
+        """Note that so many more units, of so many examples in all, are done; the best of them has a loss."""
+        if loss is not None:
+            self._best = min(loss, loss if self._best is None else self._best)
         self._done += done
         self._examples += examples
         now, text = time.perf_counter(), self._text()
@@ -46,7 +49,8 @@ class Progress:
             return "compiled"
         seconds, examples = now - self._first[0], self._examples - self._first[1]
         rate = max(examples, 1) / max(seconds, 1e-9)
-        return f"{rate:,.0f} examples/s, {(self._all_examples - self._examples) / rate:.0f} s left"
+        text = f"{rate:,.0f} examples/s, {(self._all_examples - self._examples) / rate:.0f} s left"
+        return text if self._best is None else f"{text}, lowest loss {self._best:.4g}"
 
     def _draw(self, text: str) -> None:
         if sys.stderr.isatty() and self._bar is None:

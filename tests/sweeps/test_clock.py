@@ -1,11 +1,15 @@
 """The cost of an update."""
 
+import jax
 import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps.clock import _SoloRun
-from jaxgd.sweeps.grid import Point, Run
+from jaxgd.sweeps.clock import LaneAlone
+from jaxgd.sweeps.grid import Point
+from jaxgd.sweeps.groups import Run
+from jaxgd.sweeps.planner import Options, make_units
+from jaxgd.sweeps.preparation import Sources, prepare
 
 INPUTS = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
 
@@ -36,22 +40,28 @@ def test_sizes_are_plausible(clock):
     assert (clock.bytes < 10 * INPUTS.nbytes).all()
 
 
-@pytest.mark.parametrize(("rate", "trains_on"), [(1e30, False), (0.001, True)])
-def test_a_run_that_diverges_is_timed_while_it_trains(rate, trains_on):
-    trainer = jaxgd.trainer(PROBLEM, jaxgd.sgd(rate), 16)
-    run = _SoloRun(Run(0, trainer, 0), longest=20)
-    run.calibrate(seconds=0.05)
-    assert (run.epochs > 1) == trains_on
+def alone(trainer):
+    """The trainer's run on the clock, 20 epochs at most."""
+    devices, sources = jax.devices(), Sources(20)
+    unit = make_units([Run(0, trainer, 0)], devices, sources, Options())[0]
+    return LaneAlone(prepare(unit.group, unit.planned.recipe, devices, sources))
 
 
-def test_only_updates_that_were_made_are_counted(monkeypatch):
-    run = _SoloRun(
-        Run(0, jaxgd.budget(make_trainer(0.01)(Point({"batch_size": 16})), updates=5), 0), longest=20
-    )
-    history = run._timed()[1]
-    assert history["updates"][0].max() == 5
-    monkeypatch.setattr(run, "_timed", lambda: (10.0, history))
-    assert run.seconds_per_update() == 2.0
+def test_a_call_takes_about_as_long_as_asked_for():
+    lane = alone(make_trainer(0.01)(Point({"batch_size": 16})))
+    lane.calibrate(seconds=0)
+    assert lane.examples == 16
+    lane.calibrate(seconds=100)
+    assert lane.examples == 20 * 256
+
+
+def test_only_updates_that_were_made_are_counted():
+    lane = alone(jaxgd.budget(make_trainer(0.01)(Point({"batch_size": 16})), updates=5))
+    assert lane._timed()[1] == 5
+    lane._timed = lambda: (10.0, 5)
+    assert lane.seconds_per_update() == 2.0
+    diverging = alone(make_trainer(1e30)(Point({"batch_size": 16})))
+    assert diverging._timed()[1] < 20
 
 
 @pytest.mark.parametrize(

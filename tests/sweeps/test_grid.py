@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps.grid import Point, checked_axes, group_runs, label, make_runs, points
+from jaxgd.sweeps.grid import Point, checked_axes, label, points
+from jaxgd.sweeps.groups import group_runs, make_runs
 
 INPUTS = np.arange(12, dtype=np.float32).reshape(6, 2)
 TARGETS = np.arange(6, dtype=np.float32)

@@ -10,7 +10,6 @@ import pytest
 
 import jaxgd
 from jaxgd.sweeps import preparation, run as running
-from jaxgd.sweeps.programs import Recipe
 
 RATES = [0.01, 0.1, 1e30]
 AXES = {"batch_size": ["full", 6], "learning_rate": RATES, "seed": [0, 3]}
@@ -30,8 +29,8 @@ def make_trainer(hp):
     return jaxgd.trainer(PROBLEM, jaxgd.momentum(hp.learning_rate), hp.batch_size)
 
 
-def sweep(make_trainer=make_trainer, axes=AXES, epochs=2, progress=False):
-    return jaxgd.sweep(make_trainer, axes, epochs, progress=progress)
+def sweep(make_trainer=make_trainer, axes=AXES, epochs=2, progress=False, **options):
+    return jaxgd.sweep(make_trainer, axes, epochs, progress=progress, **options)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,8 @@ def assert_same_bits(tree, other):
 
 
 def lane(result, *place):
-    return {name: column.values[place] for name, column in result.dataset.items()}
+    variables = result.dataset.reset_coords(["updates", "examples", "seconds"])
+    return {name: column.values[place] for name, column in variables.items()}
 
 
 def test_every_lane_has_the_bits_of_the_run_alone(result):
@@ -93,22 +93,20 @@ def test_a_second_sweep_compiles_nothing(result, monkeypatch):
 
 def test_the_plan_counts_groups(result):
     groups = result.plan.groups
-    assert sorted((group.batch_size, group.runs) for group in groups) == [("20", 6), ("6", 6)]
-    assert "2 programs" in repr(result.plan)
+    assert sorted((group.batch_size, len(group.runs)) for group in groups) == [("20", 6), ("6", 6)]
+    assert "12 runs of 2 epochs in 2 programs" in repr(result.plan)
     assert all(group.recipe.kind == "map" for group in groups)
 
 
-def test_lanes_all_at_once(x64, monkeypatch):
+def test_lanes_all_at_once(x64):
     problem = make_problem(np.float64)
     axes = {"learning_rate": [0.01, 0.1, 0.2], "seed": [0, 1, 2]}
 
-    def run():
-        return sweep(lambda hp: jaxgd.trainer(problem, jaxgd.adam(hp.learning_rate), 6), axes)
+    def make(hp):
+        return jaxgd.trainer(problem, jaxgd.adam(hp.learning_rate), 6)
 
-    in_turn = run()
-    devices = len(jax.devices())
-    monkeypatch.setattr(preparation, "choose_recipe", lambda *_: Recipe("vmap", 2, devices))
-    at_once = run()
+    in_turn = sweep(make, axes)
+    at_once = sweep(make, axes, plan=jaxgd.plan(make, axes, 2, kind="vmap", lanes=2))
     assert at_once.plan.groups[0].recipe.kind == "vmap"
     for name, column in in_turn.dataset.items():
         if column.dtype.kind == "f":
@@ -175,7 +173,7 @@ def refuse(hp):
     ],
 )
 def test_bad_input_compiles_nothing(monkeypatch, make, axes, epochs, error, message):
-    monkeypatch.setattr(running, "_run_groups", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr(running, "_run_units", lambda *_: pytest.fail("it ran"))
     with pytest.raises(error, match=message):
         sweep(make, axes, epochs)
 
