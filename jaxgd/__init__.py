@@ -37,9 +37,13 @@ if TYPE_CHECKING:
     from jaxgd.sweeps import (
         Best as Best,
         SweepResult as SweepResult,
+        draw as draw,
+        int_uniform as int_uniform,
         load as load,
+        log_uniform as log_uniform,
         sweep as sweep,
         throughput as throughput,
+        uniform as uniform,
     )
     from jaxgd.training import (
         Fit as Fit,
@@ -85,7 +89,7 @@ _HOMES = {
     "dropout drop_connect regularized Trainer trainer Fit fit train evaluate "
     "find_learning_rate mixed_precision "
     "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
-    "jaxgd.sweeps": "sweep SweepResult Best load throughput",
+    "jaxgd.sweeps": "sweep SweepResult Best load throughput draw uniform log_uniform int_uniform",
     "jaxgd.studies.comparison": "compare Comparison",
 }
 _MODULES = {"optim": "jaxgd.optim", "datasets": "jaxgd.training.datasets"}

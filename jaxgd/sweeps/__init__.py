@@ -1,9 +1,20 @@
 """Sweeps: many trainers as lanes of a few programs."""
 
 from jaxgd.sweeps.clock import throughput
+from jaxgd.sweeps.draws import draw, int_uniform, log_uniform, uniform
 from jaxgd.sweeps.ranking import Best
 from jaxgd.sweeps.result import SweepResult
 from jaxgd.sweeps.run import sweep
 from jaxgd.sweeps.store import load
 
-__all__ = ["Best", "SweepResult", "load", "sweep", "throughput"]
+__all__ = [
+    "Best",
+    "SweepResult",
+    "draw",
+    "int_uniform",
+    "load",
+    "log_uniform",
+    "sweep",
+    "throughput",
+    "uniform",
+]
