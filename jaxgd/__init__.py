@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         sgd as sgd,
         stack as stack,
     )
+    from jaxgd.studies import curvature as curvature, landscape as landscape
     from jaxgd.studies.comparison import Comparison as Comparison, compare as compare
     from jaxgd.sweeps import (
         Best as Best,
@@ -92,7 +93,12 @@ _HOMES = {
     "jaxgd.sweeps": "sweep SweepResult Best load throughput draw uniform log_uniform int_uniform",
     "jaxgd.studies.comparison": "compare Comparison",
 }
-_MODULES = {"optim": "jaxgd.optim", "datasets": "jaxgd.training.datasets"}
+_MODULES = {
+    "optim": "jaxgd.optim",
+    "datasets": "jaxgd.training.datasets",
+    "curvature": "jaxgd.studies.curvature",
+    "landscape": "jaxgd.studies.landscape",
+}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [*sorted({*_HOME_OF, *_MODULES}), "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
