@@ -42,8 +42,8 @@ def random_directions(problem: Problem, params: Any, key: jax.Array) -> Directio
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
     lanes = lane_shape(problem, params)
-    keys = (jax.random.fold_in(key, place) for place in range(2))
-    drawn = (filter_normalized(params, _normal(params, one, len(lanes))) for one in keys)
+    one = jax.eval_shape(lambda params: jax.tree.map(lambda x: x[(0,) * len(lanes)], params), params)
+    drawn = (filter_normalized(params, direction) for direction in _normal(one, key))
     return Directions(*drawn, names=("random direction 1", "random direction 2"))
 
 
@@ -63,14 +63,11 @@ def filter_normalized(params: Any, direction: Any) -> Any:
     return jax.tree.map(lambda p, d: normalize(jnp.asarray(p), d), params, direction)
 
 
-def _normal(params: Any, key: jax.Array, num_lane_axes: int) -> Any:
-    leaves, structure = jax.tree.flatten(jax.tree.map(jnp.asarray, params))
-    keys = (jax.random.fold_in(key, place) for place in range(len(leaves)))
-    drawn = [
-        jax.random.normal(key, leaf.shape[num_lane_axes:], leaf.dtype)
-        for key, leaf in zip(keys, leaves, strict=True)
-    ]
-    return jax.tree.unflatten(structure, drawn)
+def _normal(shapes: Any, key: jax.Array) -> tuple[Any, Any]:
+    """Two trees of normal numbers, drawn as one array: a program that draws takes a second to compile."""
+    zeros, unravel = ravel_pytree(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes))
+    first, second = jax.random.normal(key, (2, zeros.size)).astype(zeros.dtype)
+    return unravel(first), unravel(second)
 
 
 def path_directions(problem: Problem, path: Any) -> Directions:
