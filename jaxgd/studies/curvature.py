@@ -19,6 +19,7 @@ from jaxgd.studies.hessian_spectra import (
     spectral_density,
     trace,
 )
+from jaxgd.studies.sweep_curvature import curvature_of
 
 __all__ = [
     "Eigenvalues",
@@ -26,6 +27,7 @@ __all__ = [
     "SharpnessPath",
     "Spectrum",
     "Trace",
+    "curvature_of",
     "extreme_eigenvalues",
     "extreme_eigenvectors",
     "sharpness",
