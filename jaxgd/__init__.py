@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Best as Best,
         SweepResult as SweepResult,
         draw as draw,
+        enable_compilation_cache as enable_compilation_cache,
         int_uniform as int_uniform,
         load as load,
         log_uniform as log_uniform,
@@ -90,7 +91,8 @@ _HOMES = {
     "dropout drop_connect regularized Trainer trainer Fit fit train evaluate "
     "find_learning_rate mixed_precision "
     "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
-    "jaxgd.sweeps": "sweep SweepResult Best load throughput draw uniform log_uniform int_uniform",
+    "jaxgd.sweeps": "sweep SweepResult Best load throughput draw uniform log_uniform int_uniform "
+    "enable_compilation_cache",
     "jaxgd.studies.comparison": "compare Comparison",
 }
 _MODULES = {

@@ -1,6 +1,7 @@
 """Sweeps: many trainers as lanes of a few programs."""
 
 from jaxgd.sweeps.clock import throughput
+from jaxgd.sweeps.compilation_cache import enable_compilation_cache
 from jaxgd.sweeps.draws import draw, int_uniform, log_uniform, uniform
 from jaxgd.sweeps.ranking import Best
 from jaxgd.sweeps.result import SweepResult
@@ -11,6 +12,7 @@ __all__ = [
     "Best",
     "SweepResult",
     "draw",
+    "enable_compilation_cache",
     "int_uniform",
     "load",
     "log_uniform",
