@@ -33,15 +33,21 @@ if TYPE_CHECKING:
         sgd as sgd,
         stack as stack,
     )
+    from jaxgd.studies import curvature as curvature, landscape as landscape
     from jaxgd.studies.comparison import Comparison as Comparison, compare as compare
     from jaxgd.sweeps import (
         Best as Best,
         Plan as Plan,
         SweepResult as SweepResult,
+        draw as draw,
+        enable_compilation_cache as enable_compilation_cache,
+        int_uniform as int_uniform,
         load as load,
+        log_uniform as log_uniform,
         plan as plan,
         sweep as sweep,
         throughput as throughput,
+        uniform as uniform,
     )
     from jaxgd.training import (
         Fit as Fit,
@@ -87,10 +93,16 @@ _HOMES = {
     "dropout drop_connect regularized Trainer trainer Fit fit train evaluate "
     "find_learning_rate mixed_precision "
     "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
-    "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput",
+    "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
+    "enable_compilation_cache",
     "jaxgd.studies.comparison": "compare Comparison",
 }
-_MODULES = {"optim": "jaxgd.optim", "datasets": "jaxgd.training.datasets"}
+_MODULES = {
+    "optim": "jaxgd.optim",
+    "datasets": "jaxgd.training.datasets",
+    "curvature": "jaxgd.studies.curvature",
+    "landscape": "jaxgd.studies.landscape",
+}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [*sorted({*_HOME_OF, *_MODULES}), "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]

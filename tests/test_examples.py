@@ -1,6 +1,7 @@
 """Every script in examples runs."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,14 @@ SCRIPTS = [
 ]
 
 
+# What makes a longer one short enough to be tested.
+ARGUMENTS = {"sharpness_by_batch_size": ["1", "2", "320"]}  # epochs, seeds, examples
+
+
 @pytest.mark.filterwarnings("ignore:the sweep ran on")  # said on a CPU if it takes more than five seconds
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_example_runs(script, capsys):
+def test_example_runs(script, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(script), *ARGUMENTS.get(script.stem, [])])
     runpy.run_path(str(script), run_name="__main__")
     printed = capsys.readouterr().out
     assert printed

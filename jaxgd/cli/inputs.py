@@ -68,6 +68,20 @@ def check_writable(out: Path) -> None:
         raise InputError(f"out is {str(out)!r}, which cannot be written: {error.strerror}") from None
 
 
+def check_folder(out: Path) -> None:
+    """Raise `InputError` unless the path is a folder to write in, or one can be made there."""
+    existing = out
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise InputError(f"out is {str(out)!r}, but {str(existing)!r} is a file; a folder is needed")
+    try:
+        with tempfile.NamedTemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise InputError(f"out is {str(out)!r}, which cannot be written: {error.strerror}") from None
+
+
 def check_extras(*packages: str) -> None:
     """Raise `InputError` unless the packages are installed."""
     for package in packages:

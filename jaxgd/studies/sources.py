@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxgd.studies.splits import complete_splits
 from jaxgd.studies.user_files import call_user, load_object
-from jaxgd.training import Problem, classification, datasets, mlp, regression
+from jaxgd.training import Model, Problem, classification, datasets, mlp, regression
 from jaxgd.training.gradients import split_means
 from jaxgd.training.tables import Table, read_csv, read_npz
 
@@ -28,30 +28,68 @@ class Source(NamedTuple):
     file: str | None  # the user's file that the problem comes from
 
 
+class SplitData(NamedTuple):
+    """Data in three splits, without a model."""
+
+    data: str  # what it is called
+    splits: datasets.Splits
+    task: str  # "classification" or "regression"
+    num_outputs: int  # of a model for it
+    made: str | None  # a warning if the splits had to be made
+    code: list[str]  # Python that makes `train`, `valid` and `test`
+
+
 def load_source(data: str, target: str | None = None, task: str | None = None) -> Source:
     """The source that a text names: a data set, a `.csv` with a target column, a `.npz`, or "my.py:problem".
 
     A table is split by `datasets.split`. "my.py:problem" is a `Problem`, or a function without arguments that
     returns one.
     """
+    if is_python(data):
+        return _user_source(f"{data}:problem" if data.endswith(".py") else data, target, task)
+    found = load_splits(data, target, task)
+    sizes = [found.splits.train[0].shape[1], HIDDEN, found.num_outputs]
+    problem = build_problem(found, mlp(sizes))
+    code = f"problem = jaxgd.{found.task}(jaxgd.mlp({sizes}), train, valid, test)"
+    about = "60 % training, 20 % validation, 20 % test, drawn with seed 0, standardised by the training part"
+    return Source(problem, data, f"mlp({sizes})", about, found.made, "\n".join([*found.code, code]), None)
+
+
+def is_python(data: str) -> bool:
+    """Whether the text names a problem in Python code: "my.py", "my.py:problem", "package.module:problem"."""
+    suffix = Path(data).suffix
+    return suffix == ".py" or (suffix not in (".csv", ".npz") and ":" in data)
+
+
+def load_splits(data: str, target: str | None = None, task: str | None = None) -> SplitData:
+    """The data set, the `.csv` with a target column or the `.npz` that a text names, in three splits."""
     suffix = Path(data).suffix
     if target is not None and suffix != ".csv":
-        raise ValueError(f"target is {target!r}, but data is {data!r}; only a .csv has a target column")
+        raise ValueError(_only_a_csv_has(target, data))
     if suffix == ".csv":
         if target is None:
             raise ValueError(f"target is missing: name the column of {data} to predict")
         _check_exists(data)
-        return _table_source(data, read_csv(data, target, task), f"read_csv({data!r}, {target!r}, {task!r})")
+        return _table_splits(data, read_csv(data, target, task), f"read_csv({data!r}, {target!r}, {task!r})")
     if suffix == ".npz":
         _check_exists(data)
-        return _table_source(data, read_npz(data, task), f"read_npz({data!r}, {task!r})")
+        return _table_splits(data, read_npz(data, task), f"read_npz({data!r}, {task!r})")
     if task is not None:
-        raise ValueError(
-            f"task is {task!r}, but data is {data!r}; only a .csv or a .npz leaves the task open"
-        )
-    if suffix == ".py":
-        return _user_source(f"{data}:problem")
-    return _user_source(data) if ":" in data else _named_source(data)
+        raise ValueError(_only_a_table_leaves(task, data))
+    return _named_splits(data)
+
+
+def build_problem(data: SplitData, model: Model) -> Problem:
+    """The problem of training a model on the data."""
+    return {"classification": classification, "regression": regression}[data.task](model, *data.splits)
+
+
+def _only_a_csv_has(target: str, data: str) -> str:
+    return f"target is {target!r}, but data is {data!r}; only a .csv has a target column"
+
+
+def _only_a_table_leaves(task: str, data: str) -> str:
+    return f"task is {task!r}, but data is {data!r}; only a .csv or a .npz leaves the task open"
 
 
 def problem_source(problem: Problem, data: str = "your problem") -> Source:
@@ -63,41 +101,36 @@ def problem_source(problem: Problem, data: str = "your problem") -> Source:
     return Source(complete, data, f"{count:,} parameters", made or "as the problem came", made, None, None)
 
 
-def _named_source(name: str) -> Source:
+def _named_splits(name: str) -> SplitData:
     if name not in datasets.DATASETS and Path(name).exists():
         raise ValueError(f"data is {name!r}; a file must be a .csv, a .npz or a .py")
     splits = datasets.load(name)
     task = datasets.DATASETS[name].task
     num_classes = 1 + int(max(labels.max() for _, labels in splits)) if task == "classification" else 1
-    lines = ["from jaxgd.training import datasets", "", f"train, valid, test = datasets.load({name!r})"]
-    return _split_source(name, splits, task, num_classes, lines, made=None)
+    code = ["from jaxgd.training import datasets", "", f"train, valid, test = datasets.load({name!r})"]
+    return SplitData(name, splits, task, num_classes, None, code)
 
 
-def _table_source(data: str, table: Table, code: str) -> Source:
+def _table_splits(data: str, table: Table, call: str) -> SplitData:
     flat = np.reshape(table.inputs, (len(table.inputs), -1))
     splits = datasets.split(flat, table.labels, table.task)
-    lines = [
+    code = [
         "from jaxgd.training import datasets",
-        f"from jaxgd.training.tables import {code.partition('(')[0]}",
+        f"from jaxgd.training.tables import {call.partition('(')[0]}",
         "",
-        f"table = {code}",
+        f"table = {call}",
         "inputs = table.inputs.reshape(len(table.inputs), -1)",
         "train, valid, test = datasets.split(inputs, table.labels, table.task)",
     ]
     made = f"{data} has no splits: 20 % of its rows were drawn for validation and 20 % for the test (seed 0)."
-    return _split_source(data, splits, table.task, len(table.class_names) or 1, lines, made)
+    return SplitData(data, splits, table.task, len(table.class_names) or 1, made, code)
 
 
-def _split_source(data, splits, task: str, num_outputs: int, lines: list[str], made: str | None) -> Source:
-    sizes = [splits.train[0].shape[1], HIDDEN, num_outputs]
-    build = {"classification": classification, "regression": regression}[task]
-    problem = build(mlp(sizes), *splits)
-    lines = [*lines, f"problem = jaxgd.{task}(jaxgd.mlp({sizes}), train, valid, test)"]
-    about = "60 % training, 20 % validation, 20 % test, drawn with seed 0, standardised by the training part"
-    return Source(problem, data, f"mlp({sizes})", about, made, "\n".join(lines), None)
-
-
-def _user_source(place: str) -> Source:
+def _user_source(place: str, target: str | None, task: str | None) -> Source:
+    if target is not None:
+        raise ValueError(_only_a_csv_has(target, place))
+    if task is not None:
+        raise ValueError(_only_a_table_leaves(task, place))
     found, file = load_object(place)
     problem = call_user(found, file) if callable(found) and not isinstance(found, Problem) else found
     if not isinstance(problem, Problem):

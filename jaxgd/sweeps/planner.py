@@ -20,8 +20,8 @@ from jaxgd.sweeps.variants import can_generalize, can_merge, families, largest_b
 from jaxgd.training.fitting import check_epochs
 from jaxgd.training.trainers import Trainer
 
-# Merging has to save as much as this: apart, lanes have the bits of runs alone and run faster the next time.
-_GAIN = 1.2
+# What merging has to save, as a ratio and in seconds: apart, a lane has the bits of the run alone.
+_GAIN, _SAVED_SECONDS = 1.2, 2.0
 # Below so many seconds of running on a device, a quicker compile saves more than slower code costs.
 _SHORT_SECONDS = 5.0
 # Lanes at once that may need more than this part of the free memory are measured before there are many.
@@ -132,12 +132,17 @@ def make_units(runs: Sequence[Run], devices: Sequence[Any], sources: Sources, op
         )
     if options.generalize or (is_open and all(can_generalize(group.runs[0].trainer) for group in groups)):
         together = weigher.best(groups, True)
-        gain = weigher.seconds(chosen) / max(weigher.seconds(together), 1e-9)
-        if options.generalize or (len(together) < len(chosen) and gain >= _GAIN):
-            reason = f"; optimizers merged takes {1 / gain:.2g} of that"
+        apart, merging = weigher.seconds(chosen), weigher.seconds(together)
+        if options.generalize or _pays(apart, merging):
+            reason = f"; optimizers apart {apart:.2g} s in all, merged {merging:.2g} s"
             chosen = [dataclasses.replace(planned, reason=planned.reason + reason) for planned in together]
     chosen.sort(key=lambda planned: planned.predicted_run_seconds, reverse=True)
     return [unit_of(planned, runs) for planned in chosen]
+
+
+def _pays(apart: float, merged: float) -> bool:
+    """Whether merging saves enough."""
+    return merged * _GAIN <= apart and merged + _SAVED_SECONDS <= apart
 
 
 def largest_of_group(group: Group) -> int:
@@ -203,7 +208,7 @@ class _Weigher:
         forms = [self._form(family, micro, is_generalized) for micro in (None, *sizes[:-1])]
         times = [self.seconds(form) for form in forms]
         best = int(np.argmin(times))
-        best = best if times[best] * _GAIN <= times[0] else 0
+        best = best if _pays(times[0], times[best]) else 0
         reason = (
             f"apart {times[0]:.2g} s for a cold and a warm sweep, batch sizes merged {min(times[1:]):.2g} s"
         )

@@ -1,0 +1,168 @@
+"""Measure `jaxgd.sweep` against Optax, PyTorch, torch.func and scikit-learn on the same grids of runs.
+
+    python benchmarks/sweeps.py [--quick] [--workloads 1 2 3] [--peers jaxgd expert ...]
+
+Prints Markdown tables as it goes. Every peer is a process of its own: cold is from its start to the results
+of all runs, nothing compiled before; warm is a further call in it, the peers taking turns. Nobody validates;
+all have the same initial parameters and see the examples in the same order. A peer that is said to be scaled
+ran a few of the runs. PyTorch and scikit-learn are measured where they are installed.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from sweep_workers import PEERS, PRODUCT, Peer, Worker, prepare
+from sweep_workloads import PRODUCT_FLOPS, WORKLOADS, named, scale
+
+QUICK = {
+    "1": ":batch_sizes=32,128:rates=2:seeds=2:epochs=2:rounds=1:calls=1",
+    "2": ":batch_sizes=512:optimizers=momentum:rates=2:seeds=1:epochs=1:calls=1",
+    "3": ":rates=100:calls=1",
+}
+QUICK_PEERS = ("jaxgd", "expert")  # of workloads 2 and 3
+NEEDED = {"torch": "torch", "torch.func": "torch", "scikit-learn": "sklearn"}
+
+
+class Measured(NamedTuple):
+    """Seconds and megabytes of each process and call of a peer, for the whole of the workload."""
+
+    cold: list[float]
+    warm: list[float]
+    megabytes: list[float]
+    losses: dict[str, float]
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small parts of the workloads: about a minute")
+    parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    arguments = parser.parse_args()
+    names = [name for name in arguments.peers if find_spec(NEEDED.get(name, "jax"))]
+    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "optax"))
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {versions}\n")
+    for workload in arguments.workloads:
+        part = QUICK[workload] if arguments.quick else ""
+        is_part = arguments.quick and workload != "1"
+        compare(workload + part, [name for name in names if name in QUICK_PEERS or not is_part])
+        if workload == "2":
+            rate_of_products(workload + part)
+        if workload == "3":
+            growth(workload + part)
+
+
+def compare(workload: str, names: Sequence[str]) -> None:
+    """Print what every peer takes for a workload."""
+    work = named(workload)
+    print(
+        f"Workload {workload}: {work.dataset}, {work.examples} examples, layers {work.layers}, batch sizes "
+        f"{work.batch_sizes}, {work.optimizers}, {len(work.rates)} rates, {len(work.seeds)} seeds, "
+        f"{work.epochs} epochs: {work.num_runs} runs; load {os.getloadavg()[0]:.1f}\n"
+    )
+    print("| | warm, s | times jaxgd | cold, s | times jaxgd | peak, MB | GFLOP/s | final loss differs by |")
+    print("|---|---|---|---|---|---|---|---|")
+    measured = measure(workload, {name: PEERS[name] for name in names})
+    ours = measured.get("jaxgd", next(iter(measured.values())))
+    warm, cold = statistics.median(ours.warm), statistics.median(ours.cold)
+    for name, seen in measured.items():
+        seconds, first = statistics.median(seen.warm), statistics.median(seen.cold)
+        pairs = [(ours.losses[key], loss) for key, loss in seen.losses.items()]
+        differs = max(abs(a - b) / a for a, b in pairs)
+        print(
+            f"| {PEERS[name].label}{' (scaled)' * PEERS[name].is_slow} | {seconds:.3g} "
+            f"| {seconds / warm:.2f} | {first:.3g} | {first / cold:.2f} | {max(seen.megabytes):.0f} "
+            f"| {work.flops / seconds / 1e9:.3g} | {differs:.1e} |",
+            flush=True,
+        )
+    print()
+
+
+def rate_of_products(workload: str) -> None:
+    """Print the GFLOP/s of `jaxgd.sweep` at each batch size beside those of one large matrix product."""
+    print("| batch size | warm, s | GFLOP/s | of a matrix product's |\n|---|---|---|---|")
+    for size in named(workload).batch_sizes:
+        part = f"{workload}:batch_sizes={size}"
+        measured = measure(part, {"jaxgd": PEERS["jaxgd"], "product": PRODUCT})
+        product = PRODUCT_FLOPS / statistics.median(measured["product"].warm) / 1e9
+        seconds = statistics.median(measured["jaxgd"].warm)
+        reached = named(part).flops / seconds / 1e9
+        print(
+            f"| {size} | {seconds:.3g} | {reached:.1f} | {reached / product:.0%} of {product:.0f} |",
+            flush=True,
+        )
+    print()
+
+
+def growth(workload: str) -> None:
+    """Print seconds and memory of `jaxgd.sweep` at all lanes of a workload and at a tenth of them."""
+    print("| lanes | warm, s | ratio | cold, s | peak, MB |\n|---|---|---|---|---|")
+    before, num = None, len(named(workload).rates)
+    for rates in (num // 10, num):
+        part = f"{workload}:rates={rates}"
+        seen = measure(part, {"jaxgd": PEERS["jaxgd"]})["jaxgd"]
+        seconds = statistics.median(seen.warm)
+        ratio = "" if before is None else f"{seconds / before:.1f}"
+        print(
+            f"| {named(part).num_runs} | {seconds:.3g} | {ratio} | {statistics.median(seen.cold):.3g} "
+            f"| {max(seen.megabytes):.0f} |",
+            flush=True,
+        )
+        before = seconds
+    print()
+
+
+def measure(workload: str, peers: dict[str, Peer]) -> dict[str, Measured]:
+    """What each peer took: in every round all start cold, one after the other, then take turns warm."""
+    work = named(workload)
+    measured = {name: Measured([], [], [], {}) for name in peers}
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder, "data.npz")
+        prepare(workload, data)
+        for _ in range(work.rounds):
+            with ExitStack() as stack:
+                workers = {
+                    name: stack.enter_context(Worker(peer, part_of(workload, peer), data))
+                    for name, peer in peers.items()
+                }
+                for _ in range(work.calls):
+                    for name, worker in workers.items():
+                        add_warm(measured[name], worker, factor(workload, peers[name]))
+                for name, worker in workers.items():
+                    add_cold(measured[name], worker, factor(workload, peers[name]))
+    return measured
+
+
+def part_of(workload: str, peer: Peer) -> str:
+    """The name of the part of a workload that a peer runs."""
+    return workload + named(workload).few * peer.is_slow
+
+
+def factor(workload: str, peer: Peer) -> float:
+    """How many times the part that a peer runs the whole workload is."""
+    return scale(named(workload), named(part_of(workload, peer)))
+
+
+def add_warm(seen: Measured, worker: Worker, times: float) -> None:
+    line = worker.warm()
+    seen.warm.append(line["seconds"] * times)
+    seen.megabytes.append(line["megabytes"])
+    seen.losses.update(line["losses"])
+
+
+def add_cold(seen: Measured, worker: Worker, times: float) -> None:
+    """A part compiles as much as the whole; what the whole runs beyond the part, it runs warm."""
+    whole = statistics.median(seen.warm)
+    seen.cold.append(worker.cold["seconds"] + whole * (1 - 1 / times))
+
+
+if __name__ == "__main__":
+    main()

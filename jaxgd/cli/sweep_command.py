@@ -1,0 +1,55 @@
+"""`jaxgd sweep`: the sweep that a TOML file describes, saved in a folder."""
+
+import argparse
+import math
+from pathlib import Path
+
+from jaxgd.cli import jax_start
+from jaxgd.cli.inputs import bad_input, check_folder, errors_in
+
+
+def add(commands) -> None:
+    """Add the command's parser."""
+    sweep = commands.add_parser(
+        "sweep",
+        help="train at every point of a grid that a TOML file describes",
+        description="Train at every point of the sweep that a TOML file describes, and save the result.",
+    )
+    option = sweep.add_argument
+    option("spec", metavar="SPEC", help="the TOML file")
+    option("--out", required=True, metavar="DIR", help="where to save the result; an earlier one is replaced")
+    option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
+    sweep.set_defaults(run=_sweep)
+
+
+def _sweep(arguments: argparse.Namespace, command: str) -> None:
+    out = Path(arguments.out)
+    check_folder(out)
+    jax_start.start_jax(cache=not arguments.no_cache)
+
+    from jaxgd.studies.spec import read_spec
+    from jaxgd.studies.spec_runs import SpecRuns
+
+    with bad_input():
+        runs = SpecRuns(read_spec(arguments.spec))
+        with errors_in(runs.file):
+            runs.check()
+    with errors_in(runs.file):
+        result = runs.run()
+    result.save(out)
+    if runs.warning:
+        print(f"! {runs.warning}")
+    print(result)
+    print(_best_line(result, runs.metric))
+    print(f"Saved: {out.resolve()}")
+
+
+def _best_line(result, metric: str) -> str:
+    """The best point, or why there is none."""
+    try:
+        best = result.best(metric)
+    except ValueError as error:
+        return f"No best point: {error}"
+    point = ", ".join(f"{name} {value}" for name, value in best.coords.items())
+    spread = "" if math.isnan(best.spread) else f" ± {best.spread:.2g} (standard deviation over seeds)"
+    return f"Best {metric} at the last epoch: {best.value:.4g}{spread}, at {point}"

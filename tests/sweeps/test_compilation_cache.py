@@ -1,0 +1,85 @@
+"""The folder of compiled programs: private, found again, and used by what compiles later."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+import jaxgd
+from jaxgd.sweeps import compilation_cache
+from jaxgd.sweeps.compilation_cache import enable_compilation_cache
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch):
+    """The settings that were set, instead of JAX's own: the other tests keep theirs."""
+    made = {}
+    monkeypatch.setattr(compilation_cache.jax.config, "update", made.__setitem__)
+    monkeypatch.setattr(compilation_cache.compilation_cache, "reset_cache", lambda: None)
+    return made
+
+
+def mode(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)
+
+
+def test_the_users_own_folder(tmp_path, monkeypatch, settings):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = enable_compilation_cache()
+    assert folder == tmp_path / "cache" / "jaxgd" / "xla"
+    assert [mode(folder), mode(folder.parent)] == ["0o700", "0o700"]
+    assert enable_compilation_cache() == folder
+    assert settings["jax_compilation_cache_dir"] == str(folder)
+
+
+def test_a_relative_cache_home_is_not_followed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert enable_compilation_cache() == tmp_path / ".cache" / "jaxgd" / "xla"
+
+
+def test_a_folder_that_is_given(tmp_path, monkeypatch, settings):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o777)
+    assert enable_compilation_cache("programs") == tmp_path / "programs"
+    assert mode(tmp_path / "programs") == "0o700"
+    assert settings["jax_compilation_cache_dir"] == str(tmp_path / "programs")
+
+
+@pytest.mark.parametrize("place", ["jaxgd", "jaxgd/xla"])
+def test_a_folder_that_others_can_write_to(tmp_path, monkeypatch, settings, place):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    enable_compilation_cache()
+    settings.clear()
+    (tmp_path / place).chmod(0o777)
+    with pytest.raises(PermissionError, match=f"others can write to .*{place}"):
+        enable_compilation_cache()
+    assert not settings
+
+
+def test_a_folder_behind_a_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="link is not a folder of yours"):
+        enable_compilation_cache(tmp_path / "link")
+
+
+LATE = """
+import sys
+import jax
+import jaxgd
+jax.jit(lambda x: x + 1)(1.0).block_until_ready()  # compiled before there is a cache
+jaxgd.enable_compilation_cache(sys.argv[1])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.jit(lambda x: x * 2 + 1)(1.0).block_until_ready()
+"""
+
+
+def test_it_serves_what_compiles_later(tmp_path):
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(jaxgd.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", LATE, str(tmp_path / "programs")], check=True, env=environment)
+    assert list((tmp_path / "programs").iterdir())
+    assert jax.config.jax_compilation_cache_dir is None

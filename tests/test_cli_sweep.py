@@ -1,0 +1,74 @@
+"""`jaxgd sweep`: a folder with the result, and one line for bad input."""
+
+import sys
+
+import pytest
+
+import jaxgd
+from jaxgd import cli
+from jaxgd.cli import jax_start
+
+SPEC = """
+data = "breast_cancer"
+epochs = 2
+[fixed]
+optimizer = "sgd"
+batch_size = "full"
+model = "linear"
+[axes]
+learning_rate = [0.1, 1e30]
+seed = [0, 1]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(jax_start, "start_jax", lambda cache: None)
+    (tmp_path / "spec.toml").write_text(SPEC)
+    return tmp_path
+
+
+def test_a_sweep(folder, capsys):
+    assert cli.main(["sweep", "spec.toml", "--out", "a/b"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "SweepResult(learning_rate 2 x seed 2; 2 epochs; 2 completed, 2 diverged)"
+    assert lines[1].startswith("Best valid_accuracy at the last epoch: 0.")
+    assert lines[1].endswith("± 0 (standard deviation over seeds), at learning_rate 0.1")
+    assert lines[2] == f"Saved: {folder / 'a' / 'b'}"
+    result = jaxgd.load("a/b")
+    assert result.axes == {"learning_rate": [0.1, 1e30], "seed": [0, 1]}
+    assert result.spec["epochs"] == 2
+
+
+def test_everything_diverges(folder, capsys):
+    (folder / "spec.toml").write_text(SPEC.replace("[0.1, 1e30]", "[1e30]"))
+    assert cli.main(["sweep", "spec.toml", "--out", "out"]) == 0
+    assert "No best point: at no point is valid_accuracy finite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "out", "message"),
+    [
+        (("epochs", "epoch"), "out", "spec.toml: unknown key 'epoch'; did you mean 'epochs'"),
+        (("breast_cancer", "breast_cancr"), "out", "unknown data set 'breast_cancr'; did you mean"),
+        (("breast_cancer", "no.npz"), "out", "no.npz'; there is no such file"),
+        (('"full"', "5000"), "out", "spec.toml: batch_size must be a whole number from 1 to 341"),
+        (("epochs", "epochs"), "spec.toml", "out is 'spec.toml', but 'spec.toml' is a file"),
+        (("epochs", "epochs"), "spec.toml/b", "out is 'spec.toml/b', but 'spec.toml' is a file"),
+    ],
+)
+def test_bad_input(folder, capsys, change, out, message):
+    (folder / "spec.toml").write_text(SPEC.replace(*change))
+    assert cli.main(["sweep", "spec.toml", "--out", out]) == 2
+    printed, err = capsys.readouterr()
+    assert (printed, err.count("\n")) == ("", 1)
+    assert err.startswith("jaxgd sweep: error: ")
+    assert message in err
+    assert not (folder / "out").exists()
+
+
+def test_a_missing_file(folder, capsys):
+    assert cli.main(["sweep", "none.toml", "--out", "out"]) == 2
+    assert "No such file or directory: 'none.toml'" in capsys.readouterr().err
