@@ -46,6 +46,8 @@ class Worker:
     def __init__(self, peer: Peer, work: str, data: Path, options: Mapping[str, Any] | None = None):
         command = [sys.executable, __file__, peer.home, work, str(data), json.dumps(options or {})]
         environment = {key: value for key, value in os.environ.items() if "COMPILATION_CACHE" not in key}
+        # Several processes hold a GPU at once: none may take all of its memory.
+        environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         begun = time.perf_counter()
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -91,19 +93,27 @@ def main() -> None:
     data = read_data(Path(path), work)
     module, function = home.split(":")
     peer = getattr(importlib.import_module(module), function)(work, data, **json.loads(options))
+    cpu = 0.0  # the first call's CPU seconds are from the start of the process
     while True:
-        begun = time.perf_counter()
+        begun, cpu_begun = time.perf_counter(), cpu
         finals = peer()
-        line = {"seconds": time.perf_counter() - begun, "megabytes": _peak_megabytes()}
+        seconds, cpu = time.perf_counter() - begun, time.process_time()
+        line = {"seconds": seconds, "cpu": cpu - cpu_begun, "megabytes": _peak_megabytes()}
         line["losses"] = {f"{key[0]} {key[1]}": final_loss(data, layers) for key, layers in finals.items()}
         if finals:  # what a peer lacks is taken to cost as much as what it has
             line["seconds"] *= len(work.programs) / len(finals)
+            line["cpu"] *= len(work.programs) / len(finals)
         print(json.dumps(line), flush=True)
         if not sys.stdin.readline():
             return
 
 
 def _peak_megabytes() -> float:
+    """The most memory that this process has held: of the GPU if it uses one, else of the host."""
+    if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
+        return sys.modules["torch"].cuda.max_memory_allocated() / 1024**2
+    if "jax" in sys.modules and sys.modules["jax"].default_backend() == "gpu":
+        return sys.modules["jax"].devices()[0].memory_stats()["peak_bytes_in_use"] / 1024**2
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 if sys.platform == "linux" else 1024**2)
 

@@ -123,6 +123,35 @@ WORKLOADS = {
             rounds=1,
             calls=3,
         ),
+        # Sizes that fill a GPU.
+        Workload(
+            "gpu1",
+            "mnist5k",
+            (784, 1024, 1024, 10),
+            4096,
+            (128, 512, "full"),
+            ("momentum", "adam"),
+            _rates(1e-4, 2e-3, 32),
+            tuple(range(8)),
+            epochs=10,
+            few=":rates=1:seeds=1",
+            rounds=1,
+            calls=3,
+        ),
+        Workload(
+            "gpu2",
+            "breast_cancer",
+            (30, 2),
+            320,
+            (32,),
+            ("momentum",),
+            _rates(1e-4, 1e-1, 10_000),
+            tuple(range(10)),
+            epochs=10,
+            few=":rates=1:seeds=1",
+            rounds=1,
+            calls=3,
+        ),
     )
 }
 

@@ -32,10 +32,12 @@ NEEDED = {"torch": "torch", "torch.func": "torch", "scikit-learn": "sklearn"}
 
 
 class Measured(NamedTuple):
-    """Seconds and megabytes of each process and call of a peer, for the whole of the workload."""
+    """Seconds, CPU seconds and megabytes of every process and call of a peer, for the whole workload."""
 
     cold: list[float]
+    cold_cpu: list[float]
     warm: list[float]
+    warm_cpu: list[float]
     megabytes: list[float]
     losses: dict[str, float]
 
@@ -44,7 +46,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small parts of the workloads: about a minute")
-    parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
+    parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=["1", "2", "3"])
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
     arguments = parser.parse_args()
     names = [name for name in arguments.peers if find_spec(NEEDED.get(name, "jax"))]
@@ -68,8 +70,10 @@ def compare(workload: str, names: Sequence[str]) -> None:
         f"{work.batch_sizes}, {work.optimizers}, {len(work.rates)} rates, {len(work.seeds)} seeds, "
         f"{work.epochs} epochs: {work.num_runs} runs; load {os.getloadavg()[0]:.1f}\n"
     )
-    print("| | warm, s | times jaxgd | cold, s | times jaxgd | peak, MB | GFLOP/s | final loss differs by |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| | warm, s | times jaxgd | of CPU, s | cold, s | times jaxgd | of CPU, s | peak, MB | GFLOP/s "
+        "| final loss differs by |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
     measured = measure(workload, {name: PEERS[name] for name in names})
     ours = measured.get("jaxgd", next(iter(measured.values())))
     warm, cold = statistics.median(ours.warm), statistics.median(ours.cold)
@@ -79,7 +83,8 @@ def compare(workload: str, names: Sequence[str]) -> None:
         differs = max(abs(a - b) / a for a, b in pairs)
         print(
             f"| {PEERS[name].label}{' (scaled)' * PEERS[name].is_slow} | {seconds:.3g} "
-            f"| {seconds / warm:.2f} | {first:.3g} | {first / cold:.2f} | {max(seen.megabytes):.0f} "
+            f"| {seconds / warm:.2f} | {statistics.median(seen.warm_cpu):.3g} | {first:.3g} "
+            f"| {first / cold:.2f} | {statistics.median(seen.cold_cpu):.3g} | {max(seen.megabytes):.0f} "
             f"| {work.flops / seconds / 1e9:.3g} | {differs:.1e} |",
             flush=True,
         )
@@ -123,7 +128,7 @@ def growth(workload: str) -> None:
 def measure(workload: str, peers: dict[str, Peer]) -> dict[str, Measured]:
     """What each peer took: in every round all start cold, one after the other, then take turns warm."""
     work = named(workload)
-    measured = {name: Measured([], [], [], {}) for name in peers}
+    measured = {name: Measured([], [], [], [], [], {}) for name in peers}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder, "data.npz")
         prepare(workload, data)
@@ -154,14 +159,16 @@ def factor(workload: str, peer: Peer) -> float:
 def add_warm(seen: Measured, worker: Worker, times: float) -> None:
     line = worker.warm()
     seen.warm.append(line["seconds"] * times)
+    seen.warm_cpu.append(line["cpu"] * times)
     seen.megabytes.append(line["megabytes"])
     seen.losses.update(line["losses"])
 
 
 def add_cold(seen: Measured, worker: Worker, times: float) -> None:
     """A part compiles as much as the whole; what the whole runs beyond the part, it runs warm."""
-    whole = statistics.median(seen.warm)
-    seen.cold.append(worker.cold["seconds"] + whole * (1 - 1 / times))
+    rest = 1 - 1 / times
+    seen.cold.append(worker.cold["seconds"] + statistics.median(seen.warm) * rest)
+    seen.cold_cpu.append(worker.cold["cpu"] + statistics.median(seen.warm_cpu) * rest)
 
 
 if __name__ == "__main__":

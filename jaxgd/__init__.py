@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         sgd as sgd,
         stack as stack,
     )
+    from jaxgd.reports import views as views
     from jaxgd.studies import curvature as curvature, landscape as landscape
     from jaxgd.studies.comparison import Comparison as Comparison, compare as compare
     from jaxgd.sweeps import (
@@ -102,6 +103,7 @@ _MODULES = {
     "datasets": "jaxgd.training.datasets",
     "curvature": "jaxgd.studies.curvature",
     "landscape": "jaxgd.studies.landscape",
+    "views": "jaxgd.reports.views",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

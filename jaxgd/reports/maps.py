@@ -27,8 +27,8 @@ def rate_map(comparison: Comparison, optimizer: str | None = None) -> go.Figure:
     x, y = np.log10(scores.learning_rate.values), np.log10(scores.batch_size.values)
     figure = go.Figure()
     figure.add_heatmap(
-        x=_edges(x),
-        y=_edges(y),
+        x=edges(x),
+        y=edges(y),
         z=rounded(scale.better * scale.position(scores.mean("seed", skipna=False).values)),
         text=_map_texts(comparison, optimizer, scores, scale),
         hovertemplate="%{text}<extra></extra>",
@@ -37,16 +37,16 @@ def rate_map(comparison: Comparison, optimizer: str | None = None) -> go.Figure:
         zmax=high,
         xgap=1,
         ygap=1,
-        colorbar=_colour_bar(scale, low, high),
+        colorbar=colour_bar(scale, low, high),
     )
-    figure.add_traces([_hatching(scores, x, y), *_ridge(comparison, optimizer)])
+    figure.add_traces([hatching(scores, x, y), *_ridge(comparison, optimizer)])
     figure.update_layout(
         base_layout(f"{optimizer}: final validation {comparison.score}"), hovermode="closest"
     )
-    figure.update_xaxes(value_axis("learning rate", x, _rate_labels(scores.learning_rate.values)))
-    figure.update_xaxes(range=_edges(x)[:: len(x)], tickangle=0)
+    figure.update_xaxes(value_axis("learning rate", x, rate_labels(scores.learning_rate.values)))
+    figure.update_xaxes(range=edges(x)[:: len(x)], tickangle=0)
     sizes = [short_size(comparison, int(size)) for size in scores.batch_size.values]
-    figure.update_yaxes(value_axis("batch size", y, sizes), range=_edges(y)[:: len(y)])
+    figure.update_yaxes(value_axis("batch size", y, sizes), range=edges(y)[:: len(y)])
     return figure
 
 
@@ -67,7 +67,7 @@ def map_range(comparison: Comparison) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
-def _rate_labels(rates: np.ndarray, most: int = 4) -> list[str]:
+def rate_labels(rates: np.ndarray, most: int = 4) -> list[str]:
     """Texts beside the rates: at most so many, the others empty, which leaves their tick marks."""
     every = -(-len(rates) // most)
     return [f"{rate:g}" if index % every == 0 else "" for index, rate in enumerate(rates)]
@@ -100,7 +100,7 @@ def _seeds_text(seeds: np.ndarray, scale: ScoreScale) -> str:
     return f"{scale.text(seeds.mean())} validation, mean of {count_text(seeds.size, 'seed')}<br>({each})"
 
 
-def _edges(centres: np.ndarray) -> list:
+def edges(centres: np.ndarray) -> list:
     """Bounds of cells around ascending centres: halfway between neighbours."""
     if centres.size == 1:
         return [float(centres[0]) - 0.25, float(centres[0]) + 0.25]
@@ -109,10 +109,10 @@ def _edges(centres: np.ndarray) -> list:
     return rounded([first, *middle, last], 6)
 
 
-def _hatching(scores: xr.DataArray, x: np.ndarray, y: np.ndarray) -> go.Scatter:
+def hatching(scores: xr.DataArray, x: np.ndarray, y: np.ndarray) -> go.Scatter:
     """Hatched boxes over the cells in which a seed diverged."""
-    left, right = _edges(x)[:-1], _edges(x)[1:]
-    low, high = _edges(y)[:-1], _edges(y)[1:]
+    left, right = edges(x)[:-1], edges(x)[1:]
+    low, high = edges(y)[:-1], edges(y)[1:]
     xs, ys = [], []
     for row, column in np.argwhere(np.isnan(scores.values).any(axis=-1)):
         xs += [left[column], right[column], right[column], left[column], left[column], None]
@@ -149,6 +149,7 @@ def _ridge(comparison: Comparison, optimizer: str) -> list[go.Scatter]:
     ]
 
 
-def _colour_bar(scale: ScoreScale, low: float, high: float) -> dict:
+def colour_bar(scale: ScoreScale, low: float, high: float) -> dict:
+    """A colour bar with round values of the score beside it."""
     places, texts = scale.ticks(*sorted((scale.better * low, scale.better * high)))
     return {"tickvals": rounded([scale.better * place for place in places]), "ticktext": texts}

@@ -1,36 +1,29 @@
-"""`jaxgd.landscape`: test surfaces, paths on them, critical points; a network's loss on lines and planes."""
+"""`jaxgd.landscape`: test surfaces, where optimizers go on them, and why they get stuck.
 
+`surface` makes a test surface, and `find_critical_points` finds its minima, maxima and saddles. `trace` gives
+the path of one optimizer, `explore` thousands, `at_best_rate` those at each optimizer's own best rate, and
+`attraction` which minimum each start leads to. `escape_times` measures how long a saddle or a plateau holds.
+"""
+
+from jaxgd.studies.basins import attraction
 from jaxgd.studies.critical_points import CriticalPoints, classify, find_critical_points
-from jaxgd.studies.directions import (
-    Directions,
-    eigenvector_directions,
-    filter_normalized,
-    path_directions,
-    random_directions,
-)
+from jaxgd.studies.escape import escape_times, mean_escape_time, saddle_variance
+from jaxgd.studies.exploration import at_best_rate, explore
 from jaxgd.studies.paths import trace
-from jaxgd.studies.planes import Line, Plane, line, losses_at, path_plane, plane
 from jaxgd.studies.surfaces import SURFACES, Surface, surface
-from jaxgd.studies.training_paths import training_path
 
 __all__ = [
     "SURFACES",
     "CriticalPoints",
-    "Directions",
-    "Line",
-    "Plane",
     "Surface",
+    "at_best_rate",
+    "attraction",
     "classify",
-    "eigenvector_directions",
-    "filter_normalized",
+    "escape_times",
+    "explore",
     "find_critical_points",
-    "line",
-    "losses_at",
-    "path_directions",
-    "path_plane",
-    "plane",
-    "random_directions",
+    "mean_escape_time",
+    "saddle_variance",
     "surface",
     "trace",
-    "training_path",
 ]

@@ -20,9 +20,9 @@ from jaxgd.training.pytrees import as_function
 class Path(NamedTuple):
     """A path: points [saved, dim], losses [saved] there, and whether all that it met was finite."""
 
-    points: jax.Array
-    losses: jax.Array
-    finite: jax.Array
+    points: Any
+    losses: Any
+    finite: Any
 
 
 def trace(
