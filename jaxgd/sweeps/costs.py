@@ -49,7 +49,7 @@ def work_of(trainer: Trainer, params: Any) -> Work:
     leaves = jax.tree.leaves(params)
     size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
     # The gradient takes twice what the loss takes, and the loss itself once more.
-    return Work(3 * max(_flops(jaxpr), size / 2), size, len(leaves))
+    return Work(3 * (_flops(jaxpr) or size / 2), size, len(leaves))
 
 
 def compile_seconds(work: Work, is_merged: bool, is_generalized: bool) -> float:

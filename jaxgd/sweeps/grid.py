@@ -76,7 +76,7 @@ def _checked_axis(name: str, values: Any) -> list[Any]:
     if not values:
         raise ValueError(f"axis {name!r} is empty: give it at least one value")
     if is_linked(values):
-        return [dict(value) for value in values]
+        return values
     labels = [label(value) for value in values]
     twice = {str(value) for value in labels if labels.count(value) > 1}
     if twice:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxgd.optim.static import Static
-from jaxgd.sweeps.grid import Point
+from jaxgd.sweeps.grid import Point, label
 from jaxgd.training.trainers import Trainer
 
 # So many programs that differ in what one function holds are warned of.
@@ -87,7 +87,7 @@ def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -
             if seen[given][0] is not seen[given][1]:
                 del seen[given]  # a copy that nothing holds any more: its id may be used again
         runs.append(Run(index, trainer, int(point["seed"]) if "seed" in point else 0))
-    _warn_of_unread(grid)
+    _warn_of_unread(grid, runs)
     return runs
 
 
@@ -104,14 +104,21 @@ def _made(make_trainer: Callable[[Point], Trainer], point: Point) -> Trainer:
     return trainer
 
 
-def _warn_of_unread(grid: Sequence[Point]) -> None:
-    """Warn of axes that make_trainer never looked at: all runs along them are the same."""
+def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
+    """Warn of names that make_trainer never looked at and that change nothing: all runs are the same there."""
     read = set().union(*(point.read for point in grid)) | {"seed"}
-    for name in grid[0]:
-        if name not in read and len({id(point._values[name]) for point in grid}) > 1:
+    for name in set(grid[0]) - read:
+        other = next(
+            (run for point, run in zip(grid, runs, strict=True) if _differs(point, grid[0], name)), None
+        )
+        if other and jax.tree.structure(other.trainer) == jax.tree.structure(runs[0].trainer):
             warnings.warn(
                 f"make_trainer never uses axis {name!r}: the runs along it are all the same", stacklevel=5
             )
+
+
+def _differs(point: Point, first: Point, name: str) -> bool:
+    return label(point._values[name]) != label(first._values[name])
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:

@@ -269,6 +269,9 @@ def _measure(trainer: Trainer, state: TrainState) -> dict[str, jax.Array]:
         row |= {f"valid_{name}": value for name, value in means.items()}
     for rule, own in zip(trainer.rules, state.rules, strict=True):
         row |= rule.measure(own, trainer, state)
+    for name, value in row.items():
+        if jnp.shape(value) != ():
+            raise ValueError(f"{name} must be one number an epoch, got shape {jnp.shape(value)}")
     return row
 
 

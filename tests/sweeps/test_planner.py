@@ -1,0 +1,197 @@
+"""The planner: forms that are forced, plans that are followed again, and what it chooses."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import jaxgd
+from jaxgd.sweeps import planner
+from jaxgd.sweeps.costs import run_seconds, work_of
+
+AXES = {"optimizer": ["sgd", "adam"], "batch_size": [5, 10, "full"], "seed": [0, 1]}
+
+
+def make_problem(dtype=np.float32):
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(20, 3)).astype(dtype)
+    model = jaxgd.linear(3, init="he_normal")
+    return jaxgd.regression(model, (inputs, inputs[:, 0]), (inputs[:5], inputs[:5, 0]))
+
+
+PROBLEM = make_problem()
+
+
+def make_trainer(hp, problem=PROBLEM):
+    return jaxgd.trainer(problem, getattr(jaxgd, hp.optimizer)(0.1), hp.batch_size)
+
+
+def shapes(plan):
+    """Runs, micro-batch and whether optimizers are merged, of each program."""
+    return sorted((len(g.runs), g.recipe.microbatch or 0, g.recipe.generalized) for g in plan.groups)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [(2, 0, False)] * 6),
+        ({"merge": False}, [(2, 0, False)] * 6),
+        ({"merge": 5}, [(6, 5, False)] * 2),
+        ({"merge": 10}, [(2, 0, False)] * 2 + [(4, 10, False)] * 2),
+        ({"generalize": True, "merge": False}, [(4, 0, True)] * 3),
+        ({"generalize": True, "merge": 5}, [(12, 5, True)]),
+        ({"exact": True}, [(2, 0, False)] * 6),
+    ],
+    ids=str,
+)
+def test_forms(options, expected):
+    plan = jaxgd.plan(make_trainer, AXES, 2, **options)
+    assert shapes(plan) == expected
+    assert sorted(index for group in plan.groups for index in group.runs) == list(range(12))
+    assert "12 runs of 2 epochs in" in repr(plan)
+    if options.get("exact"):
+        assert {group.recipe.lanes for group in plan.groups} == {1}
+
+
+def test_many_short_programs_are_merged_and_long_runs_are_not(monkeypatch):
+    sizes = list(range(2, 21))
+
+    def programs():
+        return len(jaxgd.plan(make_trainer, {"optimizer": ["sgd"], "batch_size": sizes}, 2).groups)
+
+    assert programs() <= 2
+    monkeypatch.setattr(planner, "run_seconds", lambda *arguments: 1000 * run_seconds(*arguments) + 1)
+    monkeypatch.setattr(planner, "compile_seconds", lambda *_: 0.01)
+    assert programs() == len(sizes)
+
+
+def test_what_is_compiled_does_not_change_the_plan():
+    before = jaxgd.plan(make_trainer, AXES, 2)
+    jaxgd.sweep(make_trainer, AXES, 2, progress=False, plan=jaxgd.plan(make_trainer, AXES, 2, merge=5))
+    assert jaxgd.plan(make_trainer, AXES, 2) == before
+
+
+@pytest.mark.parametrize(
+    "options", [{"merge": 5}, {"generalize": True, "merge": 5}, {"kind": "vmap"}], ids=str
+)
+def test_between_plans_numbers_agree(x64, options):
+    problem = make_problem(np.float64)
+
+    def make(hp):
+        return make_trainer(hp, problem)
+
+    apart = jaxgd.sweep(make, AXES, 1, progress=False, exact=True).dataset
+    other = jaxgd.sweep(make, AXES, 1, progress=False, plan=jaxgd.plan(make, AXES, 1, **options)).dataset
+    for name in ("train_loss", "valid_loss", "grad_norm"):
+        assert other[name].dtype == np.float64
+        np.testing.assert_allclose(other[name], apart[name], rtol=1e-9)
+    np.testing.assert_array_equal(other.updates, apart.updates)
+
+
+def test_a_plan_is_followed_again():
+    plan = jaxgd.plan(make_trainer, AXES, 2, merge=10, lanes=2)
+    first = jaxgd.sweep(make_trainer, AXES, 2, progress=False, plan=plan)
+    assert [group.recipe for group in first.plan.groups] != []
+    saved = jaxgd.Plan.from_dict(json.loads(first.dataset.attrs["plan"]))
+    again = jaxgd.sweep(make_trainer, AXES, 2, progress=False, plan=saved)
+    assert shapes(again.plan) == shapes(first.plan) == shapes(plan)
+    for name in ("train_loss", "valid_loss"):
+        np.testing.assert_array_equal(again.dataset[name], first.dataset[name])
+
+
+def test_exact_has_the_bits_of_runs_alone():
+    result = jaxgd.sweep(make_trainer, AXES, 2, progress=False, exact=True)
+    for optimizer in AXES["optimizer"]:
+        for size in AXES["batch_size"]:
+            trainer = jaxgd.trainer(PROBLEM, getattr(jaxgd, optimizer)(0.1), size)
+            fit = jaxgd.fit(trainer, jax.random.key(1), 2)
+            place = {"optimizer": optimizer, "batch_size": 20 if size == "full" else size, "seed": 1}
+            np.testing.assert_array_equal(result.dataset.train_loss.sel(place), fit.history["train_loss"])
+            jax.tree.map(np.testing.assert_array_equal, result.params(**place), fit.state.params)
+
+
+def test_explain_prints_the_plan(capsys):
+    jaxgd.sweep(make_trainer, AXES, 2, progress=False, explain=True, clock=False)
+    printed = capsys.readouterr().err
+    assert "12 runs of 2 epochs in 6 programs" in printed
+    assert "predicted: compile" in printed
+
+
+def test_coupled_and_augmented_problems_are_not_merged():
+    for changes in ({"coupled": True}, {"augment": lambda batch, key: batch}):
+        problem = PROBLEM.replace(**changes)
+        plan = jaxgd.plan(lambda hp, problem=problem: make_trainer(hp, problem), AXES, 2, merge=5)
+        assert shapes(plan) == [(2, 0, False)] * 6
+
+
+def test_foreign_optimizers_are_not_merged():
+    def make(hp):
+        return jaxgd.trainer(PROBLEM, jaxgd.optim.lion(0.1) if hp.lion else jaxgd.sgd(0.1), 5)
+
+    assert len(jaxgd.plan(make, {"lion": [0, 1]}, 2).groups) == 2
+    with pytest.raises(ValueError, match="generalize=True needs optimizers of the family"):
+        jaxgd.plan(make, {"lion": [0, 1]}, 2, generalize=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"merge": 0.5}, TypeError, "merge must be None, False or a number of examples, got 0.5"),
+        ({"merge": True}, ValueError, "merge must be .* got True"),
+        ({"merge": -1}, ValueError, "merge must be .* got -1"),
+        ({"kind": "pmap"}, ValueError, "unknown kind 'pmap'; did you mean 'map'"),
+        ({"lanes": 0}, ValueError, "lanes must be a whole number, 1 or more, or None, got 0"),
+        ({"exact": True, "merge": 5}, ValueError, "exact=True runs one lane at a time"),
+    ],
+)
+def test_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        jaxgd.plan(make_trainer, AXES, 2, **options)
+
+
+def test_bad_plans():
+    plan = jaxgd.plan(make_trainer, AXES, 2)
+    many = dataclasses.replace(
+        plan, groups=tuple(dataclasses.replace(g, recipe=g.recipe._replace(devices=99)) for g in plan.groups)
+    )
+
+    def sweep(axes=AXES, epochs=2, **options):
+        return jaxgd.sweep(make_trainer, axes, epochs, progress=False, **options)
+
+    with pytest.raises(TypeError, match=r"plan must be a jaxgd.plan\(...\), got 3"):
+        sweep(plan=3)
+    with pytest.raises(ValueError, match="plan is one of 2 epochs, the sweep has 3"):
+        sweep(epochs=3, plan=plan)
+    with pytest.raises(ValueError, match="plan is one of 12 runs, the sweep has 6"):
+        sweep({**AXES, "seed": [0]}, plan=plan)
+    with pytest.raises(ValueError, match="would have runs of 2 structures"):
+        sweep({name: AXES[name] for name in ("seed", "batch_size", "optimizer")}, plan=plan)
+    with pytest.raises(ValueError, match=r"plan is one for .*, the sweep would run on"):
+        sweep(plan=many)
+    with pytest.raises(ValueError, match="give one of plan and exact"):
+        sweep(plan=plan, exact=True)
+    with pytest.warns(UserWarning, match="the plan was made on a toaster"):
+        sweep(plan=dataclasses.replace(plan, device="a toaster"), clock=False)
+
+
+def test_work_of_a_model():
+    model = jaxgd.mlp([3, 4, 2])
+    problem = jaxgd.classification(model, (np.ones((6, 3), np.float32), np.arange(6) % 2))
+    work = work_of(jaxgd.trainer(problem, jaxgd.sgd(0.1), 2), jax.eval_shape(model.init, jax.random.key(0)))
+    assert work.flops == 3 * 2 * (3 * 4 + 4 * 2)
+    assert work.bytes == 4 * (12 + 4 + 8 + 2)
+    assert work.leaves == 4
+
+
+def test_work_of_a_convolution():
+    model = jaxgd.Model(
+        lambda key: {"kernel": np.ones((3, 3, 1, 2), np.float32)},
+        lambda p, x: jax.lax.conv_general_dilated(
+            x, p["kernel"], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        ).sum((1, 2)),
+    )
+    problem = jaxgd.classification(model, (np.ones((6, 8, 8, 1), np.float32), np.arange(6) % 2))
+    work = work_of(jaxgd.trainer(problem, jaxgd.sgd(0.1), 2), jax.eval_shape(model.init, jax.random.key(0)))
+    assert work.flops == 3 * 2 * (6 * 6 * 2) * 9
