@@ -22,12 +22,14 @@ from jaxgd.studies.exploration import at_best_rate, explore
 from jaxgd.studies.paths import trace
 from jaxgd.studies.planes import Line, Plane, line, losses_at, path_plane, plane
 from jaxgd.studies.surfaces import SURFACES, Surface, surface
+from jaxgd.studies.three_hikers import Hikers, hikers
 from jaxgd.studies.training_paths import training_path
 
 __all__ = [
     "SURFACES",
     "CriticalPoints",
     "Directions",
+    "Hikers",
     "Line",
     "Plane",
     "Surface",
@@ -39,6 +41,7 @@ __all__ = [
     "explore",
     "filter_normalized",
     "find_critical_points",
+    "hikers",
     "line",
     "losses_at",
     "mean_escape_time",
