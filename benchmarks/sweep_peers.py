@@ -5,7 +5,7 @@ final layers of the first run of each program, `{(optimizer, batch size): [(weig
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -33,8 +33,11 @@ OPTAX = {
 }
 
 
-def sweep(work: Workload, data: Data, **options: Any) -> Callable[[], Finals]:
-    """`jaxgd.sweep`: no validation; every core is a device, as its warning asks for and the command does."""
+def sweep(work: Workload, data: Data, forced: Mapping[str, Any] | None = None) -> Callable[[], Finals]:
+    """`jaxgd.sweep`: every core is a device, as its warning asks for and the command does.
+
+    `forced` are options of `jaxgd.plan`; without them the sweep makes its own plan.
+    """
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
     import jaxgd
 
@@ -56,7 +59,8 @@ def sweep(work: Workload, data: Data, **options: Any) -> Callable[[], Finals]:
         return jaxgd.trainer(problem, makers[point.optimizer](point.learning_rate), point.batch_size)
 
     def run():
-        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, **options)
+        plan = None if forced is None else jaxgd.plan(make_trainer, axes, work.epochs, **forced)
+        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan, clock=False)
         words = np.unique(result.dataset.status)
         if list(words) != ["completed"]:
             raise SystemExit(f"the work is not the same: status {words}")

@@ -1,6 +1,6 @@
 """Peers in processes of their own: each started cold, then asked for one warm call at a time.
 
-    python benchmarks/sweep_workers.py PEER WORKLOAD DATA.npz
+    python benchmarks/sweep_workers.py HOME WORKLOAD DATA.npz OPTIONS
 
 is such a process. It prints a line of JSON after its first call, and one for every line that it reads.
 """
@@ -14,17 +14,23 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sweep_workloads import final_loss, named, read_data, write_data
 
 
 class Peer(NamedTuple):
-    """home: the module and function that runs it. is_slow: a few of the runs are run, and the time scaled."""
+    """Where it is run, and how.
+
+    home: the module and function. is_slow: a few of the runs are run, and the time scaled. options: further
+    keyword arguments of the function.
+    """
 
     label: str
     home: str
     is_slow: bool = False
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 PEERS = {
@@ -43,8 +49,8 @@ PRODUCT = Peer("matrix product", "sweep_peers:matrix_product")
 class Worker:
     """A process that runs one peer. `cold`: the line after its first call, its `seconds` from the start."""
 
-    def __init__(self, peer: Peer, work: str, data: Path, options: Mapping[str, Any] | None = None):
-        command = [sys.executable, __file__, peer.home, work, str(data), json.dumps(options or {})]
+    def __init__(self, peer: Peer, work: str, data: Path):
+        command = [sys.executable, __file__, peer.home, work, str(data), json.dumps(dict(peer.options))]
         environment = {key: value for key, value in os.environ.items() if "COMPILATION_CACHE" not in key}
         # Several processes hold a GPU at once: none may take all of its memory.
         environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"

@@ -1,6 +1,7 @@
 """Measure `jaxgd.sweep` against Optax, PyTorch, torch.func and scikit-learn on the same grids of runs.
 
     python benchmarks/sweeps.py [--quick] [--workloads 1 2 3] [--peers jaxgd expert ...]
+    python benchmarks/sweeps.py --planner
 
 Prints Markdown tables as it goes. Every peer is a process of its own: cold is from its start to the results
 of all runs, nothing compiled before; warm is a further call in it, the peers taking turns. Nobody validates;
@@ -17,16 +18,29 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sweep_workers import PEERS, PRODUCT, Peer, Worker, prepare
-from sweep_workloads import PRODUCT_FLOPS, WORKLOADS, named, scale
+from sweep_workloads import PRODUCT_FLOPS, named, scale
 
 QUICK = {
     "1": ":batch_sizes=32,128:rates=2:seeds=2:epochs=2:rounds=1:calls=1",
     "2": ":batch_sizes=512:optimizers=momentum:rates=2:seeds=1:epochs=1:calls=1",
     "3": ":rates=100:calls=1",
 }
+# The options of `jaxgd.plan` that force each alternative; none for the plan that is chosen.
+APART: dict[str, Any] = {"merge": False, "generalize": False}
+PLANS: dict[str, dict[str, Any]] = {
+    "chosen": {},
+    "apart, one after the other": APART | {"kind": "map"},
+    "apart, at once": APART | {"kind": "vmap"},
+    "batch sizes merged by 8, one after the other": APART | {"merge": 8, "kind": "map"},
+    "batch sizes merged by 64, one after the other": APART | {"merge": 64, "kind": "map"},
+    "batch sizes merged by 64, at once": APART | {"merge": 64, "kind": "vmap"},
+    "optimizers merged, one after the other": APART | {"generalize": True, "kind": "map"},
+    "both merged, by 64, one after the other": {"merge": 64, "generalize": True, "kind": "map"},
+}
+PLANNED = ("short", "long", "large")
 QUICK_PEERS = ("jaxgd", "expert")  # of workloads 2 and 3
 NEEDED = {"torch": "torch", "torch.func": "torch", "scikit-learn": "sklearn"}
 
@@ -46,20 +60,26 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small parts of the workloads: about a minute")
-    parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=["1", "2", "3"])
+    parser.add_argument("--workloads", nargs="+", default=["1", "2", "3"], help="or parts, as 1:rounds=1")
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--planner", action="store_true", help="the plan chosen against others, forced")
     arguments = parser.parse_args()
     names = [name for name in arguments.peers if find_spec(NEEDED.get(name, "jax"))]
     versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "optax"))
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {versions}\n")
+    if arguments.planner:
+        for workload in PLANNED:
+            compare_plans(workload + ":rates=1:epochs=1:calls=1" * arguments.quick)
+        return
     for workload in arguments.workloads:
-        part = QUICK[workload] if arguments.quick else ""
-        is_part = arguments.quick and workload != "1"
-        compare(workload + part, [name for name in names if name in QUICK_PEERS or not is_part])
-        if workload == "2":
-            rate_of_products(workload + part)
-        if workload == "3":
-            growth(workload + part)
+        first = workload.partition(":")[0]
+        part = workload + (QUICK[first] if arguments.quick else "")
+        is_part = arguments.quick and first != "1"
+        compare(part, [name for name in names if name in QUICK_PEERS or not is_part])
+        if first == "2":
+            rate_of_products(part)
+        if first == "3":
+            growth(part)
 
 
 def compare(workload: str, names: Sequence[str]) -> None:
@@ -105,6 +125,23 @@ def rate_of_products(workload: str) -> None:
             flush=True,
         )
     print()
+
+
+def compare_plans(workload: str) -> None:
+    """Print what `jaxgd.sweep` takes by the plan that it chooses, and by others."""
+    print(f"Workload {workload}: {named(workload).num_runs} runs; load {os.getloadavg()[0]:.1f}\n")
+    print("| plan | cold, s | of CPU, s | warm, s | of CPU, s | chosen / this |\n|---|---|---|---|---|---|")
+    measured = measure(
+        workload,
+        {name: PEERS["jaxgd"]._replace(options={"forced": options}) for name, options in PLANS.items()},
+    )
+    totals = []
+    for name, seen in measured.items():
+        medians = [statistics.median(s) for s in (seen.cold, seen.cold_cpu, seen.warm, seen.warm_cpu)]
+        totals.append(medians[0] + medians[2])
+        texts = " | ".join(f"{value:.3g}" for value in medians)
+        print(f"| {name} | {texts} | {totals[0] / totals[-1]:.2f} |", flush=True)
+    print(f"\nThe plan chosen takes {totals[0] / min(totals):.2f} times what the best takes.\n")
 
 
 def growth(workload: str) -> None:

@@ -58,4 +58,5 @@ def main(epochs=8, seeds=4, num_examples=3000):
 
 
 if __name__ == "__main__":
+    jax.config.update("jax_num_cpu_devices", 2)  # the runs of a sweep are spread over them
     main(*map(int, sys.argv[1:]))

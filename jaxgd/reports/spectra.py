@@ -60,7 +60,7 @@ def sharpness_curves(paths: Mapping[str, SharpnessPath], what: str = "sharpness"
         values.append(lanes)
         if what == "sharpness" and np.isfinite(path.limit).any():
             limit = {"color": colour, "width": 1.5, "dash": "dash"}
-            text = f"limit of stability{'' if len(paths) == 1 else f', {name}'}"
+            text = "limit of stability" if len(paths) == 1 else "limits of stability"
             curve |= {"y": rounded(path.limit), "hovertemplate": "%{y:.4g}"}
             figure.add_scatter(name=text, line=limit, showlegend=not place, **curve)
             values.append(path.limit)

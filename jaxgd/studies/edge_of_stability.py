@@ -58,15 +58,26 @@ def sharpness_along(
         raise ValueError("key must be a PRNG key or a list of them, got an empty list")
     runs = [recorded_run(trainer, one, epochs) for one in keys]
     measured = np.unique([*range(0, epochs + 1, every), epochs])
-    points, states = jax.tree.map(lambda *leaves: np.stack(leaves)[:, measured], *runs)
+    points = jax.tree.map(lambda *leaves: np.stack(leaves)[:, measured], *runs)
     if not isinstance(key, list | tuple):
-        points, states = jax.tree.map(lambda leaf: leaf[0], (points, states))
-    options["model_state"] = states
+        points = jax.tree.map(lambda leaf: leaf[0], points)
     probe_key = jax.random.key(0) if probe_key is None else probe_key
-    values = sharpness(trainer.problem, points, probe_key, **options)
+    return measured_path(trainer, points, measured, probe_key, **options)
+
+
+def measured_path(
+    trainer: Trainer, points: tuple[Any, Any], measured: np.ndarray, probe_key: jax.Array, **options: Any
+) -> SharpnessPath:
+    """The sharpness where a run was after the epochs `measured` [n].
+
+    points: `(params, model_state)` there, each [n, ...], or [runs, n, ...].
+    """
+    params, states = points
+    values = sharpness(trainer.problem, params, probe_key, model_state=states, **options)
     options.pop("steps", None)
-    losses = losses_at(trainer.problem, points, **options)
-    limit = np.array([stability_limit(trainer.optimizer, made) for made in _updates(trainer, epochs)])
+    losses = losses_at(trainer.problem, params, model_state=states, **options)
+    updates = _updates(trainer, int(measured[-1]))
+    limit = np.array([stability_limit(trainer.optimizer, made) for made in updates])
     return SharpnessPath(measured, np.asarray(values), np.asarray(losses), limit[measured])
 
 

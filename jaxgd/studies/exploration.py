@@ -83,7 +83,7 @@ def at_best_rate(paths: xr.Dataset) -> xr.Dataset:
 
     The best rate has the lowest final loss, averaged over starts and seeds, among those rates of which the
     fewest paths left or diverged. Where rates agree in that to a millionth of what was gained, the one with
-    the lowest loss averaged over the whole path: the faster one.
+    the lowest loss averaged over the whole path: the faster one. Attribute `rates_tried`: of how many.
     """
     runs = ["start", "seed"]
     lost = (paths.status != "completed").mean(runs)
@@ -91,7 +91,8 @@ def at_best_rate(paths: xr.Dataset) -> xr.Dataset:
     average, first = paths.loss.mean(["updates", *runs]), paths.loss.isel(updates=0, drop=True).mean(runs)
     lowest = final.min("rate")
     near = final <= lowest + 1e-6 * np.abs(first - lowest)
-    return paths.isel(rate=average.where(near, np.inf).argmin("rate"))
+    best = paths.isel(rate=average.where(near, np.inf).argmin("rate"))
+    return best.assign_attrs(rates_tried=paths.sizes["rate"])
 
 
 def _cases(optimizers: Any, learning_rates: Any) -> dict[str, list[Transform]]:

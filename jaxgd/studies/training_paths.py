@@ -10,6 +10,7 @@ from jaxgd.training.batching import epoch_order
 from jaxgd.training.fitting import (
     check_run,
     check_start,
+    extent,
     initial_params,
     is_traced,
     orders_of,
@@ -49,7 +50,8 @@ def recorded_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, An
     for epoch in range(epochs):
         if epoch >= first + len(orders):
             first, orders = orders_of(trainer, key, epoch, epochs)
-        state, history = segment(trainer, state, history, orders, first, (epoch, 0), (epoch, num))
+        one_epoch = extent(epoch * num, (epoch + 1) * num, num)
+        state, history = segment(trainer, state, history, orders, first, one_epoch)
         path.append(_copied(state))
     check_start(trainer, state)
     return jax.tree.map(lambda *points: np.stack(points), *path)
