@@ -10,12 +10,13 @@ import numpy as np
 
 from jaxgd.sweeps.grid import Point, checked_axes, points
 from jaxgd.sweeps.groups import make_runs
-from jaxgd.sweeps.planner import Options, make_units
+from jaxgd.sweeps.planner import make_units
 from jaxgd.sweeps.preparation import Ready, Sources, prepare
 from jaxgd.sweeps.programs import Occupancy, with_settings_of_caller
 from jaxgd.sweeps.recipes import num_bytes
 from jaxgd.sweeps.units import empty_slots
 from jaxgd.sweeps.variants import largest_batch
+from jaxgd.sweeps.weighing import Options
 from jaxgd.training.fitting import check_epochs, extent
 from jaxgd.training.trainers import Trainer
 

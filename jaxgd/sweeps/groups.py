@@ -105,7 +105,7 @@ def _made(make_trainer: Callable[[Point], Trainer], point: Point) -> Trainer:
 
 
 def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
-    """Warn of names that make_trainer never looked at and that change nothing: all runs are the same there."""
+    """Warn of names that make_trainer never looked at and that change nothing."""
     read = set().union(*(point.read for point in grid)) | {"seed"}
     for name in set(grid[0]) - read:
         other = next(

@@ -8,8 +8,9 @@ import jaxgd
 from jaxgd.sweeps.clock import LaneAlone
 from jaxgd.sweeps.grid import Point
 from jaxgd.sweeps.groups import Run
-from jaxgd.sweeps.planner import Options, make_units
+from jaxgd.sweeps.planner import make_units
 from jaxgd.sweeps.preparation import Sources, prepare
+from jaxgd.sweeps.weighing import Options
 
 INPUTS = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps import planner
+from jaxgd.sweeps import weighing
 from jaxgd.sweeps.costs import run_seconds, work_of
 
 AXES = {"optimizer": ["sgd", "adam"], "batch_size": [5, 10, "full"], "seed": [0, 1]}
@@ -62,8 +62,8 @@ def test_many_short_programs_are_merged_and_long_runs_are_not(monkeypatch):
         return len(jaxgd.plan(make_trainer, {"optimizer": ["sgd"], "batch_size": sizes}, 2).groups)
 
     assert programs() <= 2
-    monkeypatch.setattr(planner, "run_seconds", lambda *arguments: 1000 * run_seconds(*arguments) + 1)
-    monkeypatch.setattr(planner, "compile_seconds", lambda *_: 0.01)
+    monkeypatch.setattr(weighing, "run_seconds", lambda *arguments: 1000 * run_seconds(*arguments) + 1)
+    monkeypatch.setattr(weighing, "compile_seconds", lambda *_: 0.01)
     assert programs() == len(sizes)
 
 

@@ -173,7 +173,7 @@ def refuse(hp):
     ],
 )
 def test_bad_input_compiles_nothing(monkeypatch, make, axes, epochs, error, message):
-    monkeypatch.setattr(running, "_run_units", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr(running, "run_units", lambda *_: pytest.fail("it ran"))
     with pytest.raises(error, match=message):
         sweep(make, axes, epochs)
 

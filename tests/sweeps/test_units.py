@@ -3,12 +3,13 @@
 import warnings
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps import run as running, units
-from jaxgd.sweeps.run import is_out_of_memory
+from jaxgd.sweeps import units
+from jaxgd.sweeps.execution import is_out_of_memory
 
 RATES = [0.01, 0.03, 0.1, 0.2, 0.3]
 KINDS = {"in turn": {"kind": "map"}, "at once": {"kind": "vmap", "lanes": 2}}
@@ -118,6 +119,25 @@ def test_a_diverging_neighbour_changes_nothing(options, bad):
 
 
 @each_kind
+def test_a_neighbour_of_nan_changes_nothing(options):
+    def loss(scale, params, batch):
+        return scale * (params - batch) ** 2
+
+    def make(hp):
+        problem = jaxgd.Problem(
+            lambda key: jnp.zeros(()), jax.tree_util.Partial(loss, hp.scale), jnp.arange(8.0), jnp.arange(3.0)
+        )
+        return jaxgd.trainer(problem, jaxgd.adam(0.1), 4)
+
+    calm = sweep(options, make, {"scale": np.array([1.0, 2.0, 3.0])})
+    wild = sweep(options, make, {"scale": np.array([1.0, np.nan, 3.0])})
+    for scale in (1.0, 3.0):
+        assert_same(calm, wild, scale=scale)
+    assert wild.dataset.status.values.tolist() == ["completed", "diverged", "completed"]
+    assert wild.dataset.stopped_at.values[1] == 0
+
+
+@each_kind
 def test_order_changes_nothing(options):
     result, other = sweep(options), sweep(options, axes={"learning_rate": RATES[::-1]})
     for rate in RATES:
@@ -169,7 +189,6 @@ def test_other_errors_are_not_taken_for_memory(monkeypatch):
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
         sweep({})
     assert is_out_of_memory(MemoryError())
-    assert running.sweep is jaxgd.sweep
 
 
 def test_orders_made_in_the_program(monkeypatch):
