@@ -42,6 +42,24 @@ def test_a_sweep(folder, capsys):
     assert result.spec["epochs"] == 2
 
 
+def test_the_plan_is_printed_when_asked_for(folder, capsys):
+    assert cli.main(["sweep", "spec.toml", "--out", "out", "--exact", "--explain"]) == 0
+    assert "4 runs of 2 epochs in 1 programs" in capsys.readouterr().err
+    assert all(group.recipe.kind == "map" for group in jaxgd.load("out").plan.groups)
+
+
+def test_drawn_points(folder, capsys):
+    drawn = "[draw]\nnum = 4\n[draw.ranges]\nlearning_rate = { log_uniform = [0.01, 1.0] }\n"
+    (folder / "spec.toml").write_text(SPEC.replace("learning_rate = [0.1, 1e30]", "") + drawn)
+    assert cli.main(["sweep", "spec.toml", "--out", "out"]) == 0
+    assert "at point " in capsys.readouterr().out
+    result = jaxgd.load("out")
+    best = result.best("valid_accuracy")
+    assert list(best.coords) == ["point", "learning_rate"]
+    assert result.params(**best.coords, seed=1)["w"].shape == (30, 2)
+    assert len(result.to_pandas()) == 4 * 2 * 2
+
+
 def test_everything_diverges(folder, capsys):
     (folder / "spec.toml").write_text(SPEC.replace("[0.1, 1e30]", "[1e30]"))
     assert cli.main(["sweep", "spec.toml", "--out", "out"]) == 0

@@ -1,37 +1,98 @@
-"""`jaxgd landscape`: the landscape of a saved sweep as one HTML page."""
+"""`jaxgd landscape`: the landscape of a saved sweep, or of a test surface, as one HTML page."""
 
 import argparse
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 
 from jaxgd.cli import jax_start
-from jaxgd.cli.inputs import InputError, bad_input, check_extras, check_writable, errors_in
+from jaxgd.cli.inputs import (
+    InputError,
+    as_number,
+    as_numbers,
+    as_words,
+    bad_input,
+    check_extras,
+    check_writable,
+    errors_in,
+)
+from jaxgd.studies.arguments import check_batch_sizes, check_count, check_optimizers
+from jaxgd.studies.presets import ALL_OPTIMIZERS, SURFACES
+
+_SURFACE_OPTIONS = ("optimizers", "updates", "batch_sizes", "noise")
 
 
 def add(commands) -> None:
     """Add the command's parser."""
     landscape = commands.add_parser(
         "landscape",
-        help="draw the loss around the minima of a saved sweep",
-        description="Measure the curvature at the end of every run of a saved sweep, draw the loss on planes "
-        "around the best of them with their training paths, and write a page.",
+        help="draw the loss around the minima of a saved sweep, or a test surface",
+        description="For a saved sweep: measure the curvature at the end of every run, and draw the loss on "
+        "planes around the best of them with their training paths. For a test surface: find its critical "
+        "points, and draw the paths and the basins of attraction of every optimizer at its own best rate.",
     )
     option = landscape.add_argument
-    option("folder", metavar="DIR", help="a folder that `jaxgd sweep` wrote")
+    surfaces = ", ".join(SURFACES)
+    option("source", metavar="DIR|SURFACE", help=f"a folder that `jaxgd sweep` wrote, or one of: {surfaces}")
+    option("--optimizers", type=as_words, metavar="A,B", help="of a surface: names, or all [all]")
+    option("--updates", type=as_number, help="of a surface: updates of a path [200]")
+    option("--batch-sizes", type=as_numbers, metavar="A,B", help="of a surface: sizes or full [full,16,1]")
+    option("--noise", type=as_number, help="of a surface: of one example's gradient [a typical gradient]")
     option("--out", default="landscape.html", metavar="FILE", help="where to write the page [landscape.html]")
     option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
     landscape.set_defaults(run=_landscape)
 
 
 def _landscape(arguments: argparse.Namespace, command: str) -> None:
-    folder, out = Path(arguments.folder), Path(arguments.out)
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {str(folder)!r}; `jaxgd sweep SPEC --out DIR` makes one")
+    source, out = Path(arguments.source), Path(arguments.out)
+    given = [name for name in _SURFACE_OPTIONS if getattr(arguments, name) is not None]
+    if source.is_dir() and given:
+        raise InputError(f"{given[0]} belongs to a surface, but {arguments.source!r} is a folder")
+    choices = {} if source.is_dir() else _surface_choices(arguments)
     check_writable(out)
     check_extras("plotly")
     jax_start.start_jax(cache=not arguments.no_cache)
-    _write_sweep_page(folder, out, command)
+    if source.is_dir():
+        _write_sweep_page(source, out, command)
+    else:
+        _write_surface_page(choices, out, command)
     print(f"Page: {out.resolve()}")
+
+
+def _surface_choices(arguments: argparse.Namespace) -> dict:
+    """The arguments of `study_surface`, checked as far as they can be without jax."""
+    name, names, sizes = arguments.source, arguments.optimizers, arguments.batch_sizes
+    if name not in SURFACES:
+        raise InputError(_no_such_source(name))
+    with bad_input():
+        choices = {
+            "name": name,
+            "optimizers": ALL_OPTIMIZERS if names is None else check_optimizers(names),
+            "updates": check_count("updates", 200 if arguments.updates is None else arguments.updates),
+            "batch_sizes": check_batch_sizes(("full", 16, 1) if sizes is None else sizes),
+            "noise": arguments.noise,
+        }
+    if arguments.noise is not None and not (isinstance(arguments.noise, int | float) and arguments.noise > 0):
+        raise InputError(f"noise is {arguments.noise!r}; a number above 0 is needed")
+    return choices
+
+
+def _no_such_source(name: str) -> str:
+    if near := get_close_matches(name, SURFACES, 1, cutoff=0.7):
+        return f"there is no folder and no surface {name!r}; did you mean {near[0]!r}?"
+    surfaces = ", ".join(SURFACES)
+    return f"there is no folder {name!r}; `jaxgd sweep SPEC --out DIR` makes one; surfaces are {surfaces}"
+
+
+def _write_surface_page(choices: dict, out: Path, command: str) -> None:
+    """The page of a test surface."""
+    from jaxgd.reports.surface_report import surface_page
+    from jaxgd.studies.surface_study import study_surface
+
+    with bad_input():
+        study = study_surface(**choices, command=command)
+    out.write_text(surface_page(study), encoding="utf-8")
+    print(study.sentence)
 
 
 def _write_sweep_page(folder: Path, out: Path, command: str) -> None:

@@ -1,4 +1,4 @@
-"""`jaxgd list`: the optimizers, data sets and models by name."""
+"""`jaxgd list`: the optimizers, data sets, models and surfaces by name."""
 
 import argparse
 from collections.abc import Callable
@@ -8,12 +8,13 @@ from jaxgd.studies.presets import LEARNING_RATES
 
 def add(commands) -> None:
     """Add the command's parser."""
-    listing = commands.add_parser("list", help="name the optimizers, data sets and models")
+    listing = commands.add_parser("list", help="name the optimizers, data sets, models and surfaces")
     listing.set_defaults(run=_list)
 
 
 def _list(arguments: argparse.Namespace, command: str) -> None:
     from jaxgd.optim import optimizers
+    from jaxgd.studies.surface_table import KINDS
     from jaxgd.training import networks
     from jaxgd.training.datasets import DATASETS
 
@@ -27,6 +28,9 @@ def _list(arguments: argparse.Namespace, command: str) -> None:
     print("\nmodels")
     for name in ("mlp", "linear"):
         print(f"  {name:<14} {_first_line(getattr(networks, name))}")
+    print("\nsurfaces (for `jaxgd landscape`)")
+    for name, kind in KINDS.items():
+        print(f"  {name:<15} {kind.formula}")
 
 
 def _first_line(function: Callable) -> str:

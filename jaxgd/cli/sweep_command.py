@@ -18,6 +18,8 @@ def add(commands) -> None:
     option = sweep.add_argument
     option("spec", metavar="SPEC", help="the TOML file")
     option("--out", required=True, metavar="DIR", help="where to save the result; an earlier one is replaced")
+    option("--explain", action="store_true", help="print the plan, and why it was chosen, before the runs")
+    option("--exact", action="store_true", help="give every run the bits of the run alone, on a CPU")
     option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
     sweep.set_defaults(run=_sweep)
 
@@ -35,7 +37,7 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
         with errors_in(runs.file):
             runs.check()
     with errors_in(runs.file):
-        result = runs.run()
+        result = runs.run(explain=arguments.explain, exact=arguments.exact)
     result.save(out)
     if runs.warning:
         print(f"! {runs.warning}")

@@ -97,10 +97,8 @@ def _path(places: np.ndarray) -> list[go.Scatter]:
 
 
 def _percent(share: Any) -> str:
-    """A share in percent, never rounded up to all of it: "93 %", "99.7 %"."""
-    percent = 100 * float(share)
-    digits = 0 if percent < 99 else 1
-    return f"{min(np.floor(percent * 10**digits) / 10**digits, 99.9):.{digits}f} %"
+    """A share in percent, rounded down: "93.6 %"."""
+    return f"{min(np.floor(1000 * float(share)) / 10, 99.9):.1f} %"
 
 
 def loss_lines(lines: Mapping[str, Line], title: str = "loss along a line between two models") -> go.Figure:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from jaxgd.reports.scales import rounded
+from jaxgd.reports.scales import rounded, thin
 from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, base_layout, log_axis
 from jaxgd.reports.sweep_scores import (
     RUN,
@@ -25,7 +25,7 @@ from jaxgd.sweeps import SweepResult
 
 # More values than colours cannot be told apart.
 _MOST_COLOURS = len(COLOURS)
-_MOST_NAMED = 10  # values beside an axis
+_MOST_NAMED, _MOST_TEXTS = 10, 5  # values that are marked beside an axis, and those whose texts fit there
 
 
 def slice(
@@ -93,7 +93,12 @@ def _places(result: SweepResult, axis: str, values: np.ndarray) -> tuple[np.ndar
     if is_number and known.size > _MOST_NAMED:
         return values, base
     places = values if is_number else np.array([known.tolist().index(value) for value in values.tolist()])
-    texts = [escape(text) for text in labels(result, axis, known)]
+    shown = set(thin(known.size, _MOST_TEXTS)) if is_number else set(range(known.size))
+    order = np.argsort(np.argsort(known)) if is_number else np.arange(known.size)
+    texts = [
+        escape(text) if order[place] in shown else ""
+        for place, text in enumerate(labels(result, axis, known))
+    ]
     return places, {
         **base,
         "tickvals": known.tolist() if is_number else list(range(known.size)),

@@ -1,5 +1,6 @@
 """Two directions in parameter space that span a plane worth looking at."""
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -42,9 +43,23 @@ def random_directions(problem: Problem, params: Any, key: jax.Array) -> Directio
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
     lanes = lane_shape(problem, params)
-    one = jax.eval_shape(lambda params: jax.tree.map(lambda x: x[(0,) * len(lanes)], params), params)
-    drawn = (filter_normalized(params, direction) for direction in _normal(one, key))
-    return Directions(*drawn, names=("random direction 1", "random direction 2"))
+    x, y = _random(jax.tree.map(jnp.asarray, params), key, len(lanes))
+    return Directions(x, y, names=("random direction 1", "random direction 2"))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _random(params: Any, key: jax.Array, num_lane_axes: int) -> tuple[Any, Any]:
+    """Two directions, drawn as one array: every draw takes long to compile."""
+    leaves, structure = jax.tree.flatten(params)
+    shapes = [leaf.shape[num_lane_axes:] for leaf in leaves]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    drawn = jnp.split(jax.random.normal(key, (2, ends[-1])), ends[:-1], axis=1)
+
+    def direction(place):
+        normal = [part[place].reshape(shape) for part, shape in zip(drawn, shapes, strict=True)]
+        return filter_normalized(params, jax.tree.unflatten(structure, normal))
+
+    return direction(0), direction(1)
 
 
 def filter_normalized(params: Any, direction: Any) -> Any:
@@ -58,16 +73,9 @@ def filter_normalized(params: Any, direction: Any) -> Any:
         if not axes:
             return jnp.zeros_like(parameter)
         norm = lambda x: jnp.sqrt(jnp.sum(x**2, axis=axes, keepdims=True))  # noqa: E731
-        return drawn * norm(parameter) / (norm(drawn) + 1e-10)
+        return (drawn * norm(parameter) / (norm(drawn) + 1e-10)).astype(parameter.dtype)
 
-    return jax.tree.map(lambda p, d: normalize(jnp.asarray(p), d), params, direction)
-
-
-def _normal(shapes: Any, key: jax.Array) -> tuple[Any, Any]:
-    """Two trees of normal numbers, drawn as one array: a program that draws takes a second to compile."""
-    zeros, unravel = ravel_pytree(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes))
-    first, second = jax.random.normal(key, (2, zeros.size)).astype(zeros.dtype)
-    return unravel(first), unravel(second)
+    return jax.tree.map(lambda p, d: normalize(jnp.asarray(p), jnp.asarray(d)), params, direction)
 
 
 def path_directions(problem: Problem, path: Any) -> Directions:

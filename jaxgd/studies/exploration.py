@@ -85,10 +85,10 @@ def at_best_rate(paths: xr.Dataset) -> xr.Dataset:
     fewest paths left or diverged. Where rates agree in that to a millionth of what was gained, the one with
     the lowest loss averaged over the whole path: the faster one. Attribute `rates_tried`: of how many.
     """
-    runs = ["start", "seed"]
+    runs, loss = ["start", "seed"], paths.loss.astype(float)
     lost = (paths.status != "completed").mean(runs)
-    final = paths.loss.isel(updates=-1, drop=True).mean(runs).where(lost == lost.min("rate"), np.inf)
-    average, first = paths.loss.mean(["updates", *runs]), paths.loss.isel(updates=0, drop=True).mean(runs)
+    final = loss.isel(updates=-1, drop=True).mean(runs).where(lost == lost.min("rate"), np.inf)
+    average, first = loss.mean(["updates", *runs]), loss.isel(updates=0, drop=True).mean(runs)
     lowest = final.min("rate")
     near = final <= lowest + 1e-6 * np.abs(first - lowest)
     best = paths.isel(rate=average.where(near, np.inf).argmin("rate"))

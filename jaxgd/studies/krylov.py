@@ -30,7 +30,8 @@ class Ritz(NamedTuple):
     """The eigenvalues of T, ascending, and what they say about H.
 
     values, weights (squared first components: those of Gauss quadrature for the starting vector), residuals
-    (an eigenvalue of H lies within that distance of the value): [steps]. vectors [steps, dim]: by rows.
+    (an eigenvalue of H lies within that distance of the value; rounding errors at least): [steps]. vectors:
+    [steps, dim], by rows.
     """
 
     values: jax.Array
@@ -73,7 +74,8 @@ def ritz(form: Tridiagonal) -> Ritz:
     beside = form.off_diagonal[:-1]
     matrix = jnp.diag(form.diagonal) + jnp.diag(beside, 1) + jnp.diag(beside, -1)
     values, vectors = jnp.linalg.eigh(matrix)
-    residuals = jnp.abs(form.off_diagonal[-1] * vectors[-1])
+    rounding = jnp.finfo(values.dtype).eps * jnp.max(jnp.abs(values))
+    residuals = jnp.maximum(jnp.abs(form.off_diagonal[-1] * vectors[-1]), rounding)
     return Ritz(values, vectors[0] ** 2, residuals, _dot(vectors.T, form.basis))
 
 

@@ -21,7 +21,8 @@ from jaxgd.studies.escape import escape_times, mean_escape_time, saddle_variance
 from jaxgd.studies.exploration import at_best_rate, explore
 from jaxgd.studies.paths import trace
 from jaxgd.studies.planes import Line, Plane, line, losses_at, path_plane, plane
-from jaxgd.studies.surfaces import SURFACES, Surface, surface
+from jaxgd.studies.presets import SURFACES
+from jaxgd.studies.surfaces import Surface, surface
 from jaxgd.studies.three_hikers import Hikers, hikers
 from jaxgd.studies.training_paths import training_path
 

@@ -99,29 +99,42 @@ def follow(
 ) -> Path:
     """The path with every `every`-th point; gradients get `scale * draws[t]` added where there are draws.
 
-    A point that is not finite is not stepped on: the path stays where it is.
+    Where the point, the loss or the gradient is not finite the path does not step: it stays where it was.
     """
 
     def step(carry, draw):
-        point, state, finite = carry
-        value, gradient = jax.value_and_grad(function)(point)
+        here, state, finite = carry
+        gradient = here.gradient if draw is None else here.gradient + jnp.asarray(scale, draw.dtype) * draw
         # A line search needs the function, and one of exact values would not go with a noisy gradient.
         extra = {"value_fn": function} if draw is None else {}
-        gradient = gradient if draw is None else gradient + jnp.asarray(scale, draw.dtype) * draw
-        steps, state = optimizer.update(gradient, state, point, value=value, grad=gradient, **extra)
-        ahead: Any = optax.apply_updates(point, steps)
-        good = jnp.all(jnp.isfinite(ahead))
-        return (jnp.where(good, ahead, point), state, finite & good), None
+        steps, state = optimizer.update(gradient, state, here.point, value=here.value, grad=gradient, **extra)
+        ahead = _place(function, optax.apply_updates(here.point, steps))
+        good = functools.reduce(jnp.logical_and, (jnp.isfinite(x).all() for x in ahead))
+        here = jax.tree.map(lambda new, old: jnp.where(good, new, old), ahead, here)
+        return (here, state, finite & good), None
 
     def save(carry, draws):
         carry, _ = jax.lax.scan(step, carry, draws, length=every)
-        return carry, (carry[0], function(carry[0]))
+        return carry, (carry[0].point, carry[0].value)
 
     blocks = None if draws is None else draws.reshape(updates // every, every, -1)
-    carry = (start, optimizer.init(start), jnp.array(True))
+    first = _place(function, start)
+    carry = (first, optimizer.init(start), jnp.array(True))
     (_, _, finite), (points, losses) = jax.lax.scan(save, carry, blocks, length=updates // every)
-    losses = jnp.concatenate([jnp.reshape(function(start), 1), losses])
+    losses = jnp.concatenate([first.value[None], losses])
     return Path(jnp.concatenate([start[None], points]), losses, finite)
+
+
+class _Place(NamedTuple):
+    """A point [dim], and the value and the gradient there."""
+
+    point: Any
+    value: Any
+    gradient: Any
+
+
+def _place(function: Any, point: Any) -> _Place:
+    return _Place(point, *jax.value_and_grad(function)(point))
 
 
 @functools.partial(jax.jit, static_argnames="updates")

@@ -36,6 +36,24 @@ LEARNING_RATES: dict[str, Rates] = {
 # adamw runs only when asked for: at its default weight decay of 1e-4 it repeats adam.
 ALL_OPTIMIZERS = tuple(name for name in LEARNING_RATES if name != "adamw")
 
+# The test surfaces of `jaxgd.landscape`.
+SURFACES = (
+    "sphere",
+    "quadratic",
+    "rosenbrock",
+    "beale",
+    "himmelblau",
+    "booth",
+    "six_hump_camel",
+    "rastrigin",
+    "ackley",
+    "styblinski_tang",
+    "monkey_saddle",
+    "saddle",
+    "plateau",
+    "double_well",
+)
+
 # Each (optimizer, batch size) compiles a program, so three of eight: plain, with momentum, with both moments.
 DEFAULT = Sizes(
     ("sgd", "momentum", "adam"),

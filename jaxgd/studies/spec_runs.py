@@ -96,9 +96,10 @@ class SpecRuns:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self.spec.file}: {error}") from error
 
-    def run(self, progress: bool = True) -> SweepResult:
-        """The result of the sweep, with the spec in it."""
-        result = sweep(self.make_trainer, self.spec.axes, self.spec.document["epochs"], progress=progress)
+    def run(self, progress: bool = True, **options: Any) -> SweepResult:
+        """The result of the sweep, with the spec in it; options are those of `jaxgd.sweep`."""
+        epochs = self.spec.document["epochs"]
+        result = sweep(self.make_trainer, self.spec.axes, epochs, progress=progress, **options)
         return dataclasses.replace(result, spec=self.spec.document)
 
     def trainer_of(self, result: SweepResult, **coords: Any) -> Trainer:

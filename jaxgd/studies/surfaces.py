@@ -14,8 +14,6 @@ from jaxgd.studies.surface_table import KINDS, Kind
 from jaxgd.training.problem import Problem
 from jaxgd.training.pytrees import PyTree
 
-SURFACES = tuple(KINDS)
-
 
 class Surface(PyTree):
     """A function of a point: `surface(point [dim]) -> scalar`. Built by `surface`; its numbers are leaves.

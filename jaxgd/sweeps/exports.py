@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgd.sweeps.selection import linked_names
+
 if TYPE_CHECKING:
     import xarray
 
@@ -19,8 +21,9 @@ _ENGINES = {"netcdf4": "netCDF4", "h5netcdf": "h5netcdf", "scipy": "scipy"}
 def to_pandas(dataset: "xarray.Dataset") -> Any:
     """One row for each run and epoch: the axes and what is known along them, the epoch, and the variables."""
     table: Any = dataset.to_dataframe().reset_index()
-    axes = [*dataset.status.dims, *(name for name in dataset.coords if name not in dataset.dims), "epoch"]
-    return table[[*axes, *dataset.data_vars]]
+    axes = [*dataset.status.dims, *linked_names(dataset), "epoch"]
+    counts = [name for name in dataset.coords if name not in axes]
+    return table[[*axes, *counts, *dataset.data_vars]]
 
 
 def to_netcdf(dataset: "xarray.Dataset", path: str | os.PathLike) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgd.optim.hyperparameters import unknown
-from jaxgd.sweeps.grid import label
+from jaxgd.sweeps.grid import columns, label
 
 if TYPE_CHECKING:
     import xarray
@@ -58,10 +58,6 @@ def _place(dataset: "xarray.Dataset", axis: str, values: Sequence[Any], given: M
 
 def _matches(known: list, values: Sequence[Any], name: str, axis: str, value: Any) -> np.ndarray:
     """Which places have the value, by the dataset's coordinate or as the axis was given ("full")."""
-    if name == axis:
-        typed = [None if isinstance(entry, Mapping) else label(entry) for entry in values]
-    else:
-        typed = [label(entry.get(name)) for entry in values if isinstance(entry, Mapping)]
-    typed = typed if len(typed) == len(known) else known
-    by_label = np.array([entry == value for entry in typed])
+    typed = columns({axis: values}).get(name, known)
+    by_label = np.array([label(entry) == value for entry in typed])
     return by_label if by_label.any() else np.array([entry == value for entry in known])

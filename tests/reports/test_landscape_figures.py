@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.reports.hiker_panels import hiker_panels
+from jaxgd.reports.hikers import hiker_panels
 from jaxgd.reports.path_losses import escape_curves, loss_curves
 from jaxgd.reports.surface_maps import basin_map, path_map
 from jaxgd.studies.basins import attraction

@@ -67,7 +67,7 @@ def test_the_table_has_a_row_for_every_point(landscape):
 
 def test_planes_say_what_they_hold_and_the_line_its_barrier(landscape):
     words = text_of(landscape_page(landscape, "digits", {}))
-    assert "full batch: plane that holds 90 % of the path’s variance" in words
+    assert "full batch: plane that holds 90.0 % of the path’s variance" in words
     assert "the training loss rises by 2 above" in words
 
 

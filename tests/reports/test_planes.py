@@ -25,7 +25,7 @@ def test_a_plane_has_its_losses_as_contours_and_its_centre_marked():
     np.testing.assert_allclose(10 ** np.array(contour.colorbar.tickvals), ticks, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.936, "93 %"), (0.9987, "99.8 %"), (0.99999, "99.9 %")])
+@pytest.mark.parametrize(("share", "text"), [(0.9369, "93.6 %"), (0.99999, "99.9 %"), (1.0, "99.9 %")])
 def test_the_path_is_drawn_and_the_title_says_what_the_plane_holds(share, text):
     places = np.array([[[1.0, 0.5, 0.0], [2.0, 1.0, 0.0]], [[3.0, 2.0, 0.0], [4.0, 1.0, 0.0]]])
     directions = Directions(None, None, NAMES, places, np.array([0.5, share]))

@@ -8,13 +8,13 @@ import xarray as xr
 
 import jaxgd
 from jaxgd.reports import views
-from jaxgd.sweeps.result import Plan
+from jaxgd.sweeps.plans import Plan
 
 RATES, SIZES, SEEDS, EPOCHS = [0.01, 0.1, 1.0], ["full", 8], [0, 1], 4
 
 
 def made(dataset, axes):
-    return jaxgd.SweepResult(dataset, Plan([], 0.0), axes, [])
+    return jaxgd.SweepResult(dataset, Plan((), EPOCHS, "1 x cpu", {}, 0), axes, [])
 
 
 def grid():

@@ -8,7 +8,8 @@ import pytest
 from scipy.special import comb
 
 from jaxgd.studies.critical_points import classify, find_critical_points
-from jaxgd.studies.surfaces import SURFACES, surface
+from jaxgd.studies.presets import SURFACES
+from jaxgd.studies.surfaces import surface
 
 
 def index_sum(found):

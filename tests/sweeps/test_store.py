@@ -66,6 +66,27 @@ def test_everything_comes_back(result, folder):
         assert again.model_state(**coords) is None
 
 
+def test_a_saved_plan_is_followed_again(tmp_path):
+    def run(**options):
+        axes = {"point": [{"rate": 0.1, "size": 4}, {"rate": 0.2, "size": "full"}], "seed": [0, 1]}
+        return jaxgd.sweep(
+            lambda hp: jaxgd.trainer(PROBLEM, jaxgd.sgd(hp.rate), hp.size),
+            axes,
+            epochs=2,
+            progress=False,
+            **options,
+        )
+
+    first = run()
+    first.save(tmp_path)
+    again = jaxgd.load(tmp_path)
+    xarray.testing.assert_identical(again.dataset, first.dataset)
+    assert again.axes == first.axes
+    replayed = run(plan=again.plan)
+    np.testing.assert_array_equal(replayed.dataset.valid_loss, first.dataset.valid_loss)
+    np.testing.assert_array_equal(again.params(rate=0.2, seed=1)["w"], first.params(point=1, seed=1)["w"])
+
+
 def test_axes_keep_what_was_typed(folder):
     again = jaxgd.load(folder)
     assert again.axes == {

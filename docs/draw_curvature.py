@@ -1,0 +1,29 @@
+"""Redraws the pictures of docs/curvature.md: runs its blocks and writes its `figures` as SVG.
+
+    python docs/draw_curvature.py
+
+Needs the `docs` and `all` extras and a Chromium on the path, which runs Plotly's own export.
+"""
+
+import jax
+from draw_concepts import BLOCK, DOCS, svg_of
+
+IMAGES = DOCS / "images" / "curvature"
+
+
+def main() -> None:
+    """Draw every figure of the page."""
+    namespace = {"__name__": "curvature"}
+    for block in BLOCK.findall((DOCS / "curvature.md").read_text()):
+        exec(compile(block, "curvature.md", "exec"), namespace)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for name, figure in namespace["figures"].items():
+        figure.update_layout(width=760, height=420, paper_bgcolor="white", font={"family": "sans-serif"})
+        svg = svg_of(figure)
+        (IMAGES / f"{name}.svg").write_text(svg)
+        print(f"{name}: {len(svg) / 1000:.0f} kB")  # noqa: T201
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_num_cpu_devices", 2)
+    main()
