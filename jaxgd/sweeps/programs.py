@@ -103,7 +103,7 @@ def _run_lane(
     state = state._replace(key=key)
     if not in_step:  # a lane ends after its last epoch, whichever the others are in
         extent = extent._replace(epochs=jnp.minimum(extent.epochs, epochs - state.epoch))
-    state, history = advance(trainer, state, history, lane.orders, 0, extent)
+    state, history = advance(trainer, state, history, lane.orders, 0, extent, in_step)
     if trainer.rules:
         is_over = (extent.end == group.num_examples) & ((state.status != RUNNING) | (state.epoch == epochs))
         state = jax.lax.cond(is_over, lambda s: finish(trainer, s), lambda s: s, state)

@@ -188,7 +188,13 @@ def segment(trainer, state, history, orders, first, extent):
 
 
 def advance(
-    trainer: Trainer, state: TrainState, history: dict, orders: jax.Array, first: Any, extent: Extent
+    trainer: Trainer,
+    state: TrainState,
+    history: dict,
+    orders: jax.Array,
+    first: Any,
+    extent: Extent,
+    in_step: bool = False,
 ) -> tuple[TrainState, dict]:
     """`state` and `history` moved along the clock of examples.
 
@@ -200,6 +206,7 @@ def advance(
             where it is needed, which compiles longer and needs no memory.
         first: the epoch of `orders[0]`.
         extent: how far, within the epochs that history and orders have.
+        in_step: whether this is vmapped over runs that share `extent`.
     """
     num = trainer.problem.num_examples
 
@@ -211,7 +218,7 @@ def advance(
             order = epoch_order(state.key, state.epoch, num, trainer.order_sampling)
         else:
             order = orders[state.epoch - first]
-        return run_epoch(trainer, state, history, order, begin, end, extent.evaluate)
+        return run_epoch(trainer, state, history, order, begin, end, extent.evaluate, in_step)
 
     return jax.lax.fori_loop(0, extent.epochs, epoch, (state, history))
 

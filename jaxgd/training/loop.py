@@ -40,6 +40,7 @@ def run_epoch(
     start: Any = None,
     stop: Any = None,
     evaluate: Any = True,
+    in_step: bool = False,
 ) -> tuple[TrainState, dict]:
     """`state` and `history` after the epoch under way, or after the part of it from `start` to `stop`.
 
@@ -52,11 +53,18 @@ def run_epoch(
         stop: batches (micro-batches, where there are any) that begin before it are run. The epoch ends when
             it is the number of training examples.
         evaluate: False leaves the epoch's row empty, for runs that are timed; may be traced.
+        in_step: whether this is vmapped over runs that share `start` and `stop`. A run that has stopped then
+            goes through the motions: a `cond` under vmap would make the bounds of its loops batched.
     """
     trainer = trainer.at_epoch(state.epoch)
-    state = jax.lax.cond(
-        state.status == RUNNING, lambda s: _run_batches(trainer, s, order, start, stop), lambda s: s, state
-    )
+    is_running = state.status == RUNNING
+    if in_step:
+        moved = _run_batches(trainer, state, order, start, stop)
+        state = jax.tree.map(lambda new, old: jnp.where(is_running, new, old), moved, state)
+    else:
+        state = jax.lax.cond(
+            is_running, lambda s: _run_batches(trainer, s, order, start, stop), lambda s: s, state
+        )
     if stop is None:
         return _end_epoch(trainer, state, history, evaluate)
     ended = stop >= trainer.problem.num_examples
