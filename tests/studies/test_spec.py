@@ -1,7 +1,9 @@
 """Sweeps as TOML files: what is read, and one line for whatever cannot be used."""
 
 import json
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -190,3 +192,13 @@ def test_a_hyperparameter_that_only_some_optimizers_have():
     swept = both.replace("b2 = 0.9\n", "").replace("[axes]", "[axes]\nb2 = [0.9]")
     with pytest.raises(ValueError, match="unknown hyperparameter of sgd 'b2'"):
         parse(swept)
+
+
+def test_the_files_of_the_documentation_can_be_used():
+    page = Path(__file__).parents[2] / "docs" / "sweep_files.md"
+    blocks = re.findall(r"^```toml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert [list(parse(block).axes) for block in blocks] == [
+        ["optimizer", "batch_size", "learning_rate", "width", "seed"],
+        ["point", "seed"],
+        ["point"],
+    ]
