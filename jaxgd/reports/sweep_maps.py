@@ -10,8 +10,16 @@ import xarray as xr
 
 from jaxgd.reports.maps import COLOUR_SCALE, colour_bar, edges, hatching
 from jaxgd.reports.scales import rounded
-from jaxgd.reports.style import base_layout, value_axis
-from jaxgd.reports.sweep_scores import RUN, Scores, check_axis, is_logarithmic, labels, scores_of
+from jaxgd.reports.style import value_axis
+from jaxgd.reports.sweep_scores import (
+    RUN,
+    Scores,
+    check_axis,
+    is_logarithmic,
+    labels,
+    scores_of,
+    sweep_layout,
+)
 from jaxgd.sweeps import SweepResult
 
 
@@ -50,7 +58,7 @@ def rate_map(
     places = {name: _places(cells[name].values) for name in (x, y)}
     low, high = _colours(scores, cells)
     scale = scores.scale
-    figure = go.Figure(layout=base_layout(_title(scores, x, y, where)))
+    figure = go.Figure(layout=sweep_layout(_title(scores, x, y, where)))
     figure.add_heatmap(
         x=edges(places[x]),
         y=edges(places[y]),
