@@ -64,8 +64,9 @@ def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = No
     for index, name in enumerate(times.optimizer.values):
         runs = times.updates.sel(optimizer=name, batch_size=sizes).transpose("batch_size", "seed").values
         low, middle, high = (_quantile(runs, q, most) for q in (0.25, 0.5, 0.75))
-        figure.add_traces(_band(places, low, high, COLOURS[index % len(COLOURS)]))
         never = ~np.isfinite(np.median(runs, axis=1))
+        colour, most_left = COLOURS[index % len(COLOURS)], np.flatnonzero(~never)
+        figure.add_traces(_band(np.take(places, most_left), low[most_left], high[most_left], colour))
         words = [_words(row, size, most) for row, size in zip(runs, sizes, strict=True)]
         for these, symbol in ((~never, SYMBOLS[index % len(SYMBOLS)]), (never, "triangle-up-open")):
             figure.add_scatter(
@@ -77,8 +78,8 @@ def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = No
                 customdata=words,
                 hovertemplate=f"<b>{escape(str(name))}</b>, %{{customdata}}<extra></extra>",
                 mode="lines+markers" if these is not never else "markers",
-                line={"color": COLOURS[index % len(COLOURS)], "width": 2},
-                marker={"symbol": symbol, "size": 10, "line": {"width": 2}},
+                line={"color": colour, "width": 2},
+                marker={"symbol": symbol, "size": 9, "color": colour},
             )
     if expected:
         at = [places[sizes.tolist().index(size)] for size in expected]
@@ -115,7 +116,7 @@ def _words(row: np.ndarray, size: float, most: float) -> str:
     return f"{size_text(size)}: {time}, {100 * left:.0f} % left"
 
 
-def _band(x: list[float], low: np.ndarray, high: np.ndarray, colour: str) -> go.Scatter:
+def _band(x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> go.Scatter:
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return go.Scatter(
         x=rounded([*x, *x[::-1]]),
