@@ -257,3 +257,26 @@ def test_bad_parameters():
         with pytest.raises(ValueError, match=message) as caught:
             curvature.sharpness(PROBLEM, params, KEY)
         assert paths[0] in str(caught.value) or "lacks" in message
+
+
+def test_several_lanes_at_once_are_as_each_alone(monkeypatch):
+    """Off a CPU lanes and probes are vmapped, some at a time."""
+    problem = weighted()
+    params = drawn(problem, 5)
+    alone = curvature.sharpness(problem, params, KEY), curvature.trace(problem, params, KEY, 6).value
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    jax.clear_caches()
+    found = curvature.sharpness(problem, params, KEY), curvature.trace(problem, params, KEY, 6).value
+    jax.clear_caches()
+    for a, b in zip(found, alone, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
+def test_what_belongs_to_training_is_not_looked_at():
+    model = jaxgd.mlp([4, 3, 3], "tanh")
+    dropped = jaxgd.classification(jaxgd.mlp([4, 3, 3], "tanh", dropout=0.5), (INPUTS, LABELS))
+    plain = jaxgd.classification(model, (INPUTS, LABELS))
+    params = drawn(plain)
+    expected = np.linalg.eigvalsh(dense(classifier))[-1]
+    for problem in (dropped, jaxgd.regularized(plain, l2=3.0)):
+        np.testing.assert_allclose(curvature.sharpness(problem, params, KEY), expected, rtol=1e-4)
