@@ -32,7 +32,7 @@ def enable_compilation_cache(folder: str | os.PathLike | None = None) -> Path:
     path = _private_folder(_own_folder() if folder is None else Path(folder), shared=folder is not None)
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
-    compilation_cache.reset_cache()  # what compiled before has told JAX that there is none
+    compilation_cache.reset_cache()  # else JAX stays with the folder that it used first
     return path
 
 

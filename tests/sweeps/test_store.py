@@ -125,6 +125,9 @@ def test_odd_dtypes_attributes_and_states(result, tmp_path):
     dataset.updates.attrs = {"unit": "updates"}
     states = [({"w": jnp.ones(2, jnp.bfloat16), "k": np.uint32(i)}, (np.int8(i),)) for i in range(8)]
     jaxgd.SweepResult(dataset, result.plan, result.axes, states).save(tmp_path)
+    for name in ("dataset.npz", "params.npz"):
+        with np.load(tmp_path / name) as file:
+            assert {file[key].dtype.kind for key in file.files} <= set("biufcU"), "no dtype that NumPy lacks"
     again = jaxgd.load(tmp_path)
     assert again.dataset.attrs == {"version": "1", "sizes": [1, 2], "rate": 0.5, "nothing": None}
     assert again.dataset.updates.attrs == {"unit": "updates"}
