@@ -14,6 +14,7 @@ from jaxgd.reports.style import value_axis
 from jaxgd.reports.sweep_scores import (
     RUN,
     Scores,
+    axis_names,
     check_axis,
     is_logarithmic,
     labels,
@@ -51,6 +52,8 @@ def rate_map(
     """
     scores = scores_of(result, metric, over, mode, where)
     for argument, name in (("x", x), ("y", y)):
+        if name in axis_names(result, scores) and name not in scores.axes:
+            raise ValueError(f"{argument} is {name!r}, which was drawn and has no grid: use views.slice")
         check_axis(argument, name, scores.axes)
     if x == y:
         raise ValueError(f"x and y are both {x!r}; two axes are needed")
