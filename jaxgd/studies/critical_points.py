@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.studies.surfaces import Surface
+from jaxgd.studies.surfaces import Surface, check_callable
 from jaxgd.training.pytrees import as_function
 
 STARTS = 1024  # of one round
@@ -114,6 +114,7 @@ def _check_scalar(function: Any, domain: np.ndarray) -> None:
 
 
 def _checked_domain(surface: Any, domain: Any) -> np.ndarray:
+    check_callable(surface)
     if domain is None:
         if not isinstance(surface, Surface):
             raise ValueError("domain is needed for a function: [[low, high], ...], one pair per coordinate")
