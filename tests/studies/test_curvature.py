@@ -168,6 +168,15 @@ def test_model_states_are_lanes_too():
         curvature.sharpness(problem, params, KEY, model_state={"mean": jnp.zeros(4)})
 
 
+def test_lanes_are_dealt_out_to_the_devices_they_are_not_tied_to():
+    problem, params = weighted(), drawn(weighted(), 5)
+    assert Lanes.of(problem, params, "train", 7, None).devices.value == len(jax.devices())
+    tied = jax.device_put(params, jax.devices()[-1])
+    assert Lanes.of(problem, tied, "train", 7, None).devices.value == 1
+    found = [curvature.sharpness(problem, given, KEY, steps=3) for given in (params, tied)]
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
 def test_it_is_a_function_that_jit_takes():
     problem = quadratic([1.0, 3.0])
     found = jax.jit(lambda p, key: curvature.sharpness(problem, p, key))(jnp.ones(2), KEY)
@@ -198,9 +207,9 @@ def program_bytes(num_examples, lanes, chunk):
 
 
 def test_memory_is_bounded_by_the_chunk():
-    small = program_bytes(256, 1, 128)
-    assert program_bytes(4096, 4, 128) < 1.2 * small
-    assert program_bytes(4096, 1, 4096) > 8 * small
+    small = program_bytes(1024, 1, 512)
+    assert program_bytes(8192, 4, 512) < 1.2 * small
+    assert program_bytes(8192, 1, 8192) > 8 * small
 
 
 PROBLEM = classifier()
