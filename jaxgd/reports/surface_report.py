@@ -93,7 +93,7 @@ def _basins(study: SurfaceStudy) -> list[Section]:
         return []
     words = (
         "Every point of the map is a start, and its colour the minimum that it leads to. Momentum and scaled "
-        "steps overshoot, so their basins are not those of plain gradient descent; white is a start that has "
+        "steps overshoot, so their basins are not those of plain gradient descent. A start without a colour has "
         "not come near a minimum."
     )
     names = study.basins.optimizer.values
