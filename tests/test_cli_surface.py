@@ -1,4 +1,4 @@
-"""`jaxgd landscape SURFACE`: the page, what is said of bad input, and how the page looks in a browser."""
+"""`jaxgd landscape SURFACE`: the page, and what is said of bad input."""
 
 import json
 import re
@@ -6,8 +6,6 @@ import re
 import pytest
 
 from jaxgd.cli import main
-from jaxgd.reports.surface_report import surface_page
-from jaxgd.studies.surface_study import study_surface
 
 
 def run(*arguments):
@@ -17,12 +15,6 @@ def run(*arguments):
 def figures_of(html):
     payload = re.search(r'<script type="application/json" id="page-data">(.*?)</script>', html, re.DOTALL)
     return json.loads(payload[1])
-
-
-@pytest.fixture(scope="module")
-def wells():
-    options = {"batch_sizes": ("full", 4), "command": "jaxgd landscape double_well"}
-    return study_surface("double_well", ["sgd", "adam"], 60, **options)
 
 
 def test_page_of_a_surface_without_a_minimum(tmp_path, capsys):
@@ -37,17 +29,6 @@ def test_page_of_a_surface_without_a_minimum(tmp_path, capsys):
     assert "Which minimum" not in html
     assert len(figures_of(html)) == 6
     assert "http" not in re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL).replace("http-equiv", "")
-
-
-def test_page_of_a_surface_with_minima(wells):
-    html = surface_page(wells)
-    assert "2 minima, 1 saddle: found by" in html
-    assert "each at its own best learning rate" in wells.sentence
-    assert len(figures_of(html)) == 6 + 2 + 2
-    for words in ("Which minimum does a start lead to?", "What does a smaller batch change?", "sgd, batch 4"):
-        assert words in html
-    assert wells.about["Surface"].startswith("double_well: ")
-    assert "jaxgd landscape double_well" in html
 
 
 @pytest.mark.parametrize(
@@ -77,17 +58,3 @@ def test_surfaces_are_listed(capsys):
     assert main(["list"]) == 0
     text = capsys.readouterr().out
     assert "himmelblau      (x**2 + y - 11)**2 + (x + y**2 - 7)**2" in text
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_page_in_a_browser(browser, wells, tmp_path, width, dark):
-    path = tmp_path / "page.html"
-    path.write_text(surface_page(wells), encoding="utf-8")
-    browser.open(path, width, 850, dark)
-    drawn = "[...document.querySelectorAll('.plot')].map(p => p.querySelectorAll('svg.main-svg').length)"
-    assert all(count > 0 for count in browser.evaluate(drawn))
-    assert browser.evaluate("document.documentElement.scrollWidth") == width
-    assert browser.errors == []
-    assert {url.split(":")[0] for url in browser.requests} <= {"file", "data", "blob"}

@@ -1,5 +1,6 @@
 """`jaxgd sweep`: a folder with the result, and one line for bad input."""
 
+import re
 import sys
 
 import pytest
@@ -52,7 +53,7 @@ def test_drawn_points(folder, capsys):
     drawn = "[draw]\nnum = 4\n[draw.ranges]\nlearning_rate = { log_uniform = [0.01, 1.0] }\n"
     (folder / "spec.toml").write_text(SPEC.replace("learning_rate = [0.1, 1e30]", "") + drawn)
     assert cli.main(["sweep", "spec.toml", "--out", "out"]) == 0
-    assert "at point " in capsys.readouterr().out
+    assert re.search(r"at point \d, learning_rate 0\.\d{1,8}\n", capsys.readouterr().out)
     result = jaxgd.load("out")
     best = result.best("valid_accuracy")
     assert list(best.coords) == ["point", "learning_rate"]

@@ -99,7 +99,7 @@ def _write_sweep_page(folder: Path, out: Path, command: str) -> None:
     """The page of a saved sweep, its data and models built again from the spec that was saved with it."""
     from functools import partial
 
-    from jaxgd.reports.landscape_page import landscape_page
+    from jaxgd.reports.landscape_report import landscape_page
     from jaxgd.studies.spec_runs import runs_of
     from jaxgd.studies.sweep_landscape import look
     from jaxgd.sweeps import load

@@ -52,6 +52,9 @@ def _best_line(result, metric: str) -> str:
         best = result.best(metric)
     except ValueError as error:
         return f"No best point: {error}"
-    point = ", ".join(f"{name} {value}" for name, value in best.coords.items())
+    values = {
+        name: f"{value:.6g}" if isinstance(value, float) else value for name, value in best.coords.items()
+    }
+    point = ", ".join(f"{name} {value}" for name, value in values.items())
     spread = "" if math.isnan(best.spread) else f" ± {best.spread:.2g} (standard deviation over seeds)"
     return f"Best {metric} at the last epoch: {best.value:.4g}{spread}, at {point}"

@@ -1,5 +1,6 @@
 """The loss of paths against updates, and the time to leave a saddle or a plateau against batch size."""
 
+import math
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -13,7 +14,7 @@ from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, base_layout, log_axis
 from jaxgd.reports.surface_maps import rate_note, size_text
 
 MOST_POINTS = 200  # of one curve; more do not show
-LEAST = 1e-12  # what a logarithmic axis shows of a loss at its lowest
+LEAST = 1e-12  # what a logarithmic axis shows of a loss that has reached its lowest
 
 
 def loss_curves(paths: xr.Dataset, lowest: float | None = None) -> go.Figure:
@@ -24,7 +25,8 @@ def loss_curves(paths: xr.Dataset, lowest: float | None = None) -> go.Figure:
         lowest: the surface's lowest value; None: the lowest that any path met.
     """
     lowest = float(paths.loss.min()) if lowest is None else lowest
-    above = np.maximum(paths.loss - lowest, LEAST)
+    rounding = np.finfo(paths.loss.dtype).eps * abs(lowest)  # a smaller difference says nothing
+    above = np.maximum(paths.loss - lowest, max(LEAST, rounding))
     runs = [dim for dim in ("start", "seed", "batch_size") if dim in above.dims]
     middle = above.median(runs)
     figure = go.Figure()
@@ -43,9 +45,19 @@ def loss_curves(paths: xr.Dataset, lowest: float | None = None) -> go.Figure:
         )
     figure.update_layout(base_layout(f"loss above the lowest: {rate_note(paths)}"))
     figure.update_xaxes(title={"text": "updates"})
-    figure.update_yaxes(log_axis(float(middle.min()), float(middle.max()), lambda v: f"{v:.0e}"))
+    figure.update_yaxes(log_axis(float(middle.min()), float(middle.max()), _power_or_number))
     figure.update_yaxes(title={"text": "loss − lowest loss"})
     return figure
+
+
+def _power_or_number(value: float) -> str:
+    """A number beside a logarithmic axis, a very large or small one as a power of ten."""
+    if 0.01 <= value < 1e4:
+        return f"{value:g}"
+    exponent = math.floor(math.log10(value) + 1e-9)
+    factor = round(value / 10.0**exponent)
+    power = f"10<sup>{exponent}</sup>".replace("-", "−")
+    return power if factor == 1 else f"{factor} · {power}"
 
 
 def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = None) -> go.Figure:
@@ -64,8 +76,9 @@ def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = No
     for index, name in enumerate(times.optimizer.values):
         runs = times.updates.sel(optimizer=name, batch_size=sizes).transpose("batch_size", "seed").values
         low, middle, high = (_quantile(runs, q, most) for q in (0.25, 0.5, 0.75))
-        figure.add_traces(_band(places, low, high, COLOURS[index % len(COLOURS)]))
         never = ~np.isfinite(np.median(runs, axis=1))
+        colour, most_left = COLOURS[index % len(COLOURS)], np.flatnonzero(~never)
+        figure.add_traces(_band(np.take(places, most_left), low[most_left], high[most_left], colour))
         words = [_words(row, size, most) for row, size in zip(runs, sizes, strict=True)]
         for these, symbol in ((~never, SYMBOLS[index % len(SYMBOLS)]), (never, "triangle-up-open")):
             figure.add_scatter(
@@ -77,8 +90,8 @@ def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = No
                 customdata=words,
                 hovertemplate=f"<b>{escape(str(name))}</b>, %{{customdata}}<extra></extra>",
                 mode="lines+markers" if these is not never else "markers",
-                line={"color": COLOURS[index % len(COLOURS)], "width": 2},
-                marker={"symbol": symbol, "size": 10, "line": {"width": 2}},
+                line={"color": colour, "width": 2},
+                marker={"symbol": symbol, "size": 9, "color": colour},
             )
     if expected:
         at = [places[sizes.tolist().index(size)] for size in expected]
@@ -115,7 +128,7 @@ def _words(row: np.ndarray, size: float, most: float) -> str:
     return f"{size_text(size)}: {time}, {100 * left:.0f} % left"
 
 
-def _band(x: list[float], low: np.ndarray, high: np.ndarray, colour: str) -> go.Scatter:
+def _band(x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> go.Scatter:
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return go.Scatter(
         x=rounded([*x, *x[::-1]]),

@@ -16,7 +16,12 @@ from jaxgd.studies.surfaces import Surface
 
 CELLS = 81  # of the contours, along each axis
 # The higher the darker on white, and the lighter on black.
-SHADES = ((0.0, "rgba(128,134,140,0)"), (1.0, "rgba(128,134,140,0.45)"))
+SHADES = (
+    (0.0, "rgba(128,134,140,0)"),
+    (0.6, "rgba(128,134,140,0.14)"),
+    (1.0, "rgba(128,134,140,0.42)"),
+)
+MOST_MARKS = 40  # of critical points; more hide the paths
 MARKS = {"minimum": "circle", "saddle": "x-thin", "maximum": "triangle-up", "degenerate": "diamond"}
 NAMES = ("x", "y")
 
@@ -30,7 +35,7 @@ def path_map(
         surface: of two coordinates.
         paths: from `explore`, with one rate and one batch size: see `at_best_rate`; of seeds the first.
         start: which start.
-        critical: points to mark.
+        critical: points to mark, if there are no more than 40.
     """
     figure = go.Figure([_contours(surface), *_marks(critical)])
     rows = _one_run(paths).isel(start=start)
@@ -112,7 +117,7 @@ def _contours(surface: Surface, fill: bool = True) -> go.Contour:
 
 
 def _marks(critical: CriticalPoints | None) -> list[go.Scatter]:
-    if critical is None:
+    if critical is None or len(critical.kinds) > MOST_MARKS:
         return []
     marks = []
     for kind, symbol in MARKS.items():
@@ -149,7 +154,13 @@ def _path(surface: Surface, run: xr.Dataset, name: str, place: int) -> list[go.S
         hovertemplate=f"<b>{escape(name)}</b>, %{{customdata}}<extra></extra>",
         mode="lines+markers",
         line={"color": colour, "width": 1.8},
-        marker={"size": [3] * (len(shown) - 1) + [11], "symbol": symbol, "color": colour, "opacity": 1},
+        marker={
+            "size": [3] * (len(shown) - 1) + [11],
+            "symbol": symbol,
+            "color": colour,
+            "line": {"width": 0},
+            "opacity": 1,
+        },
         showlegend=True,
     )
     return [line]

@@ -8,7 +8,7 @@ import xarray as xr
 
 from jaxgd.reports.path_losses import loss_curves
 from jaxgd.reports.sections import Section, sections_page
-from jaxgd.reports.surface_maps import basin_map, path_map, size_text
+from jaxgd.reports.surface_maps import MOST_MARKS, basin_map, path_map, size_text
 from jaxgd.studies.surface_study import SHOWN, SurfaceStudy
 
 MOST_ROWS = 40  # of the table of critical points
@@ -31,9 +31,10 @@ def _paths(study: SurfaceStudy) -> Section:
     maps = [_titled(path_map(study.surface, study.paths, k, study.critical), k) for k in range(SHOWN)]
     curves = loss_curves(study.paths, study.lowest)
     curves.update_layout(
-        legend={"orientation": "h", "y": -0.22}, title={"text": "all starts: loss above the lowest"}
+        legend={"orientation": "h", "y": -0.28}, title={"text": "all starts: loss above the lowest"}
     )
-    caption = "● minimum, × saddle, ▲ maximum, ◆ degenerate. A path is drawn until it has settled."
+    many = " Too many critical points to mark." if len(study.critical.kinds) > MOST_MARKS else ""
+    caption = "● minimum, × saddle, ▲ maximum, ◆ degenerate. A path is drawn until it has settled." + many
     return Section("Where does each optimizer go?", words, [curves, *maps], _rates(study), caption)
 
 
@@ -66,7 +67,7 @@ def _critical_points(study: SurfaceStudy) -> Section:
     head = ["kind", "x", "y", "f", "smallest eigenvalue", "largest eigenvalue", "index"]
     rows = [head, *(_row(study, place) for place in range(min(len(critical.kinds), MOST_ROWS)))]
     rest = len(critical.kinds) - MOST_ROWS
-    caption = f"The {MOST_ROWS} lowest; {rest} more are on the maps." if rest > 0 else ""
+    caption = f"The {MOST_ROWS} lowest; {rest} more were found." if rest > 0 else ""
     return Section("Where is the gradient zero?", words, (), rows if len(rows) > 1 else (), caption)
 
 
@@ -92,7 +93,7 @@ def _basins(study: SurfaceStudy) -> list[Section]:
         return []
     words = (
         "Every point of the map is a start, and its colour the minimum that it leads to. Momentum and scaled "
-        "steps overshoot, so their basins are not those of plain gradient descent; white is a start that has "
+        "steps overshoot, so their basins are not those of plain gradient descent. A start without a colour has "
         "not come near a minimum."
     )
     names = study.basins.optimizer.values

@@ -9,8 +9,16 @@ import plotly.graph_objects as go
 
 from jaxgd.optim.hyperparameters import one_of
 from jaxgd.reports.scales import rounded, short_count, thin
-from jaxgd.reports.style import COLOURS, SYMBOLS, base_layout, log_axis
-from jaxgd.reports.sweep_scores import Scores, check_axis, labels, point_texts, score_axis, scores_of
+from jaxgd.reports.style import COLOURS, SYMBOLS, log_axis
+from jaxgd.reports.sweep_scores import (
+    Scores,
+    check_axis,
+    labels,
+    point_texts,
+    score_axis,
+    scores_of,
+    sweep_layout,
+)
 from jaxgd.sweeps import SweepResult
 
 CLOCKS = ("epochs", "updates")
@@ -54,7 +62,7 @@ def learning_curves(
     points = _shown_points(scores, by)
     texts = np.array(point_texts(result, scores), object).reshape(scores.last.shape)
     figure = go.Figure(
-        layout=base_layout(f"{scores.metric}, best point of each {by}" if by else scores.metric)
+        layout=sweep_layout(f"{scores.metric}, best point of each {by}" if by else scores.metric)
     )
     for index, place in enumerate(points):
         at = scores.last.isel(place)

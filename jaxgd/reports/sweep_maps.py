@@ -10,8 +10,17 @@ import xarray as xr
 
 from jaxgd.reports.maps import COLOUR_SCALE, colour_bar, edges, hatching
 from jaxgd.reports.scales import rounded
-from jaxgd.reports.style import base_layout, value_axis
-from jaxgd.reports.sweep_scores import RUN, Scores, check_axis, is_logarithmic, labels, scores_of
+from jaxgd.reports.style import value_axis
+from jaxgd.reports.sweep_scores import (
+    RUN,
+    Scores,
+    axis_names,
+    check_axis,
+    is_logarithmic,
+    labels,
+    scores_of,
+    sweep_layout,
+)
 from jaxgd.sweeps import SweepResult
 
 
@@ -43,6 +52,8 @@ def rate_map(
     """
     scores = scores_of(result, metric, over, mode, where)
     for argument, name in (("x", x), ("y", y)):
+        if name in axis_names(result, scores) and name not in scores.axes:
+            raise ValueError(f"{argument} is {name!r}, which was drawn and has no grid: use views.slice")
         check_axis(argument, name, scores.axes)
     if x == y:
         raise ValueError(f"x and y are both {x!r}; two axes are needed")
@@ -50,7 +61,7 @@ def rate_map(
     places = {name: _places(cells[name].values) for name in (x, y)}
     low, high = _colours(scores, cells)
     scale = scores.scale
-    figure = go.Figure(layout=base_layout(_title(scores, x, y, where)))
+    figure = go.Figure(layout=sweep_layout(_title(scores, x, y, where)))
     figure.add_heatmap(
         x=edges(places[x]),
         y=edges(places[y]),

@@ -208,4 +208,4 @@ def _plan_rows(result: SweepResult) -> list[list[str]]:
         seconds = ["–" if value is None else seconds_text(value) for value in took]
         count = f"{len(group.runs):,}"
         rows.append([group.optimizer, group.batch_size, count, str(group.recipe), *seconds, group.reason])
-    return rows
+    return rows if len(rows) > 1 else []

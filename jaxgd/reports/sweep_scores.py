@@ -1,13 +1,16 @@
 """What the views of a sweep are drawn from: its scores as labelled arrays, and scales and names for them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jaxgd.optim.hyperparameters import unknown
 from jaxgd.reports.scales import ScoreScale, rounded, score_scale
+from jaxgd.reports.style import base_layout
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.ranking import axes_over, better, check_metric, values_and_ends
 from jaxgd.sweeps.selection import linked_names
@@ -16,7 +19,8 @@ from jaxgd.sweeps.selection import linked_names
 RUN = "averaged over"
 
 
-class Scores(NamedTuple):
+@dataclass(frozen=True)
+class Scores:
     """A metric of a sweep.
 
     metric: its name. runs: [*axes, RUN, epoch]; NaN where a run diverged, its last value where it stopped
@@ -30,7 +34,7 @@ class Scores(NamedTuple):
     clock: xr.DataArray
     sign: int
 
-    @property
+    @cached_property
     def last(self) -> xr.DataArray:
         """The mean over the runs after the last epoch: [*axes], NaN where a run diverged."""
         return self.runs.isel(epoch=-1).mean(RUN, skipna=False)
@@ -40,7 +44,7 @@ class Scores(NamedTuple):
         """The axes that are not averaged over."""
         return [str(name) for name in self.last.dims]
 
-    @property
+    @cached_property
     def scale(self) -> ScoreScale:
         """A scale for the values: logarithmic for losses and for the errors of fractions."""
         values = self.runs.values[np.isfinite(self.runs.values)]
@@ -164,6 +168,12 @@ def is_logarithmic(values: np.ndarray) -> bool:
     return values.dtype.kind in "iuf" and bool((values > 0).all()) and values.max() >= 20 * values.min()
 
 
+def sweep_layout(title: str) -> dict:
+    """The layout of a view: that of the other figures, with room for long names beside the axis."""
+    layout = base_layout(title)
+    return {**layout, "margin": {**layout["margin"], "l": 88}}
+
+
 def score_axis(scores: Scores, positions: np.ndarray) -> dict:
     """The vertical axis of a view, over these positions; with room at the worse end for what diverged."""
     scale, finite = scores.scale, positions[np.isfinite(positions)]
@@ -171,7 +181,7 @@ def score_axis(scores: Scores, positions: np.ndarray) -> dict:
     pad = 0.06 * (high - low) or 0.1
     places, texts = scale.ticks(low - pad, high + pad)
     return {
-        "title": {"text": scores.metric},
+        "title": {"text": scores.metric, "standoff": 6},
         "range": rounded([low - pad, high + pad]),
         "tickvals": rounded(places),
         "ticktext": texts,

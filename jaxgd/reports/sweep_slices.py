@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from jaxgd.reports.scales import rounded, thin
-from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, base_layout, log_axis
+from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, log_axis
 from jaxgd.reports.sweep_scores import (
     RUN,
     Scores,
@@ -20,6 +20,7 @@ from jaxgd.reports.sweep_scores import (
     point_texts,
     score_axis,
     scores_of,
+    sweep_layout,
 )
 from jaxgd.sweeps import SweepResult
 
@@ -67,7 +68,7 @@ def slice(
     y_axis = score_axis(scores, y)
     groups = _groups(result, scores, by)
     texts = point_texts(result, scores)
-    figure = go.Figure(layout=base_layout(f"{scores.metric} by {axis}, mean over {_over(scores)}"))
+    figure = go.Figure(layout=sweep_layout(f"{scores.metric} by {axis}, mean over {_over(scores)}"))
     has_line = axis in scores.axes
     for place, (name, mine) in enumerate(groups.items()):
         style = {"color": COLOURS[place % _MOST_COLOURS], "symbol": SYMBOLS[place % _MOST_COLOURS]}

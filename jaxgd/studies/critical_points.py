@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.studies.surfaces import Surface
+from jaxgd.studies.surfaces import Surface, check_callable
 from jaxgd.training.pytrees import as_function
 
 STARTS = 1024  # of one round
@@ -58,7 +58,8 @@ def find_critical_points(surface: Any, domain: Any = None) -> CriticalPoints:
 
     Args:
         surface: a `Surface`, or any twice differentiable function of a point `[dim]`.
-        domain: `[dim, 2]`, the lowest and the highest of each coordinate. None: the surface's own.
+        domain: `[dim, 2]`, the lowest and the highest of each coordinate, or one such pair for all those of a
+            `Surface`. None: the surface's own.
 
     Raises:
         ValueError: no domain, a box without width, a surface that is finite at no start.
@@ -113,11 +114,14 @@ def _check_scalar(function: Any, domain: np.ndarray) -> None:
 
 
 def _checked_domain(surface: Any, domain: Any) -> np.ndarray:
+    check_callable(surface)
     if domain is None:
         if not isinstance(surface, Surface):
             raise ValueError("domain is needed for a function: [[low, high], ...], one pair per coordinate")
         return surface.domain
     box = np.asarray(domain, np.float64)
+    if isinstance(surface, Surface) and box.shape == (2,):
+        box = np.broadcast_to(box, (surface.dim, 2))
     if box.ndim != 2 or box.shape[1] != 2 or not len(box):
         raise ValueError(f"domain must have shape [dim, 2], a pair (low, high) each, got shape {box.shape}")
     if isinstance(surface, Surface) and len(box) != surface.dim:

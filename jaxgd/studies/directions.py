@@ -1,6 +1,5 @@
 """Two directions in parameter space that span a plane worth looking at."""
 
-import functools
 import math
 from typing import Any, NamedTuple
 
@@ -43,23 +42,14 @@ def random_directions(problem: Problem, params: Any, key: jax.Array) -> Directio
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
     lanes = lane_shape(problem, params)
-    x, y = _random(jax.tree.map(jnp.asarray, params), key, len(lanes))
-    return Directions(x, y, names=("random direction 1", "random direction 2"))
+    # NumPy draws them: a program that draws normal numbers takes a second to compile.
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
+    def direction():
+        normal = jax.tree.map(lambda p: rng.normal(size=np.shape(p)[len(lanes) :]), params)
+        return filter_normalized(params, normal)
 
-@functools.partial(jax.jit, static_argnums=2)
-def _random(params: Any, key: jax.Array, num_lane_axes: int) -> tuple[Any, Any]:
-    """Two directions, drawn as one array: every draw takes long to compile."""
-    leaves, structure = jax.tree.flatten(params)
-    shapes = [leaf.shape[num_lane_axes:] for leaf in leaves]
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    drawn = jnp.split(jax.random.normal(key, (2, ends[-1])), ends[:-1], axis=1)
-
-    def direction(place):
-        normal = [part[place].reshape(shape) for part, shape in zip(drawn, shapes, strict=True)]
-        return filter_normalized(params, jax.tree.unflatten(structure, normal))
-
-    return direction(0), direction(1)
+    return Directions(direction(), direction(), names=("random direction 1", "random direction 2"))
 
 
 def filter_normalized(params: Any, direction: Any) -> Any:
@@ -69,13 +59,14 @@ def filter_normalized(params: Any, direction: Any) -> Any:
     """
 
     def normalize(parameter, drawn):
-        axes = tuple(range(-np.ndim(drawn), -1))
+        parameter, drawn = np.asarray(parameter), np.asarray(drawn)
+        axes = tuple(range(-drawn.ndim, -1))
         if not axes:
-            return jnp.zeros_like(parameter)
-        norm = lambda x: jnp.sqrt(jnp.sum(x**2, axis=axes, keepdims=True))  # noqa: E731
+            return np.zeros_like(parameter)
+        norm = lambda x: np.sqrt(np.sum(x.astype(float) ** 2, axis=axes, keepdims=True))  # noqa: E731
         return (drawn * norm(parameter) / (norm(drawn) + 1e-10)).astype(parameter.dtype)
 
-    return jax.tree.map(lambda p, d: normalize(jnp.asarray(p), jnp.asarray(d)), params, direction)
+    return jax.tree.map(normalize, params, direction)
 
 
 def path_directions(problem: Problem, path: Any) -> Directions:

@@ -60,6 +60,8 @@ def escape_times(
         >>> float(times.updates[0, 0, 0])
         inf
     """
+    if not isinstance(optimizers, Mapping) or not optimizers:
+        raise TypeError(f"optimizers must be a mapping from labels to optimizers, got {optimizers!r}")
     start = check_start(surface, start)
     sizes, updates = checked_sizes(batch_sizes, noise), check_count("updates", updates)
     seeds = check_count("seeds", seeds)
@@ -138,7 +140,7 @@ def mean_escape_time(
     radius: float = 1.0,
     start: float = 0.0,
 ) -> float:
-    """The mean number of updates until |y| > radius, of gradient descent on -curvature y**2 / 2.
+    """The mean number of updates until `|y| > radius`, of gradient descent on -curvature y**2 / 2.
 
     An update is `y <- a y + s e` with `a = 1 + rate curvature`, `s = rate noise / sqrt(batch_size)` and e
     standard normal. The mean time solves `T(y) = 1 + integral of p(z | y) T(z) over |z| <= radius`, here on

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import AxisType, PartitionSpec
 
 from jaxgd.optim.static import Static
 from jaxgd.studies.hessians import Objective, objective_of
@@ -19,13 +20,15 @@ from jaxgd.training.pytrees import PyTree
 class Lanes(PyTree):
     """Parameters and model states of one model or of many, and the objective that is looked at there.
 
-    shape: the leading axes of every leaf of `params` and `model_state`, () for one model.
+    shape: the leading axes of every leaf of `params` and `model_state`, () for one model. devices: how many
+    share the lanes.
     """
 
     objective: Objective
     params: Any
     model_state: Any
     shape: Any
+    devices: Any
 
     @classmethod
     def of(cls, problem: Problem, params: Any, split: str, chunk: int, model_state: Any) -> "Lanes":
@@ -33,7 +36,9 @@ class Lanes(PyTree):
         objective = objective_of(problem, split, chunk)
         shape = lane_shape(problem, params)
         states = _states(problem, model_state, shape)
-        return cls(objective, jax.tree.map(jnp.asarray, params), states, Static(shape))
+        params = jax.tree.map(jnp.asarray, params)
+        devices = _num_devices((objective, params, states), math.prod(shape))
+        return cls(objective, params, states, Static(shape), Static(devices))
 
     @property
     def dim(self) -> int:
@@ -44,7 +49,8 @@ class Lanes(PyTree):
     def map(self, function: Callable, *trees: Any) -> Any:
         """`function(objective, params, *trees)` of every lane, results stacked along the lanes' axes.
 
-        On a CPU one lane after the other, so the memory is that of one; elsewhere several at once.
+        On a CPU each device takes one lane after the other, so its memory is that of one; elsewhere several
+        at once.
         """
 
         def one(params, model_state, *trees):
@@ -54,8 +60,27 @@ class Lanes(PyTree):
         if not shape:
             return one(*arguments)
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[len(shape) :]), arguments)
-        results = jax.lax.map(lambda lane: one(*lane), flat, batch_size=at_once(math.prod(shape)))
+        results = self._over_devices(lambda lane: one(*lane), flat, math.prod(shape))
         return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), results)
+
+    def _over_devices(self, one: Callable, lanes: Any, count: int) -> Any:
+        """`one` of each of the `count` lanes, an equal number on every device."""
+        num = self.devices.value
+        each = -(-count // num)
+        run = lambda lanes: jax.lax.map(one, lanes, batch_size=at_once(each))  # noqa: E731
+        if num == 1:
+            return run(lanes)
+        mesh = jax.make_mesh((num,), ("lanes",), devices=jax.devices()[:num], axis_types=(AxisType.Auto,))
+        split = PartitionSpec("lanes")
+        run = jax.shard_map(run, mesh=mesh, in_specs=split, out_specs=split, check_vma=False)
+        places = np.minimum(np.arange(num * each), count - 1)  # beyond the last lane the last again
+        return jax.tree.map(lambda x: x[:count], run(jax.tree.map(lambda x: x[places], lanes)))
+
+
+def _num_devices(tree: Any, count: int) -> int:
+    """How many devices share so many lanes: all, unless an array is traced or tied to a device."""
+    tied = (isinstance(leaf, Tracer) or getattr(leaf, "committed", False) for leaf in jax.tree.leaves(tree))
+    return 1 if any(tied) else max(1, min(len(jax.devices()), count))
 
 
 def at_once(count: int) -> int | None:

@@ -47,7 +47,7 @@ def follow_lanes(
     with ThreadPoolExecutor(max(1, min(len(groups), os.cpu_count() or 1))) as pool:
         results = list(pool.map(with_settings_of_caller(run), groups))
     found = {label: path for result in results for label, path in result.items()}
-    if draws is None:
+    if draws is None and seeds > 1:
         found = {label: _repeated(path, seeds) for label, path in found.items()}
     return Path(*(np.stack(parts) for parts in zip(*(found[label] for label in cases), strict=True)))
 

@@ -115,9 +115,9 @@ def _sentence(shown: Surface, paths: xr.Dataset, critical: CriticalPoints) -> st
         return f"{start}: {who} a minimum {every}."
     if reached:
         return f"{start}: {reached} of {len(near)} optimizers reach a minimum {every}."
-    best = int(near.argmax())
-    share = f"{100 * near[best]:.0f} % of its paths at a minimum"
-    return f"{start}: {paths.optimizer.values[best]} comes closest, with {share}."
+    final = paths.loss.isel(updates=-1).median(["start", "seed"])
+    best = paths.optimizer.values[int(final.argmin())]
+    return f"{start}: no optimizer reaches a minimum {every}; {best} has the lowest median loss."
 
 
 def _about(

@@ -144,12 +144,26 @@ def surface(name: str, dim: int | None = None, **numbers: Any) -> Surface:
     return Surface(Static(name), Static(dim), stored)
 
 
+def check_callable(function: Any) -> None:
+    """Raise TypeError unless it is a surface or another function."""
+    if isinstance(function, str) and function in KINDS:
+        raise TypeError(
+            f"surface must be a function of a point: jaxgd.landscape.surface({function!r}), not its name"
+        )
+    if not callable(function):
+        raise TypeError(f"surface must be a function of a point, got {function!r}")
+
+
 def check_start(function: Any, start: Any, name: str = "start") -> jax.Array:
     """`start` as an array of floats `[..., dim]`.
 
     Raises:
         ValueError: another number of coordinates than a `Surface` has, a NaN, or a place outside its domain.
+        TypeError: a surface that cannot be called, or a start that is not numbers.
     """
+    check_callable(function)
+    if any(isinstance(x, str) for x in jax.tree.leaves(start)):
+        raise TypeError(f"{name} must be an array of numbers [dim], got {start!r}")
     start = jnp.asarray(start)
     if not jnp.issubdtype(start.dtype, jnp.floating):
         start = start.astype(jnp.result_type(float))

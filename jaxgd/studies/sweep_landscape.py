@@ -127,7 +127,7 @@ def _chosen(
     result: SweepResult, contrast: str | None, metric: str, num_examples: int
 ) -> dict[str, dict[str, Any]]:
     """The coordinates of the best run of each value of the contrast, by name; runs of the first seed."""
-    parts = {None: result.dataset}
+    parts: dict[Any, Any] = {None: result.dataset}
     if contrast is not None:
         values = result.dataset[contrast].values
         places = np.unique(np.linspace(0, len(values) - 1, min(len(values), _MOST)).round().astype(int))

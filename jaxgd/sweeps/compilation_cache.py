@@ -14,8 +14,8 @@ _LEAST_SECONDS = 0.1
 def enable_compilation_cache(folder: str | os.PathLike | None = None) -> Path:
     """The folder in which JAX keeps compiled programs from now on, for this process and later ones.
 
-    A sweep of the same shapes, functions and versions then compiles nothing. The command line does this by
-    itself.
+    A sweep of the same shapes, functions and versions then reads them instead of compiling. The command line
+    does this by itself.
 
     Args:
         folder: made with mode 0700 if missing. None for the user's own: `jaxgd/xla` in `XDG_CACHE_HOME` or
@@ -32,7 +32,7 @@ def enable_compilation_cache(folder: str | os.PathLike | None = None) -> Path:
     path = _private_folder(_own_folder() if folder is None else Path(folder), shared=folder is not None)
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
-    compilation_cache.reset_cache()  # what compiled before has told JAX that there is none
+    compilation_cache.reset_cache()  # else JAX stays with the folder that it used first
     return path
 
 

@@ -88,3 +88,19 @@ def test_everything_diverged():
 def test_an_unknown_metric(grid):
     with pytest.raises(ValueError, match="unknown metric 'valid_los'; did you mean 'valid_loss'"):
         sweep_page.page(grid, "valid_los")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_draws_every_figure_and_asks_for_nothing(grid, browser, tmp_path, width, dark):
+    (tmp_path / "report.html").write_text(sweep_page.page(grid))
+    browser.open(tmp_path / "report.html", width, 850, dark)
+    drawn = browser.evaluate(
+        "[...document.querySelectorAll('.plot')].map(p => p.querySelectorAll('svg').length)"
+    )
+    assert len(drawn) == 7
+    assert all(drawn)
+    assert browser.evaluate("document.documentElement.scrollWidth") == width
+    assert browser.errors == []
+    assert {url.split(":")[0] for url in browser.requests} <= {"file", "data", "blob"}

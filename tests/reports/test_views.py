@@ -191,6 +191,11 @@ def test_everything_diverged():
     assert len(named(views.slice(result, "learning_rate"))["a run diverged"].x) == 12
 
 
+def test_a_map_needs_a_grid():
+    with pytest.raises(ValueError, match="x is 'learning_rate', which was drawn and has no grid: use"):
+        views.rate_map(drawn())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

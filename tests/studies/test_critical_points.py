@@ -121,6 +121,7 @@ def test_no_critical_point():
 def test_only_inside_the_domain_asked_for():
     found = find_critical_points(surface("himmelblau"), domain=[[0, 5], [0, 5]])
     assert Counter(found.kinds) == {"minimum": 1, "saddle": 2}
+    assert len(find_critical_points(surface("himmelblau"), domain=(0, 5)).points) == 3
 
 
 def test_classify_takes_rounded_points():
@@ -134,7 +135,7 @@ def test_classify_takes_rounded_points():
     [
         (lambda: find_critical_points(jnp.sum), "domain is needed for a function"),
         (lambda: find_critical_points(jnp.sum, domain=[[1, 0]]), "low < high"),
-        (lambda: find_critical_points(jnp.sum, domain=[0, 1]), r"shape \[dim, 2\]"),
+        (lambda: find_critical_points(jnp.sum, domain=[0, 1, 2]), r"shape \[dim, 2\]"),
         (lambda: find_critical_points(surface("sphere"), domain=[[0, 1]]), "must have 2 pairs"),
         (
             lambda: find_critical_points(lambda p: jnp.nan * p[0], domain=[[0, 1]]),

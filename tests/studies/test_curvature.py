@@ -168,6 +168,15 @@ def test_model_states_are_lanes_too():
         curvature.sharpness(problem, params, KEY, model_state={"mean": jnp.zeros(4)})
 
 
+def test_lanes_are_dealt_out_to_the_devices_they_are_not_tied_to():
+    problem, params = weighted(), drawn(weighted(), 5)
+    assert Lanes.of(problem, params, "train", 7, None).devices.value == len(jax.devices())
+    tied = jax.device_put(params, jax.devices()[-1])
+    assert Lanes.of(problem, tied, "train", 7, None).devices.value == 1
+    found = [curvature.sharpness(problem, given, KEY, steps=3) for given in (params, tied)]
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
 def test_it_is_a_function_that_jit_takes():
     problem = quadratic([1.0, 3.0])
     found = jax.jit(lambda p, key: curvature.sharpness(problem, p, key))(jnp.ones(2), KEY)
@@ -198,9 +207,9 @@ def program_bytes(num_examples, lanes, chunk):
 
 
 def test_memory_is_bounded_by_the_chunk():
-    small = program_bytes(256, 1, 128)
-    assert program_bytes(4096, 4, 128) < 1.2 * small
-    assert program_bytes(4096, 1, 4096) > 8 * small
+    small = program_bytes(1024, 1, 512)
+    assert program_bytes(8192, 4, 512) < 1.2 * small
+    assert program_bytes(8192, 1, 8192) > 8 * small
 
 
 PROBLEM = classifier()
@@ -257,3 +266,26 @@ def test_bad_parameters():
         with pytest.raises(ValueError, match=message) as caught:
             curvature.sharpness(PROBLEM, params, KEY)
         assert paths[0] in str(caught.value) or "lacks" in message
+
+
+def test_several_lanes_at_once_are_as_each_alone(monkeypatch):
+    """Off a CPU lanes and probes are vmapped, some at a time."""
+    problem = weighted()
+    params = drawn(problem, 5)
+    alone = curvature.sharpness(problem, params, KEY), curvature.trace(problem, params, KEY, 6).value
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    jax.clear_caches()
+    found = curvature.sharpness(problem, params, KEY), curvature.trace(problem, params, KEY, 6).value
+    jax.clear_caches()
+    for a, b in zip(found, alone, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
+def test_what_belongs_to_training_is_not_looked_at():
+    model = jaxgd.mlp([4, 3, 3], "tanh")
+    dropped = jaxgd.classification(jaxgd.mlp([4, 3, 3], "tanh", dropout=0.5), (INPUTS, LABELS))
+    plain = jaxgd.classification(model, (INPUTS, LABELS))
+    params = drawn(plain)
+    expected = np.linalg.eigvalsh(dense(classifier))[-1]
+    for problem in (dropped, jaxgd.regularized(plain, l2=3.0)):
+        np.testing.assert_allclose(curvature.sharpness(problem, params, KEY), expected, rtol=1e-4)

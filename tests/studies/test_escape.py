@@ -89,6 +89,7 @@ def test_noise_shortens_a_plateau():
         (lambda: escape_from([0.0]), ValueError, "start must have 2 coordinates"),
         (lambda: escape_from([0.0, 0.0], noise=1.0), ValueError, "noise is 1 and batch_sizes"),
         (lambda: escape_from([0.0, 0.0], seeds=0), ValueError, "seeds is 0"),
+        (lambda: escape_times(SADDLE, {}, [0, 0], outside, 5), TypeError, "mapping from labels"),
     ],
 )
 def test_bad_input(call, error, message):

@@ -169,9 +169,9 @@ def program_bytes(num_examples, lanes, points, chunk):
 
 
 def test_memory_is_bounded_by_the_chunk():
-    small = program_bytes(2048, 1, 4, 1024)
-    assert program_bytes(16384, 4, 400, 1024) < 1.2 * small
-    assert program_bytes(16384, 1, 4, 16384) > 3 * small
+    small = program_bytes(8192, 1, 4, 4096)
+    assert program_bytes(65536, 4, 400, 4096) < 1.2 * small
+    assert program_bytes(65536, 1, 4, 65536) > 3 * small
 
 
 @pytest.mark.parametrize(

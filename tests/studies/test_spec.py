@@ -1,11 +1,14 @@
 """Sweeps as TOML files: what is read, and one line for whatever cannot be used."""
 
 import json
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from jaxgd.studies.spec import parse_spec, read_spec
+from jaxgd.studies.spec_runs import SpecRuns
 
 GRID = """
 data = "digits"
@@ -190,3 +193,21 @@ def test_a_hyperparameter_that_only_some_optimizers_have():
     swept = both.replace("b2 = 0.9\n", "").replace("[axes]", "[axes]\nb2 = [0.9]")
     with pytest.raises(ValueError, match="unknown hyperparameter of sgd 'b2'"):
         parse(swept)
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
+def test_the_examples_can_be_used(path):
+    assert SpecRuns(read_spec(path)).check() is None
+
+
+def test_the_files_of_the_documentation_can_be_used():
+    page = ROOT / "docs" / "sweep_files.md"
+    blocks = re.findall(r"^```toml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert [list(parse(block).axes) for block in blocks] == [
+        ["optimizer", "batch_size", "learning_rate", "width", "seed"],
+        ["point", "seed"],
+        ["point"],
+    ]

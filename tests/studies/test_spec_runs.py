@@ -100,7 +100,8 @@ def test_metric():
 
 
 def test_a_run_of_a_saved_sweep_is_found_again(tmp_path):
-    made = runs(TEXT, ('batch_size = "full"\n', ""), ("[axes]", '[axes]\nbatch_size = ["full", 50]'))
+    axes = '[axes]\nbatch_size = ["full"]'
+    made = runs(TEXT, ('batch_size = "full"\n', ""), ("[axes]", axes), ('"none"', "0.5"))
     made.check()
     result = made.run(progress=False)
     result.save(tmp_path)

@@ -128,3 +128,21 @@ def test_without_a_start_the_key_draws_one_in_the_domain():
     low, high = camel.domain.T
     assert ((starts >= low) & (starts <= high)).all()
     assert (np.ptp(starts, axis=0) > 0.7 * (high - low)).all()
+
+
+def test_a_sweep_over_batch_sizes_and_seeds_of_a_noisy_surface():
+    """SGD on a noisy quadratic: the mean loss after t updates is known (Zhang et al. 2019)."""
+    rate, noise, num = 0.5, 1.0, 80
+    problem = surface("quadratic", condition=10.0).problem(noise, examples=num, start=[1.0, 1.0])
+
+    def make_trainer(hp):
+        return jaxgd.trainer(problem, jaxgd.sgd(rate), hp.batch_size, sampling="replacement")
+
+    axes = {"batch_size": [4, 16], "seed": list(range(200))}
+    losses = jaxgd.sweep(make_trainer, axes, epochs=1).dataset.valid_loss.isel(epoch=0)
+    curvatures = np.array([1.0, 0.1])
+    for size in (4, 16):
+        limit = rate * noise**2 / (size * curvatures * (2 - rate * curvatures))
+        second = limit + (1 - rate * curvatures) ** (2 * num // size) * (1 - limit)
+        runs = losses.sel(batch_size=size).values
+        assert abs(runs.mean() - curvatures @ second / 2) < 4 * runs.std(ddof=1) / np.sqrt(200)

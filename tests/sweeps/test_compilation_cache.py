@@ -72,14 +72,16 @@ import sys
 import jax
 import jaxgd
 jax.jit(lambda x: x + 1)(1.0).block_until_ready()  # compiled before there is a cache
-jaxgd.enable_compilation_cache(sys.argv[1])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-jax.jit(lambda x: x * 2 + 1)(1.0).block_until_ready()
+for place, folder in enumerate(sys.argv[1:]):
+    jaxgd.enable_compilation_cache(folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.jit(lambda x: x * (place + 2))(1.0).block_until_ready()
 """
 
 
-def test_it_serves_what_compiles_later(tmp_path):
+def test_it_serves_what_compiles_later_also_in_another_folder(tmp_path):
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(jaxgd.__file__).parents[1])}
-    subprocess.run([sys.executable, "-c", LATE, str(tmp_path / "programs")], check=True, env=environment)
-    assert list((tmp_path / "programs").iterdir())
+    folders = [tmp_path / "first", tmp_path / "second"]
+    subprocess.run([sys.executable, "-c", LATE, *map(str, folders)], check=True, env=environment)
+    assert all(list(folder.iterdir()) for folder in folders)
     assert jax.config.jax_compilation_cache_dir is None

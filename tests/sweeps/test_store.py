@@ -29,11 +29,12 @@ def result():
         {
             "optimizer": [jaxgd.sgd, jaxgd.adam],
             "depth": [1, 2],
-            "batch_size": ["full", 5],
+            "batch_size": ["full"],
             "learning_rate": np.array([0.1, 1e30]),
         },
         epochs=2,
         progress=False,
+        clock=False,
     )
 
 
@@ -92,7 +93,7 @@ def test_axes_keep_what_was_typed(folder):
     assert again.axes == {
         "optimizer": ["sgd", "adam"],
         "depth": [1, 2],
-        "batch_size": ["full", 5],
+        "batch_size": ["full"],
         "learning_rate": [0.1, 1e30],
     }
     full = again.params(optimizer="adam", depth=1, batch_size="full", learning_rate=0.1)
@@ -122,8 +123,11 @@ def test_odd_dtypes_attributes_and_states(result, tmp_path):
     ).assign_coords(note=("optimizer", ["größer", ""]))
     dataset.attrs = {"version": "1", "sizes": (1, np.int64(2)), "rate": np.float32(0.5), "nothing": None}
     dataset.updates.attrs = {"unit": "updates"}
-    states = [({"w": jnp.ones(2, jnp.bfloat16), "k": np.uint32(i)}, (np.int8(i),)) for i in range(16)]
+    states = [({"w": jnp.ones(2, jnp.bfloat16), "k": np.uint32(i)}, (np.int8(i),)) for i in range(8)]
     jaxgd.SweepResult(dataset, result.plan, result.axes, states).save(tmp_path)
+    for name in ("dataset.npz", "params.npz"):
+        with np.load(tmp_path / name) as file:
+            assert {file[key].dtype.kind for key in file.files} <= set("biufcU"), "no dtype that NumPy lacks"
     again = jaxgd.load(tmp_path)
     assert again.dataset.attrs == {"version": "1", "sizes": [1, 2], "rate": 0.5, "nothing": None}
     assert again.dataset.updates.attrs == {"unit": "updates"}
@@ -142,7 +146,7 @@ def test_what_cannot_be_saved_leaves_the_folder_alone(result, tmp_path):
     odd = result.dataset.assign_attrs(function=len)
     with pytest.raises(TypeError, match="attribute 'function' of the dataset cannot be saved"):
         jaxgd.SweepResult(odd, result.plan, result.axes, result._states).save(tmp_path / "new")
-    states = [({"w": jax.random.key(0)}, None)] * 16
+    states = [({"w": jax.random.key(0)}, None)] * 8
     with pytest.raises(TypeError, match="only numbers can be saved"):
         jaxgd.SweepResult(result.dataset, result.plan, result.axes, states).save(tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -166,7 +170,7 @@ def test_like_gives_nodes_of_other_libraries(result, tmp_path):
             self.w = w
 
     jax.tree_util.register_pytree_node(Own, lambda own: ((own.w,), None), lambda _, children: Own(*children))
-    states = [({"layer": Own(np.full(2, i, np.float32))}, None) for i in range(16)]
+    states = [({"layer": Own(np.full(2, i, np.float32))}, None) for i in range(8)]
     jaxgd.SweepResult(result.dataset, result.plan, result.axes, states).save(tmp_path)
     xarray.testing.assert_identical(jaxgd.load(tmp_path).dataset, result.dataset)
     with pytest.raises(ValueError, match=r"hold a .*Own, which a file does not keep"):

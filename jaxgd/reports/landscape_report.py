@@ -135,7 +135,8 @@ def _sharpness_by_loss(landscape: SweepLandscape) -> go.Figure:
         )
     figure.update_layout(layout_with_legend("sharpness and training loss of every run"))
     for way, title in (("x", "training loss"), ("y", "sharpness")):
-        places = [value for trace in figure.data for value in trace[way]] or [1.0]
+        traces: Any = figure.data
+        places = [value for trace in traces for value in trace[way]] or [1.0]
         axis = log_axis(min(places), max(places), short_count)
         figure.update_layout({f"{way}axis": {**axis, "title": {"text": title}}})
     return figure

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray
 
-from jaxgd.reports.landscape_page import landscape_page
+from jaxgd.reports.landscape_report import landscape_page
 from jaxgd.studies.curvature import SharpnessPath, Spectrum
 from jaxgd.studies.directions import Directions
 from jaxgd.studies.planes import Line, Plane
