@@ -110,5 +110,5 @@ def _write_sweep_page(folder: Path, out: Path, command: str) -> None:
     with errors_in(runs.file):
         trainer_of = partial(runs.trainer_of, result)
         landscape = look(result, trainer_of, runs.metric, lambda text: print(text, file=sys.stderr))
-    page = landscape_page(landscape, str(result.spec["data"]), {"Command": command})
+    page = landscape_page(landscape, str(runs.spec.document["data"]), {"Command": command})
     out.write_text(page, encoding="utf-8")

@@ -93,8 +93,8 @@ def _basins(study: SurfaceStudy) -> list[Section]:
         return []
     words = (
         "Every point of the map is a start, and its colour the minimum that it leads to. Momentum and scaled "
-        "steps overshoot, so their basins are not those of plain gradient descent. A start without a colour has "
-        "not come near a minimum."
+        "steps overshoot, so their basins are not those of plain gradient descent. A start without a colour "
+        "has not come near a minimum."
     )
     names = study.basins.optimizer.values
     maps = [basin_map(study.surface, study.basins, str(name), np.inf) for name in names]
