@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-_DAMAGE = (ValueError, TypeError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+)
 
 
 def write_whole(folder: Path, contents: Mapping[str, str | Mapping[str, np.ndarray]]) -> None:

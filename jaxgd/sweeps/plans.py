@@ -73,9 +73,9 @@ class Plan:
     clock_seconds: float | None = None
 
     def __repr__(self):
-        lines = [
-            f"{self.num_runs} runs of {self.epochs} epochs in {len(self.groups)} programs on {self.device}"
-        ]
+        counts = (self.num_runs, "run"), (self.epochs, "epoch"), (len(self.groups), "program")
+        texts = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts]
+        lines = [f"{texts[0]} of {texts[1]} in {texts[2]} on {self.device}"]
         if self.seconds is not None:
             lines[0] += f": {self.seconds:.1f} s, of which {self.clock_seconds:.1f} s to time updates alone"
         for number, group in enumerate(self.groups, 1):
