@@ -45,7 +45,7 @@ def test_a_sweep(folder, capsys):
 
 def test_the_plan_is_printed_when_asked_for(folder, capsys):
     assert cli.main(["sweep", "spec.toml", "--out", "out", "--exact", "--explain"]) == 0
-    assert "4 runs of 2 epochs in 1 programs" in capsys.readouterr().err
+    assert "4 runs of 2 epochs in 1 program" in capsys.readouterr().err
     assert all(group.recipe.kind == "map" for group in jaxgd.load("out").plan.groups)
 
 

@@ -19,9 +19,18 @@ def blocks(page: Path) -> list[str]:
     return ["\n" * text.count("\n", 0, found.start(1)) + found[1] for found in BLOCK.finditer(text)]
 
 
+# Pages whose blocks train for seconds: with the slow tests.
+LONG = {"curvature", "landscapes", "sweep_files", "training"} | {page.stem for page in CONCEPTS}
+RUN = [
+    pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.stem in LONG else [])
+    for page in PAGES
+    if blocks(page)
+]
+
+
 # What a sweep of more than five seconds says on a CPU; how long one takes depends on the machine.
 @pytest.mark.filterwarnings("ignore:the sweep ran on")
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", RUN)
 def test_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a page may write files
     namespace = {"__name__": page.stem}

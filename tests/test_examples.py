@@ -18,8 +18,15 @@ SCRIPTS = [
 ARGUMENTS = {"sharpness_by_batch_size": ["1", "2", "320"]}  # epochs, seeds, examples
 
 
+LONG = ("sharpness_by_batch_size", "hypergradients")  # with the slow tests
+RUN = [
+    pytest.param(script, id=script.stem, marks=[pytest.mark.slow] if script.stem in LONG else [])
+    for script in SCRIPTS
+]
+
+
 @pytest.mark.filterwarnings("ignore:the sweep ran on")  # said on a CPU if it takes more than five seconds
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+@pytest.mark.parametrize("script", RUN)
 def test_example_runs(script, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(script), *ARGUMENTS.get(script.stem, [])])
     runpy.run_path(str(script), run_name="__main__")

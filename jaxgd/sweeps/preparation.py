@@ -60,6 +60,10 @@ class Sources:
         key = ("params", structure, tuple(np.asarray(leaf).tobytes() for leaf in leaves), run.seed)
         return self._once(key, lambda: initial_params(run.trainer.problem.init, jax.random.key(run.seed)))
 
+    def key_data(self, run: Run) -> Any:
+        """The run's key as numbers."""
+        return self._once(("key", run.seed), lambda: jax.random.key_data(jax.random.key(run.seed)))
+
     def orders(self, run: Run) -> Any:
         """The run's epoch orders, int32[epochs, num_examples]; None if its program makes them."""
         num, sampling = run.trainer.problem.num_examples, run.trainer.order_sampling
@@ -91,7 +95,6 @@ class Inputs:
         """The inputs of these runs of the group, by their places in it."""
         members = [self.group.runs[run] for run in runs]
         columns = zip(*(self.group.lanes[run] for run in runs), strict=True)
-        seeds = {run.seed: np.asarray(jax.random.key_data(jax.random.key(run.seed))) for run in members}
         trees = [(self.sources.params(run), self.sources.orders(run)) for run in members]
         params, orders = jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
         return LaneInputs(
@@ -99,7 +102,7 @@ class Inputs:
                 np.stack([np.asarray(leaf) for leaf in column], dtype=jnp.result_type(column[0]))
                 for column in columns
             ],
-            key_data=np.stack([seeds[run.seed] for run in members]),
+            key_data=np.stack([self.sources.key_data(run) for run in members]),
             params=params,
             orders=orders,
         )

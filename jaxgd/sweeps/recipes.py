@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-# Lanes that a CPU core takes at a time: enough that calls cost nothing, few enough that progress shows.
-_LANES_IN_TURN = 8
+# Lanes that a CPU core takes at a time: so many that calls cost nothing, as long as they take few bytes.
+_MAX_LANES_IN_TURN, _BYTES_IN_TURN = 64, 2**23
 _MAX_LANES_AT_ONCE = 4096
 # Compiled memory at widths 1 and 2 tells that of more to about 0.8 to 1.08 of the truth.
 _MARGIN = 1.15
@@ -56,7 +56,8 @@ def fitting_lanes(kind: str, num_lanes: int, devices: Sequence[Any], lane_bytes:
     """How many lanes a device takes, if each needs so many bytes beside `fixed` ones."""
     # In turn, an empty place costs nothing: with as many places always, few runs use the program of many.
     at_once = min(-(-num_lanes // len(devices)), _MAX_LANES_AT_ONCE)
-    wanted = at_once if kind == "vmap" else _LANES_IN_TURN
+    in_turn = max(1, min(_MAX_LANES_IN_TURN, int(_BYTES_IN_TURN / max(lane_bytes, 1))))
+    wanted = at_once if kind == "vmap" else in_turn
     free = free_bytes(devices)
     fits = int((free / _MARGIN - fixed) / max(lane_bytes, 1e-9)) if free else wanted
     return max(1, min(wanted, fits))

@@ -48,8 +48,10 @@ class _Work:
         self.slots = empty_slots(ready)
         self.inputs: Any = None
         self.used = 0  # examples of the present epoch
-        self.width = ready.recipe.lanes if ready.recipe.kind == "vmap" else 1
-        # Nothing is known yet: whole runs if they look short, else an epoch.
+        # Nothing is known yet: as many whole runs as should take a part of a call, or one run's first epoch.
+        together = int(_CALL_SECONDS / 4 / max(expected_seconds, 1e-6))
+        in_turn = max(1, min(ready.recipe.lanes, together))
+        self.width = ready.recipe.lanes if ready.recipe.kind == "vmap" else in_turn
         self.length = self.epochs * self.num if expected_seconds < _CALL_SECONDS else self.num
 
     @property

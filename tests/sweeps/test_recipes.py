@@ -46,9 +46,11 @@ def test_free_memory_in_a_container(tmp_path, monkeypatch):
         ("vmap", 100, [GPU], 10, 0, 78),  # 900 bytes, of which 15 % are left
         ("vmap", 100, [GPU], 10, 400, 38),
         ("vmap", 100, [GPU], 10_000, 0, 1),
-        ("map", 100, [GPU], 10, 0, 8),
-        ("map", 1, [GPU], 10, 0, 8),
+        ("map", 100, [GPU], 10, 0, 64),
+        ("map", 1, [GPU], 10, 0, 64),
         ("map", 100, [GPU], 200, 0, 3),
+        ("map", 100, jax.devices("cpu"), 2**21, 0, 4),
+        ("map", 100, jax.devices("cpu"), 2**24, 0, 1),
     ],
 )
 def test_lanes_that_fit(kind, num_lanes, devices, lane_bytes, fixed, lanes):

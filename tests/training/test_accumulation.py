@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 import jaxgd
 
@@ -14,6 +15,7 @@ def temporary_bytes(microbatch):
     return run.lower(tr, jax.random.key(0)).compile().memory_analysis().temp_size_in_bytes
 
 
+@pytest.mark.slow
 def test_batch_gradient_descent_in_less_memory():
     whole, accumulated = temporary_bytes(None), temporary_bytes(100)
     # The activations of 5000 examples, forward and back, against those of 100 and three copies of parameters.

@@ -143,6 +143,7 @@ def test_loss_of_a_sequence_is_the_mean_over_its_places(transformer):
     np.testing.assert_allclose(accuracy, (logits.argmax(axis=-1) == data[1]).mean(axis=1), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_char_transformer_learns_what_follows():
     """Text in which the next character is the one two places back."""
     pairs = np.array([(a, b) for a in range(8) for b in range(8)])

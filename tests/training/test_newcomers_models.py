@@ -16,6 +16,7 @@ def test_a_problem_takes_at_most_twenty_lines(function):
     assert len([line for line in lines if line.strip()]) <= 20
 
 
+@pytest.mark.slow
 def test_each_learns(capsys):
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     lines = capsys.readouterr().out.splitlines()
