@@ -18,8 +18,8 @@ from jaxgd.sweeps.variants import can_merge, families, largest_batch, merged, on
 
 # What merging has to save, as a ratio and in seconds: apart, a lane has the bits of the run alone.
 _GAIN, _SAVED_SECONDS = 1.2, 2.0
-# Below so many seconds of running on a device, XLA's older CPU emitters are chosen: they compile up to a third
-# quicker, to code that takes up to twice as long.
+# Below so many seconds of running on a device, XLA's older CPU emitters are chosen: they compile up to a
+# third quicker, to code that takes up to twice as long.
 _SHORT_SECONDS = 0.2
 # Lanes at once that may need more than this part of the free memory are measured before there are many.
 _MEASURED_PART = 0.1
