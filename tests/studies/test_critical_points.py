@@ -1,4 +1,4 @@
-"""Critical points found from the domain alone, and what they are (ORACLES 16 and closed forms)."""
+"""Critical points found from the domain alone, and what they are, against closed forms."""
 
 from collections import Counter
 

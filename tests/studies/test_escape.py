@@ -1,4 +1,4 @@
-"""The time to leave a saddle and a plateau, against closed forms (ORACLES 19) and by simulation."""
+"""The time to leave a saddle and a plateau, against closed forms and by simulation."""
 
 import jax
 import jax.numpy as jnp

@@ -36,7 +36,7 @@ def test_equals_a_plain_loop(x64, optimizer):
 
 
 def test_quadratic_path_by_hand(x64):
-    """f = (x**2 + y**2 / 10) / 2 from (1, 1) at rate 0.1 (ORACLES 12)."""
+    """f = (x**2 + y**2 / 10) / 2 from (1, 1) at rate 0.1."""
     ends = {"sgd": (0.59049, 0.95099), "momentum": (-0.02916, 0.871634), "nesterov": (-0.104582, 0.838441)}
     for name, end in ends.items():
         points = trace(getattr(jaxgd, name)(0.1), surface("quadratic", condition=10), [1, 1], 5)
