@@ -20,7 +20,7 @@ def blocks(page: Path) -> list[str]:
 
 
 # Pages whose blocks train for seconds: with the slow tests.
-LONG = {"curvature", "landscapes", "sweep_files", "training"} | {page.stem for page in CONCEPTS}
+LONG = {"curvature", "landscapes", "sweep_files", "sweeps", "training"} | {page.stem for page in CONCEPTS}
 RUN = [
     pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.stem in LONG else [])
     for page in PAGES

@@ -18,7 +18,7 @@ SCRIPTS = [
 ARGUMENTS = {"sharpness_by_batch_size": ["1", "2", "320"]}  # epochs, seeds, examples
 
 
-LONG = ("sharpness_by_batch_size", "hypergradients")  # with the slow tests
+LONG = ("sharpness_by_batch_size", "hypergradients", "own_model", "saddle_escape")  # with the slow tests
 RUN = [
     pytest.param(script, id=script.stem, marks=[pytest.mark.slow] if script.stem in LONG else [])
     for script in SCRIPTS

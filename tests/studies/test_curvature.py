@@ -206,6 +206,7 @@ def program_bytes(num_examples, lanes, chunk):
     return lowered.compile().memory_analysis().temp_size_in_bytes
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_the_chunk():
     small = program_bytes(1024, 1, 512)
     assert program_bytes(8192, 4, 512) < 1.2 * small
@@ -268,6 +269,7 @@ def test_bad_parameters():
         assert paths[0] in str(caught.value) or "lacks" in message
 
 
+@pytest.mark.slow
 def test_several_lanes_at_once_are_as_each_alone(monkeypatch):
     """Off a CPU lanes and probes are vmapped, some at a time."""
     problem = weighted()

@@ -140,6 +140,7 @@ def test_the_plane_of_a_training_path_goes_through_its_end_and_shows_all_of_it()
     np.testing.assert_allclose(centre, [loss(jax.tree.map(lambda x: x[-1], p)) for p in paths], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_along_eigenvectors_the_loss_is_a_parabola_of_that_curvature():
     params = models(2)
     directions = eigenvector_directions(PROBLEM, params, KEY)

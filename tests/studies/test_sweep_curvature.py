@@ -21,6 +21,7 @@ def result():
     return jaxgd.sweep(make, axes, 2, progress=False)
 
 
+@pytest.mark.slow
 def test_every_run_has_the_curvature_of_its_own_parameters(result):
     found = curvature_of(result, lambda coords: WIDTHS[coords["width"]], KEY, probes=4)
     assert found.sharpness.dims == ("width", "learning_rate", "seed")

@@ -7,6 +7,8 @@ import pytest
 import jaxgd
 from jaxgd.studies.sweep_landscape import look
 
+pytestmark = pytest.mark.slow  # trains, and looks at the curvature of every run
+
 RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(40, 4)).astype(np.float32)
 TARGETS = np.tanh(INPUTS @ [1, -1, 2, 0.5]).astype(np.float32)

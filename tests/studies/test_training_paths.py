@@ -15,6 +15,7 @@ def same(a, b):
     return jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "batch_size", "rules"),
     [

@@ -73,6 +73,7 @@ def test_what_is_compiled_does_not_change_the_plan():
     assert jaxgd.plan(make_trainer, AXES, 2) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"merge": 5}, {"generalize": True, "merge": 5}, {"kind": "vmap"}], ids=str
 )
@@ -101,6 +102,7 @@ def test_a_plan_is_followed_again():
         np.testing.assert_array_equal(again.dataset[name], first.dataset[name])
 
 
+@pytest.mark.slow
 def test_exact_has_the_bits_of_runs_alone():
     result = jaxgd.sweep(make_trainer, AXES, 2, progress=False, exact=True)
     for optimizer in AXES["optimizer"]:

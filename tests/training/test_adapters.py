@@ -84,6 +84,7 @@ PLAIN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", BUILDERS)
 def test_model_with_dropout(library):
     build, evaluate = BUILDERS[library]

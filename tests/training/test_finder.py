@@ -22,6 +22,7 @@ def noise(seed=0):
     return (inputs[:400], labels[:400]), (inputs[400:], labels[400:])
 
 
+@pytest.mark.slow
 def test_it_finds_a_rate_that_trains():
     train, valid, _ = datasets.load("digits")
     tr = trainer_of(train, valid, jaxgd.adam(123.0))
@@ -34,6 +35,7 @@ def test_it_finds_a_rate_that_trains():
     assert tr.optimizer.learning_rate == 123.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validated", [True, False])
 def test_noise_has_no_usable_rate(validated):
     train, valid = noise()

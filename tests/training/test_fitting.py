@@ -81,6 +81,7 @@ def digits():
     return np.asarray(inputs[:64], float), labels[:64]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "microbatch"),
     [(jaxgd.sgd(0.05), 10), (jaxgd.momentum(0.05), None), (jaxgd.adam(0.01), None)],

@@ -135,6 +135,7 @@ def test_lanes_of_batch_sizes_are_static_runs_in_float64(x64):
     assert_lanes_are_static_runs(problem, [3, 64], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_lanes_of_batch_sizes_are_static_runs_in_float32():
     problem = jaxgd.classification(jaxgd.linear(4, 3), make_data(20, np.float32))
     assert_lanes_are_static_runs(problem, [1, 8, 20], rtol=1e-5, atol=1e-6)  # at most 20 updates

@@ -35,6 +35,7 @@ def test_variance_of_a_convolution(name):
     np.testing.assert_allclose(weights.var(), CONVOLUTION[name], rtol=4 * np.sqrt(2 / weights.size))
 
 
+@pytest.mark.slow
 def test_orthogonal_networks_of_many_seeds():
     """Eleven batched factorisations in one program, which block each other if they run at once."""
     model = jaxgd.mlp([16] * 12, init="orthogonal")
@@ -105,6 +106,7 @@ def test_conv_net_is_the_convolution_of_scipy():
     np.testing.assert_allclose(model.apply(params, image.reshape(1, -1))[0], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_conv_net_learns_digits():
     train, _, _ = jaxgd.datasets.load("digits")
     problem = jaxgd.classification(jaxgd.conv_net((8, 8), 10, channels=(4,)), train)
