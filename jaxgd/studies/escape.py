@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray as xr
-from jax.sharding import AxisType, PartitionSpec
 
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.studies.arguments import check_count
@@ -18,6 +17,7 @@ from jaxgd.studies.exploration import checked_sizes
 from jaxgd.studies.path_lanes import standard_normals
 from jaxgd.studies.paths import as_transform, check_values
 from jaxgd.studies.surfaces import check_start
+from jaxgd.sweeps.devices import BY_LANE, WHOLE, mesh_of, over_devices
 from jaxgd.training.pytrees import as_function
 
 
@@ -70,11 +70,13 @@ def escape_times(
     check_values(surface, start)
     if until(start):
         raise ValueError(f"until already holds at the start, {np.asarray(start).tolist()}")
-    draws = standard_normals(seeds + seeds % len(jax.devices()), updates, len(start))
+    devices = jax.devices()
+    draws = standard_normals(seeds + -seeds % len(devices), updates, len(start))
     scales = jnp.asarray(noise / np.sqrt(sizes))
     function, condition = as_function(surface), as_function(until)
+    mesh = mesh_of(devices)
     times = [
-        np.asarray(_times(as_transform(optimizer), function, condition, start, scales, draws, _mesh()))
+        np.asarray(_times(as_transform(optimizer), function, condition, start, scales, draws, mesh)).T
         for optimizer in optimizers.values()
     ]
     return xr.Dataset(
@@ -84,23 +86,13 @@ def escape_times(
     )
 
 
-def _mesh() -> Any:
-    return jax.make_mesh((len(jax.devices()),), ("seeds",), axis_types=(AxisType.Auto,))
-
-
 @functools.partial(jax.jit, static_argnames="mesh")
 def _times(optimizer, function, until, start, scales, draws, mesh):
-    """The first update [scales, seeds] after which `until` holds."""
-    whole, split = PartitionSpec(), PartitionSpec("seeds")
-    over_seeds = jax.vmap(_time, (None, None, None, None, None, 0))
-    on_device = jax.shard_map(
-        jax.vmap(over_seeds, (None, None, None, None, 0, None)),
-        mesh=mesh,
-        in_specs=(whole, whole, whole, whole, whole, split),
-        out_specs=PartitionSpec(None, "seeds"),
-        check_vma=False,
-    )
-    return on_device(optimizer, function, until, start, scales, draws)
+    """The first update [seeds, scales] after which `until` holds."""
+    over_scales = jax.vmap(_time, (None, None, None, None, 0, None))
+    over_seeds = jax.vmap(over_scales, (None, None, None, None, None, 0))
+    whole = [WHOLE] * 5
+    return over_devices(over_seeds, mesh, *whole, BY_LANE)(optimizer, function, until, start, scales, draws)
 
 
 def _time(optimizer, function, until, start, scale, draws):

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import take
-from jaxgd.training.gradients import example_losses
+from jaxgd.training.gradients import example_losses, or_one, weighted_sums
 from jaxgd.training.problem import Problem, num_examples
 from jaxgd.training.pytrees import PyTree
 
@@ -34,7 +34,7 @@ class Objective(PyTree):
     def loss(self, params: Any) -> jax.Array:
         """`sum(w * l) / sum(w)` over all examples."""
         loss, weight = self._over_chunks(lambda batch, mask: self._sums(params, batch, mask))
-        return loss / jnp.where(weight == 0, 1, weight)
+        return loss / or_one(weight)
 
     def hessian_product(self, params: Any, vector: Any) -> Any:
         """The Hessian at `params` times `vector`, both trees of the same shapes."""
@@ -47,14 +47,11 @@ class Objective(PyTree):
         # Elsewhere than on a CPU products of matrices would be rounded to ten bits.
         with jax.default_matmul_precision("highest"):
             product, weight = self._over_chunks(part)
-        return jax.tree.map(lambda x: x / jnp.where(weight == 0, 1, weight).astype(x.dtype), product)
+        return jax.tree.map(lambda x: x / or_one(weight).astype(x.dtype), product)
 
     def _sums(self, params: Any, batch: Any, mask: Any) -> tuple[jax.Array, jax.Array]:
         losses, weights, _ = example_losses(self.problem, params, batch, self.model_state)
-        weights = jnp.ones_like(losses) if weights is None else weights
-        if mask is not None:
-            weights, losses = jnp.where(mask, weights, 0), jnp.where(mask, losses, 0)
-        return jnp.sum(weights * losses), jnp.sum(weights)
+        return weighted_sums(losses, weights, mask)
 
     def _over_chunks(self, part: Callable) -> Any:
         """The sum of `part(batch, mask)` over the chunks; the last is filled up with masked examples."""

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.sharding import AxisType, PartitionSpec
 
 from jaxgd.optim.static import Static
 from jaxgd.studies.hessians import Objective, objective_of
+from jaxgd.sweeps.devices import BY_LANE, mesh_of, over_devices
 from jaxgd.training.problem import Problem
 from jaxgd.training.pytrees import PyTree
 
@@ -70,9 +70,7 @@ class Lanes(PyTree):
         run = lambda lanes: jax.lax.map(one, lanes, batch_size=at_once(each))  # noqa: E731
         if num == 1:
             return run(lanes)
-        mesh = jax.make_mesh((num,), ("lanes",), devices=jax.devices()[:num], axis_types=(AxisType.Auto,))
-        split = PartitionSpec("lanes")
-        run = jax.shard_map(run, mesh=mesh, in_specs=split, out_specs=split, check_vma=False)
+        run = over_devices(run, mesh_of(jax.devices()[:num]), BY_LANE)
         places = np.minimum(np.arange(num * each), count - 1)  # beyond the last lane the last again
         return jax.tree.map(lambda x: x[:count], run(jax.tree.map(lambda x: x[places], lanes)))
 

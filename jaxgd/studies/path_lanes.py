@@ -9,12 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
 
 from jaxgd.optim.generalized import generalize
 from jaxgd.optim.transform import Transform, stack_leaves
 from jaxgd.studies.paths import Path, follow
+from jaxgd.sweeps.devices import BY_LANE, WHOLE, mesh_of, over_devices
 from jaxgd.sweeps.programs import with_settings_of_caller
+from jaxgd.sweeps.variants import can_generalize
 
 Cases = Mapping[str, Sequence[Transform]]
 
@@ -75,12 +76,11 @@ def _groups(cases: Cases) -> list[dict[str, list[Transform]]]:
 
 def _in_general_form(cases: Cases) -> dict[str, list[Transform]]:
     """Each label's optimizers; where several are of the family, in the form in which they share a program."""
-    general = {}
-    for label, optimizers in cases.items():
-        try:
-            general[label] = [generalize(optimizer) for optimizer in optimizers]
-        except TypeError:  # not of the family, or with an option of its own
-            continue
+    general = {
+        label: [generalize(optimizer) for optimizer in optimizers]
+        for label, optimizers in cases.items()
+        if all(map(can_generalize, optimizers))
+    }
     shared = general if len(general) > 1 else {}
     return {label: shared.get(label, list(optimizers)) for label, optimizers in cases.items()}
 
@@ -96,10 +96,8 @@ def _run_group(function, starts, scales, draws, updates, every, group) -> dict[s
     lanes = jax.tree.unflatten(jax.tree.structure(optimizers[0]), leaves)
     if draws is not None and draws.ndim == 4:
         draws = draws[start[filled]]
-    mesh = jax.make_mesh((len(devices),), ("lanes",), devices=devices, axis_types=(AxisType.Auto,))
-    paths = _follow_all(
-        lanes, starts[start[filled]], scales[scale[filled]], function, draws, mesh, updates, every
-    )
+    where = starts[start[filled]], scales[scale[filled]]
+    paths = _follow_all(lanes, *where, function, draws, mesh_of(devices), updates, every)
     shape = (len(group), -1, len(scales), len(starts))
     whole = [np.asarray(part)[: len(which)].reshape(*shape, *part.shape[1:]) for part in paths]
     return {label: Path(*(part[place] for part in whole)) for place, label in enumerate(group)}
@@ -119,15 +117,11 @@ def _follow_all(optimizers, starts, scales, function, draws, mesh, updates, ever
             return jax.tree.map(lambda x: x[None], path)
         return jax.vmap(lambda d: follow(optimizer, function, start, scale, d, updates, every))(draws)
 
-    split, whole = PartitionSpec("lanes"), PartitionSpec()
-    on_device = jax.shard_map(
-        jax.vmap(one, (0, 0, 0, None, 0 if own_noise else None)),
-        mesh=mesh,
-        in_specs=(split, split, split, whole, split if own_noise else whole),
-        out_specs=split,
-        check_vma=False,
+    run = jax.vmap(one, (0, 0, 0, None, 0 if own_noise else None))
+    noise = BY_LANE if own_noise else WHOLE
+    return over_devices(run, mesh, BY_LANE, BY_LANE, BY_LANE, WHOLE, noise)(
+        optimizers, starts, scales, function, draws
     )
-    return on_device(optimizers, starts, scales, function, draws)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

@@ -8,7 +8,7 @@ import math
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from jaxgd.sweeps.groups import steps_per_epoch
 from jaxgd.training.gradients import example_losses
@@ -65,7 +65,7 @@ def run_seconds(work: Work, trainer: Trainer, epochs: int, is_generalized: bool 
     passes = _GENERALIZED_PASSES if is_generalized else _PASSES
     fixed, updates = _STEP_SECONDS, steps
     if trainer.microbatch.value is not None:
-        updates = num / float(jnp.min(trainer.examples_per_batch))
+        updates = num / float(np.min(trainer.examples_per_batch))
         fixed = _MICROBATCH_SECONDS + _SUM_PASSES * work.bytes / rate
     moved = updates * passes * work.bytes / rate
     return epochs * (steps * fixed + num * work.flops / _FLOPS_PER_SECOND + moved)

@@ -12,7 +12,7 @@ from jaxgd.sweeps.groups import Group, Run, group_runs, make_runs, warn_of_closu
 from jaxgd.sweeps.plans import Plan, PlannedGroup, versions
 from jaxgd.sweeps.preparation import Sources
 from jaxgd.sweeps.variants import can_generalize, merged, only_group
-from jaxgd.sweeps.weighing import Options, Weigher, largest_of_group, pays
+from jaxgd.sweeps.weighing import EXACT, Options, Weigher, largest_of_group, pays
 from jaxgd.training.fitting import check_epochs
 from jaxgd.training.trainers import Trainer
 
@@ -86,7 +86,7 @@ def checked_options(merge: Any, kind: Any, lanes: Any, generalize: Any, exact: b
         raise ValueError(
             "exact=True runs one lane at a time, unmerged: it takes no other merge, kind or lanes"
         )
-    return Options(False, "map", 1, False, True) if exact else Options(merge, kind, lanes, generalize)
+    return EXACT if exact else Options(merge, kind, lanes, generalize)
 
 
 def plan_of(units: Sequence[Unit], num_runs: int, epochs: int, devices: Sequence[Any]) -> Plan:
@@ -105,18 +105,19 @@ def make_units(runs: Sequence[Run], devices: Sequence[Any], sources: Sources, op
     warn_of_closures(groups)
     chosen = weigher.best(groups, False)
     is_open = options.generalize is not False and len(groups) > len(set(map(largest_of_group, groups)))
-    if options.generalize and not all(can_generalize(group.runs[0].trainer) for group in groups):
+    is_family = all(can_generalize(group.runs[0].trainer.optimizer) for group in groups)
+    if options.generalize and not is_family:
         raise ValueError(
             "generalize=True needs optimizers of the family, without masks or dtypes of their own"
         )
-    if options.generalize or (is_open and all(can_generalize(group.runs[0].trainer) for group in groups)):
+    if options.generalize or (is_open and is_family):
         together = weigher.best(groups, True)
         apart, merging = weigher.seconds(chosen), weigher.seconds(together)
         if options.generalize or pays(apart, merging):
             reason = f"; optimizers apart {apart:.2g} s in all, merged {merging:.2g} s"
-            chosen = [dataclasses.replace(planned, reason=planned.reason + reason) for planned in together]
+            chosen = [dataclasses.replace(each, reason=each.reason + reason) for each in together]
     chosen.sort(key=lambda planned: planned.predicted_run_seconds, reverse=True)
-    return [unit_of(planned, runs) for planned in chosen]
+    return _units_of(chosen, runs)
 
 
 def units_of_plan(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> list[Unit]:
@@ -129,11 +130,13 @@ def units_of_plan(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> l
         raise ValueError(f"plan is one of {saved.num_runs} runs, the sweep has {len(runs)}")
     if any(planned.recipe.devices != len(devices) for planned in saved.groups):
         raise ValueError(f"plan is one for {saved.device}, the sweep would run on {device_name(devices)}")
-    return [unit_of(planned, runs) for planned in saved.groups]
+    return _units_of(saved.groups, runs)
 
 
-def unit_of(planned: PlannedGroup, runs: Sequence[Run]) -> Unit:
-    """The unit of these planned runs of a sweep."""
-    recipe, by_index = planned.recipe, {run.index: run for run in runs}
-    members = [merged(by_index[index], recipe.microbatch, recipe.generalized) for index in planned.runs]
-    return Unit(only_group(members), planned)
+def _units_of(groups: Sequence[PlannedGroup], runs: Sequence[Run]) -> list[Unit]:
+    by_index, units = {run.index: run for run in runs}, []
+    for planned in groups:
+        micro, is_generalized = planned.recipe.microbatch, planned.recipe.generalized
+        members = [merged(by_index[index], micro, is_generalized) for index in planned.runs]
+        units.append(Unit(only_group(members), planned))
+    return units

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
+from jaxgd.sweeps.devices import BY_LANE, WHOLE, mesh_of, over_devices
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.recipes import Recipe
 from jaxgd.training.fitting import Extent, advance
@@ -54,8 +55,7 @@ def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[A
     Each call moves every active lane on by `extent`; a lane at its start gets its initial state first. A lane
     that has ended comes out as it is to be handed over, and must not go in again.
     """
-    mesh = jax.make_mesh((recipe.devices,), ("lanes",), devices=devices, axis_types=(AxisType.Auto,))
-    whole, split = PartitionSpec(), PartitionSpec("lanes")
+    mesh = mesh_of(devices)
 
     def on_device(shared, inputs, slots, occupancy, extent):
         run = functools.partial(_run_lane, group, epochs, recipe.kind == "vmap", shared, extent)
@@ -63,14 +63,8 @@ def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[A
             return jax.vmap(run)(inputs, slots, occupancy)
         return _run_in_turn(run, inputs, slots, occupancy)
 
-    sharded = jax.shard_map(
-        on_device,
-        mesh=mesh,
-        in_specs=(whole, split, split, split, whole),
-        out_specs=split,
-        check_vma=False,
-    )
-    on_all, by_lane = NamedSharding(mesh, whole), NamedSharding(mesh, split)
+    sharded = over_devices(on_device, mesh, WHOLE, BY_LANE, BY_LANE, BY_LANE, WHOLE)
+    on_all, by_lane = NamedSharding(mesh, WHOLE), NamedSharding(mesh, BY_LANE)
     return jax.jit(sharded, in_shardings=(on_all, by_lane, by_lane, by_lane, on_all), donate_argnums=2)
 
 

@@ -25,7 +25,7 @@ from jaxgd.sweeps.planner import (
 from jaxgd.sweeps.plans import Plan, versions
 from jaxgd.sweeps.preparation import Sources
 from jaxgd.sweeps.result import SweepResult
-from jaxgd.sweeps.weighing import Options
+from jaxgd.sweeps.weighing import EXACT, Options
 from jaxgd.training.progress import Progress
 from jaxgd.training.trainers import Trainer
 
@@ -116,9 +116,7 @@ def _units(
     runs: Sequence[Run], devices: Sequence[Any], sources: Sources, plan: Plan | None, exact: bool
 ) -> list[Unit]:
     if plan is None:
-        return make_units(
-            runs, devices, sources, Options(False, "map", 1, False, True) if exact else Options()
-        )
+        return make_units(runs, devices, sources, EXACT if exact else Options())
     if not isinstance(plan, Plan):
         raise TypeError(f"plan must be a jaxgd.plan(...), got {plan!r}")
     if exact:

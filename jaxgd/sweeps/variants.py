@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,10 +30,10 @@ def merged(run: Run, microbatch: int | None, is_generalized: bool) -> Run:
     return run._replace(trainer=trainer)
 
 
-def can_generalize(trainer: Trainer) -> bool:
-    """Whether the optimizer is of the family."""
+def can_generalize(optimizer: Any) -> bool:
+    """Whether the optimizer is of the family, and without an option that the merged form lacks."""
     try:
-        generalize(trainer.optimizer)
+        generalize(optimizer)
     except (TypeError, AttributeError):
         return False
     return True

@@ -32,7 +32,10 @@ class Options(NamedTuple):
     kind: str | None = None
     lanes: int | None = None
     generalize: bool | None = None
-    exact: bool = False
+
+
+# One lane at a time, nothing merged: every run has the bits of the jitted run alone.
+EXACT = Options(merge=False, kind="map", lanes=1, generalize=False)
 
 
 class Weigher:
@@ -64,12 +67,10 @@ class Weigher:
         """The groups, which differ in batch size at most, in the cheapest of the forms that are open."""
         sizes = sorted(set(map(largest_of_group, family)))
         if len(sizes) == 1 or not can_merge(family[0].runs[0].trainer):
-            return [
-                self._explained(each, "nothing to merge") for each in self._form(family, None, is_generalized)
-            ]
+            return _explained(self._form(family, None, is_generalized), "nothing to merge")
         if self.options.merge is not None:
-            forms = [self._form(family, self.options.merge or None, is_generalized)]
-            return [self._explained(each, "as asked for") for each in forms[0]]
+            asked = self._form(family, self.options.merge or None, is_generalized)
+            return _explained(asked, "as asked for")
         forms = [self._form(family, micro, is_generalized) for micro in (None, *sizes[:-1])]
         times = [self.seconds(form) for form in forms]
         best = int(np.argmin(times))
@@ -77,10 +78,7 @@ class Weigher:
         reason = (
             f"apart {times[0]:.2g} s for a cold and a warm sweep, batch sizes merged {min(times[1:]):.2g} s"
         )
-        return [self._explained(each, reason) for each in forms[best]]
-
-    def _explained(self, planned: PlannedGroup, reason: str) -> PlannedGroup:
-        return dataclasses.replace(planned, reason=reason)
+        return _explained(forms[best], reason)
 
     def _form(self, family: Sequence[Group], micro: int | None, is_generalized: bool) -> list[PlannedGroup]:
         """Groups of batch sizes of at least `micro` in one program, each smaller size in its own."""
@@ -155,6 +153,10 @@ class Weigher:
             for lanes in (1, 2)
         )
         return two - one, max(0, 2 * one - two)
+
+
+def _explained(form: Sequence[PlannedGroup], reason: str) -> list[PlannedGroup]:
+    return [dataclasses.replace(planned, reason=reason) for planned in form]
 
 
 def _by_size(parts: Mapping[Any, Sequence[Group]]) -> dict[Any, list[Group]]:

@@ -91,14 +91,14 @@ def batch_gradient(
         nonlocal is_weighted
         losses, weights, state = example_losses(problem, params, batch, model_state, keys, training=True)
         is_weighted = weights is not None
-        loss, weight = _weighted_sums(losses, weights, mask)
-        return (loss / _or_one(weight) if mean else loss), (loss, weight, state)
+        loss, weight = weighted_sums(losses, weights, mask)
+        return (loss / or_one(weight) if mean else loss), (loss, weight, state)
 
     (_, (loss, weight, state)), grads = jax.value_and_grad(objective, has_aux=True)(params)
     return BatchLoss(grads, loss, weight), is_weighted, state
 
 
-def _weighted_sums(losses: jax.Array, weights: Any, mask: Any) -> tuple[jax.Array, jax.Array]:
+def weighted_sums(losses: jax.Array, weights: Any, mask: Any) -> tuple[jax.Array, jax.Array]:
     """`sum(w * l)` and `sum(w)` where `mask` is True or None; weights of None are 1."""
     weights = jnp.ones_like(losses) if weights is None else weights
     if mask is not None:
@@ -108,12 +108,13 @@ def _weighted_sums(losses: jax.Array, weights: Any, mask: Any) -> tuple[jax.Arra
 
 def mean_of_sums(total: BatchLoss, params: Any) -> BatchLoss:
     """The batch's mean gradient from the sum over its micro-batches, in the dtypes of `params`."""
-    divisor = _or_one(total.weight)
+    divisor = or_one(total.weight)
     grads = jax.tree.map(lambda g, p: (g / divisor).astype(p.dtype), total.grads, params)
     return total._replace(grads=grads)
 
 
-def _or_one(weight: jax.Array) -> jax.Array:
+def or_one(weight: jax.Array) -> jax.Array:
+    """What to divide by: 1 where all weights are 0."""
     return jnp.where(weight == 0, 1, weight)
 
 
@@ -153,7 +154,7 @@ def split_means(problem: Problem, params: Any, data: Any, model_state: Any) -> d
         sums = jax.tree.map(lambda part: jnp.sum(part, axis=0), parts)
     loss, weight, metrics = sums
     means = {name: total / size for name, total in metrics.items()}
-    return {"loss": loss / _or_one(weight), **means}
+    return {"loss": loss / or_one(weight), **means}
 
 
 def _chunk_sums(problem, params, batch, model_state, mask):
@@ -163,7 +164,7 @@ def _chunk_sums(problem, params, batch, model_state, mask):
         values = metric(params, batch, **_options(metric, model_state, None, False))
         _check_vector(f"metric {name!r}", values, num_examples(batch))
         metrics[name] = jnp.sum(values if mask is None else jnp.where(mask, values, 0))
-    return *_weighted_sums(losses, weights, mask), metrics
+    return *weighted_sums(losses, weights, mask), metrics
 
 
 @functools.partial(jax.jit, static_argnums=2)

@@ -13,7 +13,14 @@ import optax
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training.batching import augment_key, example_keys, take
-from jaxgd.training.gradients import BatchLoss, batch_gradient, mean_of_sums, split_means, squared_norm
+from jaxgd.training.gradients import (
+    BatchLoss,
+    batch_gradient,
+    mean_of_sums,
+    or_one,
+    split_means,
+    squared_norm,
+)
 from jaxgd.training.history import COUNTS
 from jaxgd.training.models import takes_keys
 from jaxgd.training.states import (
@@ -212,7 +219,7 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: 
 def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
     """What the update makes of parameters and states. A transform that asks for the loss gets its mean."""
     update = optax.with_extra_args_support(trainer.optimizer).update
-    value = total.loss / jnp.where(total.weight == 0, 1, total.weight)
+    value = total.loss / or_one(total.weight)
     updates, opt_state = update(total.grads, state.opt_state, state.params, value=value, grad=total.grads)
     pairs = list(zip(trainer.rules, state.rules, strict=True))
     for scale in (rule.scale(own) for rule, own in pairs):
@@ -267,9 +274,7 @@ def _measure(trainer: Trainer, state: TrainState) -> dict[str, jax.Array]:
     problem, sums, num_updates = trainer.problem, state.sums, state.updates - state.anchor.updates
     row = {
         # An epoch without examples, its budget being spent, has no loss.
-        "train_loss": jnp.where(
-            sums.weight == 0, jnp.nan, sums.loss / jnp.where(sums.weight == 0, 1, sums.weight)
-        ),
+        "train_loss": jnp.where(sums.weight == 0, jnp.nan, sums.loss / or_one(sums.weight)),
         "grad_norm": sums.norm / jnp.maximum(num_updates, 1),
     }
     if problem.valid is not None:

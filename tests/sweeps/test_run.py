@@ -190,6 +190,11 @@ result = jaxgd.sweep(
 assert result.plan.groups[0].recipe.devices == int(sys.argv[1])
 print(result.dataset.train_loss.values.tobytes().hex())
 print(result.params(learning_rate=1.0, seed=2)["w"].tobytes().hex())
+saddle = jaxgd.landscape.surface("saddle")
+escapes = jaxgd.landscape.escape_times(
+    saddle, {"sgd": jaxgd.sgd(0.1)}, [0.0, 0.0], lambda x: abs(x[1]) > 1, 50, noise=1.0,
+    batch_sizes=[1], seeds=9)
+print(escapes.updates.values.tobytes().hex())
 """
 
 
