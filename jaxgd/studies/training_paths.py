@@ -17,9 +17,9 @@ from jaxgd.training.fitting import (
     segment,
     start_run,
 )
-from jaxgd.training.history import empty_history
+from jaxgd.training.history import empty_rows
 from jaxgd.training.loop import run_epoch
-from jaxgd.training.states import TrainState, initial_state
+from jaxgd.training.states import TrainState, initial_state, pack
 from jaxgd.training.trainers import Trainer
 
 
@@ -67,10 +67,10 @@ def _traced_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, Any
 
     def epoch(carry, index):
         order = epoch_order(key, index, trainer.problem.num_examples, trainer.order_sampling)
-        state, history = run_epoch(trainer, carry[0], carry[1], order)
-        return (state, history), (state.params, state.model_state)
+        packed, rows = run_epoch(trainer, carry[0], carry[1], key, order)
+        return (packed, rows), (packed.moving.params, packed.moving.model_state)
 
-    _, path = jax.lax.scan(epoch, (start, empty_history(trainer, epochs)), jnp.arange(epochs))
+    _, path = jax.lax.scan(epoch, (pack(start), empty_rows(trainer, epochs)), jnp.arange(epochs))
     return jax.tree.map(
         lambda first, rest: jnp.concatenate([first[None], rest]), (start.params, start.model_state), path
     )

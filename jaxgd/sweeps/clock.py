@@ -18,6 +18,7 @@ from jaxgd.sweeps.units import empty_slots
 from jaxgd.sweeps.variants import largest_batch
 from jaxgd.sweeps.weighing import Options
 from jaxgd.training.fitting import check_epochs, extent
+from jaxgd.training.states import count_of
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
@@ -113,5 +114,5 @@ class LaneAlone:
         begun = time.perf_counter()
         end = extent(0, self.examples, self.num, evaluate=False)
         self.slots = self.ready.program(*self.arguments, self.slots, self.occupancy, end)
-        updates = np.asarray(self.slots.state.updates)[0]
-        return time.perf_counter() - begun, int(updates)
+        counts = np.asarray(self.slots.packed.counts)
+        return time.perf_counter() - begun, int(count_of(counts, "updates")[0])

@@ -14,9 +14,9 @@ from jaxgd.sweeps.devices import BY_LANE, WHOLE, mesh_of, over_devices
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.recipes import Recipe
 from jaxgd.training.fitting import Extent, advance
-from jaxgd.training.history import empty_history
+from jaxgd.training.history import Rows, empty_rows
 from jaxgd.training.loop import finish
-from jaxgd.training.states import RUNNING, TrainState, initial_state
+from jaxgd.training.states import RUNNING, Packed, initial_state, pack, unpack
 
 
 class LaneInputs(NamedTuple):
@@ -35,11 +35,11 @@ class LaneInputs(NamedTuple):
 class Slots(NamedTuple):
     """What lanes are, with a leading axis over slots; a call takes it over and gives it back moved on.
 
-    state: the run's state, its key aside. history: arrays [slots, epochs].
+    packed: the run's state. rows: its history, arrays [slots, epochs, ...].
     """
 
-    state: TrainState
-    history: dict[str, Any]
+    packed: Packed
+    rows: Rows
 
 
 class Occupancy(NamedTuple):
@@ -72,9 +72,12 @@ def _run_in_turn(run: Callable, inputs: LaneInputs, slots: Slots, occupancy: Occ
     """The slots after running those lanes that are active, one after the other."""
 
     def step(place, slots):
-        arguments = jax.tree.map(lambda x: x[place], (inputs, slots, occupancy))
+        at_place = functools.partial(jax.lax.dynamic_index_in_dim, index=place, keepdims=False)
+        arguments = jax.tree.map(at_place, (inputs, slots, occupancy))
         moved = jax.lax.cond(arguments[2].active, run, lambda inputs, slot, occupancy: slot, *arguments)
-        return jax.tree.map(lambda all_slots, x: all_slots.at[place].set(x), slots, moved)
+        return jax.tree.map(
+            lambda x, new: jax.lax.dynamic_update_index_in_dim(x, new, place, 0), slots, moved
+        )
 
     return jax.lax.fori_loop(0, occupancy.active.shape[0], step, slots)
 
@@ -91,25 +94,25 @@ def _run_lane(
 ) -> Slots:
     trainer = group.trainer(lane.leaves, shared)
     key = jax.random.wrap_key_data(lane.key_data)
-    state, history = jax.lax.cond(
+    packed, rows = jax.lax.cond(
         occupancy.fresh, lambda: initial_slot(group, epochs, shared, lane), lambda: slot
     )
-    state = state._replace(key=key)
     if not in_step:  # a lane ends after its last epoch, whichever the others are in
-        extent = extent._replace(epochs=jnp.minimum(extent.epochs, epochs - state.epoch))
-    state, history = advance(trainer, state, history, lane.orders, 0, extent, in_step)
+        extent = extent._replace(epochs=jnp.minimum(extent.epochs, epochs - packed.count("epoch")))
+    packed, rows = advance(trainer, packed, rows, key, lane.orders, 0, extent, in_step)
     if trainer.rules:
-        is_over = (extent.end == group.num_examples) & ((state.status != RUNNING) | (state.epoch == epochs))
-        state = jax.lax.cond(is_over, lambda s: finish(trainer, s), lambda s: s, state)
-    return Slots(state._replace(key=None), history)
+        has_ended = (packed.count("status") != RUNNING) | (packed.count("epoch") == epochs)
+        is_over = (extent.end == group.num_examples) & has_ended
+        finished = lambda: pack(finish(trainer, unpack(packed, key)))  # noqa: E731
+        packed = jax.lax.cond(is_over, finished, lambda: packed)
+    return Slots(packed, rows)
 
 
 def initial_slot(group: Group, epochs: int, shared: list[Any], lane: LaneInputs) -> Slots:
     """A lane at its start."""
     trainer = group.trainer(lane.leaves, shared)
     key = jax.random.wrap_key_data(lane.key_data)
-    state = initial_state(trainer, key, lane.params)._replace(key=None)
-    return Slots(state, empty_history(trainer, epochs))
+    return Slots(pack(initial_state(trainer, key, lane.params)), empty_rows(trainer, epochs))
 
 
 def compile_program(lowered: Any, recipe: Recipe) -> Any:

@@ -13,9 +13,9 @@ from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.preparation import Ready
 from jaxgd.sweeps.programs import Occupancy, Slots
 from jaxgd.training.fitting import extent
-from jaxgd.training.history import COUNTS
+from jaxgd.training.history import COUNTS, as_history
 from jaxgd.training.progress import Progress
-from jaxgd.training.states import RUNNING
+from jaxgd.training.states import RUNNING, count_of
 
 # Seconds that one call of a program aims at, so that progress shows and Ctrl-C is heard.
 _CALL_SECONDS = 0.5
@@ -77,7 +77,8 @@ class _Work:
             Occupancy(active, fresh),
             extent(self.used, self.used + moved, self.num),
         )
-        status, epoch = jax.device_get((self.slots.state.status, self.slots.state.epoch))
+        counts = jax.device_get(self.slots.packed.counts)
+        status, epoch = count_of(counts, "status"), count_of(counts, "epoch")
         self._pace(time.perf_counter() - started, moved, int(active.sum()))
         self.used = (self.used + moved) % self.num
         gone = np.minimum(epoch, self.epochs) - self.epoch_of
@@ -86,7 +87,7 @@ class _Work:
             return [], 0
         ended = np.flatnonzero(active & ((status != RUNNING) | (epoch >= self.epochs)))
         skipped = (self.epochs - epoch)[ended].clip(0).sum()
-        return self._collect(ended, epoch), int(gone[active].sum() + skipped) * self.num
+        return self._collect(ended, counts), int(gone[active].sum() + skipped) * self.num
 
     def _fill(self) -> np.ndarray:
         """Which slots got a new lane: as many as there are free and as are wanted on each device."""
@@ -119,16 +120,19 @@ class _Work:
             self.length = self.length // self.num * self.num
         self.length = max(1, self.length)
 
-    def _collect(self, ended: np.ndarray, epoch: np.ndarray) -> list[tuple[Run, LaneResults]]:
+    def _collect(self, ended: np.ndarray, counts: np.ndarray) -> list[tuple[Run, LaneResults]]:
         if not len(ended):
             return []
-        state, history = self.slots
-        kept = (state.params, state.model_state, history, state.status, state.stopped_at)
-        on_host = LaneResults(*jax.device_get(kept))
+        moving, runs = self.slots.packed.moving, self.ready.group.runs
+        params, model_state, rows = jax.device_get((moving.params, moving.model_state, self.slots.rows))
+        history = as_history(rows)
+        status, stopped_at = count_of(counts, "status"), count_of(counts, "stopped_at")
+        on_host = LaneResults(params, model_state, history, status, stopped_at)
         found = []
         for slot in ended:
             results = jax.tree.map(lambda x, slot=slot: x[slot].copy(), on_host)
-            found.append((self.ready.group.runs[self.lane_of[slot]], _completed(results, int(epoch[slot]))))
+            epoch = int(count_of(counts, "epoch")[slot])
+            found.append((runs[self.lane_of[slot]], _completed(results, epoch)))
             self.lane_of[slot] = None
         return found
 

@@ -11,9 +11,9 @@ from jax.core import Tracer
 
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
-from jaxgd.training.history import empty_history
+from jaxgd.training.history import Rows, as_history, as_rows, empty_rows
 from jaxgd.training.loop import finish, run_epoch
-from jaxgd.training.states import DIVERGED, STATUS_WORDS, TrainState, initial_state
+from jaxgd.training.states import DIVERGED, STATUS_WORDS, Packed, TrainState, initial_state, pack, unpack
 from jaxgd.training.trainers import Trainer
 
 # Epoch orders are made for as many epochs at once as fit into this many numbers.
@@ -147,7 +147,7 @@ def initial_params(init: Any, key: jax.Array) -> Any:
 @functools.partial(jax.jit, static_argnums=3)
 def start_run(trainer, key, params, epochs):
     """The state and the history that a run starts with."""
-    return initial_state(trainer, key, params), empty_history(trainer, epochs)
+    return initial_state(trainer, key, params), as_history(empty_rows(trainer, epochs))
 
 
 @functools.partial(jax.jit, donate_argnums=1)
@@ -183,25 +183,29 @@ def extent(begin: int, end: int, num: int, evaluate: bool = True) -> Extent:
 
 @functools.partial(jax.jit, donate_argnums=(1, 2))
 def segment(trainer, state, history, orders, first, extent):
-    """`advance` as a program that takes over the memory of `state` and `history`."""
-    return advance(trainer, state, history, orders, first, extent)
+    """`state` and `history` moved on, as a program that takes over their memory; see `advance`."""
+    packed, rows = pack(state), as_rows(history)
+    packed, rows = advance(trainer, packed, rows, state.key, orders, first, extent)
+    return unpack(packed, state.key), as_history(rows)
 
 
 def advance(
     trainer: Trainer,
-    state: TrainState,
-    history: dict,
+    packed: Packed,
+    rows: Rows,
+    key: jax.Array,
     orders: jax.Array,
     first: Any,
     extent: Extent,
     in_step: bool = False,
-) -> tuple[TrainState, dict]:
-    """`state` and `history` moved along the clock of examples.
+) -> tuple[Packed, Rows]:
+    """State and history moved along the clock of examples.
 
     Args:
         trainer: the trainer.
-        state: the state where it stands; its `epoch` says in which epoch that is.
-        history: arrays `[epochs]`.
+        packed: the state where it stands; its `epoch` says in which epoch that is.
+        rows: the history.
+        key: the run's key.
         orders: int32[epochs, num_examples], the orders of epochs `first`, `first + 1`, ...; None to make each
             where it is needed, which compiles longer and needs no memory.
         first: the epoch of `orders[0]`.
@@ -211,25 +215,26 @@ def advance(
     num = trainer.problem.num_examples
 
     def epoch(index, carry):
-        state, history = carry
+        packed, rows = carry
+        number = packed.count("epoch")
         begin = jnp.where(index == 0, extent.begin, 0)
         end = jnp.where(index == extent.epochs - 1, extent.end, num)
         if orders is None:
-            order = epoch_order(state.key, state.epoch, num, trainer.order_sampling)
+            order = epoch_order(key, number, num, trainer.order_sampling)
         else:
-            order = orders[state.epoch - first]
-        return run_epoch(trainer, state, history, order, begin, end, extent.evaluate, in_step)
+            order = orders[number - first]
+        return run_epoch(trainer, packed, rows, key, order, begin, end, extent.evaluate, in_step)
 
-    return jax.lax.fori_loop(0, extent.epochs, epoch, (state, history))
+    return jax.lax.fori_loop(0, extent.epochs, epoch, (packed, rows))
 
 
 def _fit_traced(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
     state = initial_state(trainer, key, initial_params(trainer.problem.init, key))
-    history = empty_history(trainer, epochs)
 
     def epoch(carry, index):
         order = epoch_order(key, index, trainer.problem.num_examples, trainer.order_sampling)
-        return run_epoch(trainer, carry[0], carry[1], order), None
+        return run_epoch(trainer, carry[0], carry[1], key, order), None
 
-    state, history = jax.lax.scan(epoch, (state, history), jnp.arange(epochs))[0]
-    return Fit(finish(trainer, state), history)
+    start = pack(state), empty_rows(trainer, epochs)
+    packed, rows = jax.lax.scan(epoch, start, jnp.arange(epochs))[0]
+    return Fit(finish(trainer, unpack(packed, key)), as_history(rows))

@@ -21,7 +21,7 @@ from jaxgd.training.gradients import (
     split_means,
     squared_norm,
 )
-from jaxgd.training.history import COUNTS
+from jaxgd.training.history import Rows
 from jaxgd.training.models import takes_keys
 from jaxgd.training.states import (
     DIVERGED,
@@ -41,20 +41,22 @@ from jaxgd.training.trainers import Trainer
 
 def run_epoch(
     trainer: Trainer,
-    state: TrainState,
-    history: dict,
+    packed: Packed,
+    rows: Rows,
+    key: jax.Array,
     order: jax.Array,
     start: Any = None,
     stop: Any = None,
     evaluate: Any = True,
     in_step: bool = False,
-) -> tuple[TrainState, dict]:
-    """`state` and `history` after the epoch under way, or after the part of it from `start` to `stop`.
+) -> tuple[Packed, Rows]:
+    """State and history after the epoch under way, or after the part of it from `start` to `stop`.
 
     Args:
         trainer: the trainer.
-        state: the state where it stands.
-        history: arrays `[epochs]`; this epoch's row is written when the epoch ends.
+        packed: the state where it stands.
+        rows: the history; this epoch's row is written when the epoch ends.
+        key: the run's key.
         order: int32[num_examples], the epoch's order.
         start: examples of the epoch that have been used; None, with `stop`, for the whole epoch.
         stop: batches (micro-batches, where there are any) that begin before it are run. The epoch ends when
@@ -63,41 +65,51 @@ def run_epoch(
         in_step: whether this is vmapped over runs that share `start` and `stop`. A run that has stopped then
             goes through the motions: a `cond` under vmap would make the bounds of its loops batched.
     """
-    trainer = trainer.at_epoch(state.epoch)
-    is_running = state.status == RUNNING
+    trainer = trainer.at_epoch(packed.count("epoch"))
+    is_running = packed.count("status") == RUNNING
+
+    def run(packed):
+        return _run_batches(trainer, packed, key, order, start, stop)
+
     if in_step:
-        moved = _run_batches(trainer, state, order, start, stop)
-        state = jax.tree.map(lambda new, old: jnp.where(is_running, new, old), moved, state)
+        packed = jax.tree.map(lambda new, old: jnp.where(is_running, new, old), run(packed), packed)
     else:
-        state = jax.lax.cond(
-            is_running, lambda s: _run_batches(trainer, s, order, start, stop), lambda s: s, state
-        )
+        packed = jax.lax.cond(is_running, run, lambda packed: packed, packed)
     if stop is None:
-        return _end_epoch(trainer, state, history, evaluate)
-    ended = stop >= trainer.problem.num_examples
+        return _end_epoch(trainer, packed, rows, key, evaluate)
     return jax.lax.cond(
-        ended, lambda: _end_epoch(trainer, state, history, evaluate), lambda: (state, history)
+        stop >= trainer.problem.num_examples,
+        lambda: _end_epoch(trainer, packed, rows, key, evaluate),
+        lambda: (packed, rows),
     )
 
 
-def _run_batches(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> TrainState:
+def _run_batches(
+    trainer: Trainer, packed: Packed, key: jax.Array, order: jax.Array, start: Any, stop: Any
+) -> Packed:
     """A running state after the batches that begin in a part of the epoch, diverged if one of them did."""
-    state = unpack(_run_steps(trainer, state, order, start, stop), state)
+    stop = _earliest_stop(trainer, unpack(packed, key), start, stop)
+    moved = _run_steps(trainer, packed._replace(anchor=None), key, order, start, stop)
+    packed = moved._replace(anchor=packed.anchor)
     if not trainer.halt_on_divergence.value:
-        return state
+        return packed
+    state = unpack(packed, key)
     diverges = ~state.sums.are_finite
-    return state._replace(
+    state = state._replace(
         status=jnp.where(diverges, DIVERGED, state.status),
         stopped_at=jnp.where(diverges, state.updates, state.stopped_at),
     )
+    return pack(state)
 
 
-def _run_steps(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> Packed:
+def _run_steps(
+    trainer: Trainer, packed: Packed, key: jax.Array, order: jax.Array, start: Any, stop: Any
+) -> Packed:
+    """The state after the batches; the anchor is none of its business."""
     size, num, micro = trainer.examples_per_batch, trainer.problem.num_examples, trainer.microbatch.value
-    packed, stop = pack(state), _earliest_stop(trainer, state, start, stop)
 
     def step(packed, position=None):
-        now = unpack(packed, state)
+        now = unpack(packed, key)
         return pack(_step(trainer, now, order, now.sums.position if position is None else position))
 
     if micro is None:
@@ -108,7 +120,7 @@ def _run_steps(trainer: Trainer, state: TrainState, order: jax.Array, start: Any
         steps = num // size * -(-size // micro) + -(-left // micro)
         return jax.lax.fori_loop(0, steps, lambda _, packed: step(packed), packed)
     end = trainer.epoch_end if stop is None else jnp.minimum(stop, trainer.epoch_end)
-    return jax.lax.while_loop(lambda packed: unpack(packed, state).sums.position < end, step, packed)
+    return jax.lax.while_loop(lambda packed: packed.count("position") < end, step, packed)
 
 
 def _run_whole_batches(trainer: Trainer, step: Any, packed: Packed, start: Any, stop: Any) -> Packed:
@@ -230,22 +242,26 @@ def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
     return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)
 
 
-def _end_epoch(trainer: Trainer, state: TrainState, history: dict, evaluate: Any) -> tuple[TrainState, dict]:
+def _end_epoch(
+    trainer: Trainer, packed: Packed, rows: Rows, key: jax.Array, evaluate: Any
+) -> tuple[Packed, Rows]:
     """The state at the start of the next epoch, and the history with this epoch's row."""
+    state = unpack(packed, key)
     if trainer.halt_on_divergence.value:
         state = _return_if_diverged(trainer, state)
 
     def close():
         row = _measure(trainer, state)
         rules, status = _apply_rules(trainer, state, row)
-        return {name: value.astype(history[name].dtype) for name, value in row.items()}, rules, status
+        return {name: row[name].astype(column.dtype) for name, column in rows.measured.items()}, rules, status
 
-    empty = {name: jnp.full((), jnp.nan, h.dtype) for name, h in history.items() if name not in COUNTS}
-    row, rules, status = jax.lax.cond(
+    empty = {name: jnp.full((), jnp.nan, column.dtype) for name, column in rows.measured.items()}
+    measured, rules, status = jax.lax.cond(
         (state.status == RUNNING) & evaluate, close, lambda: (empty, state.rules, state.status)
     )
-    row |= {name: getattr(state, name) for name in COUNTS}
-    history = {name: column.at[state.epoch].set(row[name]) for name, column in history.items()}
+    counts = jnp.stack([state.updates, state.examples])
+    new = Rows(measured, counts)
+    rows = jax.tree.map(lambda x, row: jax.lax.dynamic_update_index_in_dim(x, row, state.epoch, 0), rows, new)
     state = state._replace(
         rules=rules,
         stopped_at=jnp.where(status != state.status, state.updates, state.stopped_at),
@@ -253,7 +269,7 @@ def _end_epoch(trainer: Trainer, state: TrainState, history: dict, evaluate: Any
         epoch=state.epoch + 1,
         sums=no_sums(trainer, state.params),
     )
-    return state._replace(anchor=anchor_of(trainer, moving_part(state), state.updates)), history
+    return pack(state._replace(anchor=anchor_of(trainer, moving_part(state), state.updates))), rows
 
 
 def _return_if_diverged(trainer: Trainer, state: TrainState) -> TrainState:

@@ -127,24 +127,46 @@ def no_sums(trainer: Trainer, params: Any) -> EpochSums:
 
 
 class Packed(NamedTuple):
-    """What a step changes, its scalars in two vectors: on a CPU each array costs a kernel of its own."""
+    """A state in as few arrays as loops should carry: on a CPU each costs kernels of its own.
+
+    anchor: what the anchor holds besides `updates`. partial: that of the sums. numbers: float[3], the sums.
+    counts: int32[7], see `STATE_COUNTS`. The key is left out: it never changes.
+    """
 
     moving: Moving
+    anchor: Moving | None
     partial: BatchLoss | None
     numbers: jax.Array
     counts: jax.Array
 
+    def count(self, name: str) -> jax.Array:
+        """The count of this name."""
+        return count_of(self.counts, name)
+
+
+# Their order in `Packed.counts`.
+STATE_COUNTS = ("updates", "examples", "status", "epoch", "stopped_at", "position", "anchor_updates")
+
+
+def count_of(counts: Any, name: str) -> Any:
+    """The count of this name of a `Packed`, or of several along leading axes."""
+    return counts[..., STATE_COUNTS.index(name)]
+
 
 def pack(state: TrainState) -> Packed:
-    """The part of the state that a step changes."""
-    sums = state.sums
+    """The state without its key."""
+    sums, anchor = state.sums, state.anchor
     numbers = jnp.stack([sums.loss, sums.weight, sums.norm])
-    counts = jnp.stack([state.updates, state.examples, sums.position])
-    return Packed(moving_part(state), sums.partial, numbers, counts)
+    own = (getattr(state, name) for name in STATE_COUNTS[:5])
+    counts = jnp.stack([*own, sums.position, anchor.updates])
+    return Packed(moving_part(state), anchor.moving, sums.partial, numbers, counts)
 
 
-def unpack(packed: Packed, state: TrainState) -> TrainState:
-    """`state` with that part taken from `packed`."""
-    moving, partial, numbers, counts = packed
-    sums = EpochSums(counts[2], numbers[0], numbers[1], numbers[2], partial)
-    return state._replace(**moving._asdict(), sums=sums, updates=counts[0], examples=counts[1])
+def unpack(packed: Packed, key: Any) -> TrainState:
+    """The state."""
+    numbers = packed.numbers
+    counts: dict[str, Any] = {name: packed.count(name) for name in STATE_COUNTS[:5]}
+    sums = EpochSums(packed.count("position"), numbers[0], numbers[1], numbers[2], packed.partial)
+    anchor: Any = Anchor(packed.anchor, packed.count("anchor_updates"))  # pyright: ignore[reportArgumentType]
+    fields = packed.moving._asdict() | counts
+    return TrainState(key=key, anchor=anchor, sums=sums, **fields)

@@ -11,9 +11,9 @@ import pytest
 import jaxgd
 from jaxgd.training.batching import epoch_order
 from jaxgd.training.fitting import initial_params
-from jaxgd.training.history import empty_history
+from jaxgd.training.history import empty_rows
 from jaxgd.training.loop import run_epoch
-from jaxgd.training.states import initial_state
+from jaxgd.training.states import initial_state, pack, unpack
 
 KEY = jax.random.key(7)
 BATCH_SIZES = np.array([1, 3, 8, 20, 33, 64, 97])
@@ -155,7 +155,8 @@ def expected_loss(batch_size, orders, weights=None):
 
     def run(order):
         state = initial_state(tr, KEY, initial_params(problem.init, KEY))
-        state, _ = run_epoch(tr, state, empty_history(tr, 1), order)
+        packed, _ = run_epoch(tr, pack(state), empty_rows(tr, 1), state.key, order)
+        state = unpack(packed, state.key)
         return jnp.mean((ROWS @ state.params["w"][:, 0] - TARGETS) ** 2) / 2
 
     return np.average(jax.jit(jax.vmap(run))(orders), weights=weights)
