@@ -10,6 +10,7 @@ from jaxgd.training.batching import epoch_order
 from jaxgd.training.fitting import (
     check_run,
     check_start,
+    drawn_params,
     extent,
     initial_params,
     is_traced,
@@ -44,7 +45,7 @@ def recorded_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, An
     if is_traced((trainer, key)):
         return _traced_run(trainer, key, epochs)
     num = trainer.problem.num_examples
-    state, history = start_run(trainer, key, initial_params(trainer.problem.init, key), epochs)
+    state, history = start_run(trainer, key, drawn_params(trainer.problem.init, key), epochs)
     path = [_copied(state)]
     first, orders = orders_of(trainer, key, 0, epochs)
     for epoch in range(epochs):

@@ -11,13 +11,14 @@ import jax
 import numpy as np
 
 from jaxgd.sweeps.groups import steps_per_epoch
+from jaxgd.sweeps.variants import Form
 from jaxgd.training.gradients import example_losses
 from jaxgd.training.trainers import Trainer
 
 # Seconds to compile a program: at least, and more for each parameter array.
 _COMPILE_SECONDS, _COMPILE_SECONDS_PER_LEAF = 0.7, 0.05
-# What traced batch sizes and merged optimizers cost beyond that.
-_MERGED_COMPILE, _GENERALIZED_COMPILE = 1.3, 1.2
+# What traced batch sizes and merged optimizers cost beyond that, and each further loop.
+_MERGED_COMPILE, _GENERALIZED_COMPILE, _LOOP_COMPILE = 1.3, 1.2, 0.2
 # Seconds of a gradient and update beside its arithmetic, and of a micro-batch with its bookkeeping.
 _STEP_SECONDS, _MICROBATCH_SECONDS = 2e-6, 1.5e-5
 _FLOPS_PER_SECOND = 2.5e10
@@ -52,10 +53,12 @@ def work_of(trainer: Trainer, params: Any) -> Work:
     return Work(3 * (_flops(jaxpr) or size / 2), size, len(leaves))
 
 
-def compile_seconds(work: Work, is_merged: bool, is_generalized: bool) -> float:
+def compile_seconds(work: Work, form: Form) -> float:
     """Seconds to compile the program of runs with this work."""
     seconds = _COMPILE_SECONDS + _COMPILE_SECONDS_PER_LEAF * work.leaves
-    return seconds * (_MERGED_COMPILE if is_merged else 1) * (_GENERALIZED_COMPILE if is_generalized else 1)
+    seconds *= _MERGED_COMPILE if form.microbatch is not None else 1
+    seconds *= _GENERALIZED_COMPILE if form.is_generalized else 1
+    return seconds * (1 + _LOOP_COMPILE * (len(form.sizes or ("one",)) - 1))
 
 
 def run_seconds(work: Work, trainer: Trainer, epochs: int, is_generalized: bool = False) -> float:

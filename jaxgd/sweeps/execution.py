@@ -1,6 +1,7 @@
 """The units of a sweep at work: compiled in threads, run as they are ready, halved where memory runs out."""
 
 import dataclasses
+import importlib
 import os
 import time
 import warnings
@@ -48,7 +49,9 @@ def run_units(
             lambda unit: prepare(unit.group, unit.planned.recipe, devices, sources)
         )
         futures: dict[Future[Ready], Unit] = {pool.submit(make_ready, unit): unit for unit in units}
-        sources.make([run for unit in units for run in unit.group.runs])  # while the programs compile
+        # While the programs compile: what they are given, and what the result will be made of.
+        sources.make([run for unit in units for run in unit.group.runs])
+        importlib.import_module("xarray")
         for future in as_completed(futures):
             yield from _run_in_memory(future.result, futures[future], devices, sources, shown, clock)
     finally:

@@ -11,7 +11,7 @@ from jaxgd.sweeps.grid import Point, check_names, checked_axes, points
 from jaxgd.sweeps.groups import Group, Run, group_runs, make_runs, warn_of_closures
 from jaxgd.sweeps.plans import Plan, PlannedGroup, versions
 from jaxgd.sweeps.preparation import Sources
-from jaxgd.sweeps.variants import can_generalize, merged, only_group
+from jaxgd.sweeps.variants import Form, can_generalize, merged, only_group, sizes_of
 from jaxgd.sweeps.weighing import EXACT, Options, Weigher, largest_of_group, pays
 from jaxgd.training.fitting import check_epochs
 from jaxgd.training.trainers import Trainer
@@ -43,8 +43,9 @@ def plan(
         make_trainer: as in `sweep`.
         axes: as in `sweep`.
         epochs: as in `sweep`.
-        merge: False for a program for each batch size; a number of examples for one program for all batch
-            sizes of at least that many, in micro-batches of it.
+        merge: False for a program for each batch size; True for one program with a loop for each, lanes one
+            after the other; a number of examples for one program with one loop for all batch sizes of at
+            least that many, in micro-batches of it.
         kind: "map", lanes one after the other on each device, or "vmap", all at once.
         lanes: how many a device holds, 1 or more.
         generalize: whether optimizers of the family share a program (see `jaxgd.generalize`).
@@ -75,9 +76,9 @@ def checked_options(merge: Any, kind: Any, lanes: Any, generalize: Any, exact: b
         ValueError: one is out of range, or contradicts `exact`.
     """
     if merge is not None and not isinstance(merge, bool | int):
-        raise TypeError(f"merge must be None, False or a number of examples, got {merge!r}")
-    if merge is True or (merge not in (None, False) and merge < 1):
-        raise ValueError(f"merge must be None, False or a number of examples from 1 on, got {merge!r}")
+        raise TypeError(f"merge must be None, True, False or a number of examples, got {merge!r}")
+    if merge is not None and not isinstance(merge, bool) and merge < 1:
+        raise ValueError(f"merge must be None, True, False or a number of examples from 1 on, got {merge!r}")
     if kind is not None:
         one_of("kind", kind, ("map", "vmap"))
     if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1):
@@ -136,7 +137,7 @@ def units_of_plan(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> l
 def _units_of(groups: Sequence[PlannedGroup], runs: Sequence[Run]) -> list[Unit]:
     by_index, units = {run.index: run for run in runs}, []
     for planned in groups:
-        micro, is_generalized = planned.recipe.microbatch, planned.recipe.generalized
-        members = [merged(by_index[index], micro, is_generalized) for index in planned.runs]
-        units.append(Unit(only_group(members), planned))
+        members, recipe = [by_index[index] for index in planned.runs], planned.recipe
+        form = Form(recipe.microbatch, sizes_of(members) if recipe.branches else None, recipe.generalized)
+        units.append(Unit(only_group([merged(run, form) for run in members]), planned))
     return units

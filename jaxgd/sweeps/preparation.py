@@ -16,12 +16,11 @@ from jaxgd.sweeps.programs import (
     Slots,
     abstract,
     build_program,
-    compile_program,
     initial_slot,
 )
 from jaxgd.sweeps.recipes import Recipe
 from jaxgd.training.batching import epoch_orders
-from jaxgd.training.fitting import extent, initial_params
+from jaxgd.training.fitting import drawn_params, extent, initial_params
 
 # Compiled programs by structure, shapes and recipe, so that a second sweep of the same kind compiles nothing.
 _COMPILED: dict[Any, Any] = {}
@@ -58,7 +57,7 @@ class Sources:
         """The run's initial parameters, on the host."""
         leaves, structure = jax.tree.flatten(run.trainer.problem.init)
         key = ("params", structure, tuple(np.asarray(leaf).tobytes() for leaf in leaves), run.seed)
-        return self._once(key, lambda: initial_params(run.trainer.problem.init, jax.random.key(run.seed)))
+        return self._once(key, lambda: drawn_params(run.trainer.problem.init, jax.random.key(run.seed)))
 
     def key_data(self, run: Run) -> Any:
         """The run's key as numbers."""
@@ -147,12 +146,7 @@ def compile_for(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     flags = jax.ShapeDtypeStruct((recipe.slots,), np.bool_)
     lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
     arguments = abstract((inputs.shared, lanes, slots, Occupancy(flags, flags), extent(0, num, num)))
-    return compile_program(build_program(group, recipe, epochs, devices).lower(*arguments), recipe)
-
-
-def is_compiled(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> bool:
-    """Whether `prepare` would find the program compiled."""
-    return bool(_COMPILED) and _key(inputs, recipe, devices) in _COMPILED
+    return build_program(group, recipe, epochs, devices).lower(*arguments).compile()
 
 
 def _key(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:

@@ -1,6 +1,5 @@
 """The program of a group: lanes over devices, and on each device one lane after the other or all at once."""
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -113,14 +112,6 @@ def initial_slot(group: Group, epochs: int, shared: list[Any], lane: LaneInputs)
     trainer = group.trainer(lane.leaves, shared)
     key = jax.random.wrap_key_data(lane.key_data)
     return Slots(pack(initial_state(trainer, key, lane.params)), empty_rows(trainer, epochs))
-
-
-def compile_program(lowered: Any, recipe: Recipe) -> Any:
-    """The compiled program."""
-    if recipe.quick:
-        with contextlib.suppress(jax.errors.JaxRuntimeError):  # an XLA that has these emitters no more
-            return lowered.compile(compiler_options={"xla_cpu_use_fusion_emitters": False})
-    return lowered.compile()
 
 
 def with_settings_of_caller(function: Callable) -> Callable:

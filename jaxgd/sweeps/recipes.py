@@ -21,8 +21,8 @@ class Recipe(NamedTuple):
 
     kind: "map" (a device runs its lanes one after the other, each with the bits of a run alone) or "vmap"
     (all at once). lanes: that a device holds. devices: how many. microbatch: examples per gradient where
-    several batch sizes share the program, else None. generalized: whether several optimizers share it. quick:
-    whether XLA's older CPU emitters compile it.
+    several batch sizes share the program as a number, else None. generalized: whether several optimizers
+    share it. branches: whether several batch sizes share it, each with a loop of its own.
     """
 
     kind: str
@@ -30,7 +30,7 @@ class Recipe(NamedTuple):
     devices: int
     microbatch: int | None = None
     generalized: bool = False
-    quick: bool = False
+    branches: bool = False
 
     @property
     def slots(self) -> int:
@@ -42,6 +42,8 @@ class Recipe(NamedTuple):
         parts = [f"{self.lanes} lanes {how} on each of {self.devices} devices"]
         if self.microbatch is not None:
             parts.append(f"batch sizes merged in micro-batches of {self.microbatch}")
+        if self.branches:
+            parts.append("a loop for each batch size")
         if self.generalized:
             parts.append("optimizers merged")
         return ", ".join(parts)

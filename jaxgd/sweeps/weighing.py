@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,15 +13,23 @@ import numpy as np
 from jaxgd.sweeps.costs import Work, compile_seconds, run_seconds, work_of
 from jaxgd.sweeps.groups import Group, Run
 from jaxgd.sweeps.plans import PlannedGroup
-from jaxgd.sweeps.preparation import Inputs, Sources, compile_for, is_compiled
+from jaxgd.sweeps.preparation import Inputs, Sources, compile_for
 from jaxgd.sweeps.recipes import Recipe, default_kind, fitting_lanes, free_bytes, num_bytes
-from jaxgd.sweeps.variants import can_merge, families, largest_batch, merged, only_group
+from jaxgd.sweeps.variants import (
+    Form,
+    can_merge,
+    families,
+    is_fixed,
+    largest_batch,
+    merged,
+    only_group,
+    sizes_of,
+)
 
-# What merging has to save, as a ratio and in seconds: apart, a lane has the bits of the run alone.
+# What merging has to save, as a ratio and in seconds: otherwise a lane has the bits of the run alone.
 _GAIN, _SAVED_SECONDS = 1.2, 2.0
-# Below so many seconds of running on a device, XLA's older CPU emitters are chosen: they compile up to a
-# third quicker, to code that takes up to twice as long.
-_SHORT_SECONDS = 0.2
+# How many cores are at work while XLA compiles one program.
+_COMPILING_CORES = 1.5
 # Lanes at once that may need more than this part of the free memory are measured before there are many.
 _MEASURED_PART = 0.1
 
@@ -44,6 +53,8 @@ class Weigher:
     def __init__(self, devices: Sequence[Any], sources: Sources, options: Options):
         self.devices, self.sources, self.options = devices, sources, options
         self.kind = options.kind or default_kind(devices)
+        if options.merge is True and self.kind != "map":
+            raise ValueError("merge=True, a loop for each batch size, needs lanes in turn, kind='map'")
         self._works: dict[Any, Work] = {}
 
     def seconds(self, planned: Sequence[PlannedGroup]) -> float:
@@ -55,8 +66,9 @@ class Weigher:
         cores = os.cpu_count() or 1
         compiles = [each.predicted_compile_seconds for each in planned]
         running = sum(each.predicted_run_seconds for each in planned)
-        cold = (sum(compiles) + running * len(self.devices)) / max(cores, len(self.devices))
-        return max(max(compiles), cold) + running
+        work = _COMPILING_CORES * sum(compiles) + running * len(self.devices)
+        cold = max(max(compiles), min(compiles) + running, work / max(cores, len(self.devices)))
+        return cold + running
 
     def best(self, groups: Sequence[Group], is_generalized: bool) -> list[PlannedGroup]:
         """The cheapest form of each family of groups, all together."""
@@ -65,57 +77,61 @@ class Weigher:
 
     def _best_of(self, family: Sequence[Group], is_generalized: bool) -> list[PlannedGroup]:
         """The groups, which differ in batch size at most, in the cheapest of the forms that are open."""
-        sizes = sorted(set(map(largest_of_group, family)))
-        if len(sizes) == 1 or not can_merge(family[0].runs[0].trainer):
-            return _explained(self._form(family, None, is_generalized), "nothing to merge")
-        if self.options.merge is not None:
-            asked = self._form(family, self.options.merge or None, is_generalized)
-            return _explained(asked, "as asked for")
-        forms = [self._form(family, micro, is_generalized) for micro in (None, *sizes[:-1])]
-        times = [self.seconds(form) for form in forms]
-        best = int(np.argmin(times))
-        best = best if pays(times[0], times[best]) else 0
-        reason = (
-            f"apart {times[0]:.2g} s for a cold and a warm sweep, batch sizes merged {min(times[1:]):.2g} s"
-        )
-        return _explained(forms[best], reason)
+        sizes, first = sorted(set(map(largest_of_group, family))), family[0].runs[0].trainer
+        form = functools.partial(self._form, family, is_generalized)
+        if len(sizes) == 1 or not is_fixed(first):
+            return _explained(form(False), "nothing to merge")
+        if self.options.merge is not None and (isinstance(self.options.merge, bool) or can_merge(first)):
+            return _explained(form(self.options.merge), "as asked for")
+        # With a loop for each batch size a lane has the bits that it has apart, so nothing speaks against it.
+        alike = [form(False), form(True)] if self.kind == "map" else [form(False)]
+        forms = alike + [form(size) for size in sizes[:-1] if can_merge(first)]
+        times = [self.seconds(each) for each in forms]
+        best, least = int(np.argmin(times)), int(np.argmin(times[: len(alike)]))
+        best = best if pays(times[least], times[best]) else least
+        names = ["apart", "a loop for each batch size", "batch sizes merged"][:: 1 if len(alike) == 2 else 2]
+        named = zip(names, [*times[: len(alike)], min(times[len(alike) :], default=math.inf)], strict=True)
+        texts = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in named if seconds < math.inf)
+        return _explained(forms[best], f"a cold and a warm sweep take {texts}")
 
-    def _form(self, family: Sequence[Group], micro: int | None, is_generalized: bool) -> list[PlannedGroup]:
-        """Groups of batch sizes of at least `micro` in one program, each smaller size in its own."""
+    def _form(self, family: Sequence[Group], is_generalized: bool, merge: int | bool) -> list[PlannedGroup]:
+        """One program as `merge` says, see `plan`, and each batch size that is not in it in its own."""
         parts: dict[Any, list[Group]] = {}
         for group in family:
             size = largest_of_group(group)
-            is_merged = micro is not None and size >= micro
+            is_merged = merge is not False and size >= merge
             parts.setdefault("merged" if is_merged else (size, group.structure), []).append(group)
         if is_generalized:  # of one size, all optimizers
             parts = _by_size(parts)
-        return [
-            self._planned(part, micro if len(set(map(largest_of_group, part))) > 1 else None, is_generalized)
-            for part in parts.values()
-        ]
+        return [self._planned(part, is_generalized, merge) for part in parts.values()]
 
-    def _planned(self, part: Sequence[Group], micro: int | None, is_generalized: bool) -> PlannedGroup:
-        runs = [run for group in part for run in group.runs]
-        if micro is None and not is_generalized:
+    def _planned(self, part: Sequence[Group], is_generalized: bool, merge: int | bool) -> PlannedGroup:
+        runs, sizes = [run for group in part for run in group.runs], sorted(set(map(largest_of_group, part)))
+        form = Form(is_generalized=is_generalized)
+        if len(sizes) > 1 and merge is True:
+            form = form._replace(sizes=sizes_of([group.runs[0] for group in part]))
+        elif len(sizes) > 1:
+            form = form._replace(microbatch=merge)
+        if form == Form():
             group = part[0]
         else:  # what is the same in all runs is told from the first and the last of each group
             ends = [run for group in part for run in (group.runs[0], group.runs[-1])]
-            group = only_group([merged(run, micro, is_generalized) for run in ends])
+            group = only_group([merged(run, form) for run in ends])
         inputs = Inputs(group, self.sources)
         work = self._work(group.runs[0], inputs)
-        firsts = [merged(group.runs[0], micro, is_generalized) for group in part]
+        firsts = [merged(group.runs[0], form) for group in part]
         running = sum(
             len(group.runs) * run_seconds(work, first.trainer, self.sources.epochs, is_generalized)
             for group, first in zip(part, firsts, strict=True)
         ) / len(self.devices)
-        recipe = self._recipe(inputs, len(runs), micro, is_generalized, running)
+        recipe = self._recipe(inputs, len(runs), form)
         return PlannedGroup(
             optimizer=_names([run.trainer.optimizer for run in runs]),
-            batch_size=", ".join(map(str, sorted(set(map(largest_of_group, part))))),
+            batch_size=", ".join(map(str, sizes)),
             runs=tuple(sorted(run.index for run in runs)),
             recipe=recipe,
             reason="",
-            predicted_compile_seconds=compile_seconds(work, micro is not None, is_generalized),
+            predicted_compile_seconds=compile_seconds(work, form),
             predicted_run_seconds=running,
             predicted_bytes=int(_lane_bytes(inputs) * recipe.lanes + num_bytes(inputs.shared)),
         )
@@ -130,21 +146,17 @@ class Weigher:
             self._works[key] = work_of(run.trainer, params)
         return self._works[key]
 
-    def _recipe(
-        self, inputs: Inputs, num_lanes: int, micro: int | None, is_generalized: bool, seconds: float
-    ) -> Recipe:
+    def _recipe(self, inputs: Inputs, num_lanes: int, form: Form) -> Recipe:
         devices = self.devices
         choose = functools.partial(fitting_lanes, self.kind, num_lanes, devices)
         lanes = self.options.lanes or choose(_lane_bytes(inputs), num_bytes(inputs.shared))
-        is_quick = devices[0].platform == "cpu" and seconds < _SHORT_SECONDS
-        recipe = Recipe(self.kind, lanes, len(devices), micro, is_generalized, is_quick)
+        branches = form.sizes is not None
+        recipe = Recipe(self.kind, lanes, len(devices), form.microbatch, form.is_generalized, branches)
         if self.kind == "vmap" and self.options.lanes is None:
             free = free_bytes(devices)
             if free and lanes * _lane_bytes(inputs) > _MEASURED_PART * free:
                 recipe = recipe._replace(lanes=choose(*self._measured_bytes(inputs, recipe)))
-        other = recipe._replace(quick=not is_quick)
-        is_other = is_compiled(inputs, other, devices) and not is_compiled(inputs, recipe, devices)
-        return other if is_other else recipe
+        return recipe
 
     def _measured_bytes(self, inputs: Inputs, recipe: Recipe) -> tuple[float, float]:
         """Bytes of a lane and of what all share, from programs of one lane and of two."""

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgd.training.compiling import quick_jit
+
 # Streams of random numbers that one run's key is split into.
 _INIT, _ORDER, _EXAMPLE, _AUGMENT = 0, 1, 2, 3
 
@@ -29,8 +31,7 @@ def epoch_order(key: jax.Array, epoch: Any, num_examples: int, sampling: str) ->
     return jax.random.permutation(key, num_examples).astype(jnp.int32)
 
 
-@functools.partial(jax.jit, static_argnames=("count", "num_examples", "sampling"))
-def epoch_orders(key: jax.Array, first: Any, count: int, num_examples: int, sampling: str) -> jax.Array:
+def _epoch_orders(key: jax.Array, first: Any, count: int, num_examples: int, sampling: str) -> jax.Array:
     """The orders of `count` epochs from `first` on: int32[count, num_examples].
 
     A program of its own: a permutation takes as long to compile as a whole training loop.
@@ -38,6 +39,9 @@ def epoch_orders(key: jax.Array, first: Any, count: int, num_examples: int, samp
     return jax.lax.map(
         lambda epoch: epoch_order(key, epoch, num_examples, sampling), first + jnp.arange(count)
     )
+
+
+epoch_orders = quick_jit(_epoch_orders, level=0, static_argnames=("count", "num_examples", "sampling"))
 
 
 def example_keys(key: jax.Array, epoch: Any, positions: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ from jax.core import Tracer
 
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
+from jaxgd.training.compiling import quick_jit
 from jaxgd.training.history import Rows, as_history, as_rows, empty_rows
 from jaxgd.training.loop import finish, run_epoch
 from jaxgd.training.states import DIVERGED, STATUS_WORDS, Packed, TrainState, initial_state, pack, unpack
@@ -70,7 +71,7 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
     if is_traced((trainer, key)):
         return _fit_traced(trainer, key, epochs)
     num, done = trainer.problem.num_examples, 0
-    state, history = start_run(trainer, key, initial_params(trainer.problem.init, key), epochs)
+    state, history = start_run(trainer, key, drawn_params(trainer.problem.init, key), epochs)
     while done < epochs:
         first, orders = orders_of(trainer, key, done, epochs)
         stop = min(first + len(orders), epochs)
@@ -138,10 +139,13 @@ def is_traced(tree: Any) -> bool:
     return any(node.tracers if isinstance(node, Static) else isinstance(node, Tracer) for node in nodes)
 
 
-@jax.jit
 def initial_params(init: Any, key: jax.Array) -> Any:
     """The initial parameters of a run with `key`."""
     return jax.tree.map(jnp.asarray, init(init_key(key)))
+
+
+# The same of concrete arguments, as a program.
+drawn_params = quick_jit(initial_params, level=2)
 
 
 @functools.partial(jax.jit, static_argnums=3)

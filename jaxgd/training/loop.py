@@ -4,6 +4,7 @@ A run moves along the clock of examples seen. Everything here is pure and may be
 drives it, in one scan or in segments, is in `fitting`.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -88,8 +89,12 @@ def _run_batches(
     trainer: Trainer, packed: Packed, key: jax.Array, order: jax.Array, start: Any, stop: Any
 ) -> Packed:
     """A running state after the batches that begin in a part of the epoch, diverged if one of them did."""
-    stop = _earliest_stop(trainer, unpack(packed, key), start, stop)
-    moved = _run_steps(trainer, packed._replace(anchor=None), key, order, start, stop)
+    forms = [
+        functools.partial(_run_steps, form, key=key, order=order, start=start, stop=stop)
+        for form in trainer.forms
+    ]
+    bare = packed._replace(anchor=None)
+    moved = forms[0](bare) if len(forms) == 1 else jax.lax.switch(trainer.batch_size.index, forms, bare)
     packed = moved._replace(anchor=packed.anchor)
     if not trainer.halt_on_divergence.value:
         return packed
@@ -105,8 +110,9 @@ def _run_batches(
 def _run_steps(
     trainer: Trainer, packed: Packed, key: jax.Array, order: jax.Array, start: Any, stop: Any
 ) -> Packed:
-    """The state after the batches; the anchor is none of its business."""
+    """The state, without its anchor, after the batches."""
     size, num, micro = trainer.examples_per_batch, trainer.problem.num_examples, trainer.microbatch.value
+    stop = _earliest_stop(trainer, unpack(packed, key), start, stop)
 
     def step(packed, position=None):
         now = unpack(packed, key)

@@ -20,6 +20,16 @@ from jaxgd.training.pytrees import PyTree
 from jaxgd.training.rules import Rule
 
 
+class OneOf(PyTree):
+    """A batch size that is one of several known ones: each has its own loop, and a leaf says which runs.
+
+    sizes: Python ints or "full", structure. index: which of them, an int that may be traced.
+    """
+
+    sizes: Any
+    index: Any
+
+
 class Trainer(PyTree):
     """A training run as a pytree: a problem, an optimizer, and how batches are made. Built by `trainer`."""
 
@@ -34,6 +44,7 @@ class Trainer(PyTree):
 
     def __repr__(self):
         size = self.batch_size.value if isinstance(self.batch_size, Static) else self.batch_size
+        size = size.sizes.value if isinstance(size, OneOf) else size
         rules = "".join(f", {rule!r}" for rule in self.rules or ())
         return f"trainer({self.problem!r}, {self.optimizer!r}, batch_size={size}{rules})"
 
@@ -60,10 +71,19 @@ class Trainer(PyTree):
         """The batch size: a Python int where it is structure, else the leaf, or a schedule's first value."""
         if self.has_schedule:
             return self.at_epoch(0).batch_size
+        if isinstance(self.batch_size, OneOf):
+            return _at([form.examples_per_batch for form in self.forms], self.batch_size.index)
         if not isinstance(self.batch_size, Static):
             return self.batch_size
         size = self.batch_size.value
         return self.problem.num_examples if size == "full" else size
+
+    @property
+    def forms(self) -> list["Trainer"]:
+        """The trainer with each of the batch sizes that it may have; itself, where that is no `OneOf`."""
+        if not isinstance(self.batch_size, OneOf):
+            return [self]
+        return [dataclasses.replace(self, batch_size=Static(size)) for size in self.batch_size.sizes.value]
 
     @property
     def order_sampling(self) -> str:
@@ -76,6 +96,12 @@ class Trainer(PyTree):
         """The examples after which an epoch is over."""
         size, num = self.examples_per_batch, self.problem.num_examples
         return num // size * size if self.remainder.value == "drop" else num
+
+
+def _at(values: list[int], index: Any) -> Any:
+    """The value at an index that may be traced."""
+    numbers = np.asarray(values, np.int32)
+    return jnp.asarray(numbers)[index] if isinstance(index, Tracer) else numbers[index]
 
 
 def trainer(

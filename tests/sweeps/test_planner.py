@@ -25,24 +25,38 @@ PROBLEM = make_problem()
 
 
 def make_trainer(hp, problem=PROBLEM):
-    return jaxgd.trainer(problem, getattr(jaxgd, hp.optimizer)(0.1), hp.batch_size)
+    rate = hp.learning_rate if "learning_rate" in hp else 0.1
+    return jaxgd.trainer(problem, getattr(jaxgd, hp.optimizer)(rate), hp.batch_size)
+
+
+def stops_early(hp):
+    return jaxgd.early_stopping(make_trainer(hp), patience=1, min_delta=0.02, restore_best=True)
+
+
+def with_remainder_dropped(hp):
+    return make_trainer(hp).replace(remainder="drop")
 
 
 def shapes(plan):
-    """Runs, micro-batch and whether optimizers are merged, of each program."""
-    return sorted((len(g.runs), g.recipe.microbatch or 0, g.recipe.generalized) for g in plan.groups)
+    """Runs, micro-batch, whether optimizers are merged, and whether batch sizes have loops of their own."""
+    return sorted(
+        (len(g.runs), g.recipe.microbatch or 0, g.recipe.generalized, g.recipe.branches) for g in plan.groups
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, [(2, 0, False)] * 6),
-        ({"merge": False}, [(2, 0, False)] * 6),
-        ({"merge": 5}, [(6, 5, False)] * 2),
-        ({"merge": 10}, [(2, 0, False)] * 2 + [(4, 10, False)] * 2),
-        ({"generalize": True, "merge": False}, [(4, 0, True)] * 3),
-        ({"generalize": True, "merge": 5}, [(12, 5, True)]),
-        ({"exact": True}, [(2, 0, False)] * 6),
+        ({}, [(6, 0, False, True)] * 2),
+        ({"merge": False}, [(2, 0, False, False)] * 6),
+        ({"merge": True}, [(6, 0, False, True)] * 2),
+        ({"merge": 5}, [(6, 5, False, False)] * 2),
+        ({"merge": 10}, [(2, 0, False, False)] * 2 + [(4, 10, False, False)] * 2),
+        ({"generalize": True, "merge": False}, [(4, 0, True, False)] * 3),
+        ({"generalize": True, "merge": True}, [(12, 0, True, True)]),
+        ({"generalize": True, "merge": 5}, [(12, 5, True, False)]),
+        ({"kind": "vmap"}, [(2, 0, False, False)] * 6),
+        ({"exact": True}, [(2, 0, False, False)] * 6),
     ],
     ids=str,
 )
@@ -59,12 +73,40 @@ def test_many_short_programs_are_merged_and_long_runs_are_not(monkeypatch):
     sizes = list(range(2, 21))
 
     def programs():
-        return len(jaxgd.plan(make_trainer, {"optimizer": ["sgd"], "batch_size": sizes}, 2).groups)
+        axes = {"optimizer": ["sgd"], "batch_size": sizes}
+        return len(jaxgd.plan(make_trainer, axes, 2, kind="vmap").groups)
 
     assert programs() <= 2
     monkeypatch.setattr(weighing, "run_seconds", lambda *arguments: 1000 * run_seconds(*arguments) + 1)
     monkeypatch.setattr(weighing, "compile_seconds", lambda *_: 0.01)
     assert programs() == len(sizes)
+
+
+def test_programs_are_apart_where_enough_cores_compile_them(monkeypatch):
+    def programs(cores):
+        monkeypatch.setattr(weighing.os, "cpu_count", lambda: cores)
+        axes = {"optimizer": ["sgd"], "batch_size": list(range(2, 21))}
+        return len(jaxgd.plan(make_trainer, axes, 2).groups)
+
+    assert programs(2) == 1
+    assert programs(64) == 19
+
+
+@pytest.mark.parametrize("make", [make_trainer, stops_early, with_remainder_dropped])
+def test_a_loop_for_each_batch_size_has_the_bits_of_programs_apart(make):
+    """Batch 6 leaves a smaller last batch, "full" takes the examples in their own order."""
+    axes = {"optimizer": ["adam"], "batch_size": [1, 6, "full"], "learning_rate": [0.1, 1e30], "seed": [0, 1]}
+    apart, together = (
+        jaxgd.sweep(make, axes, 3, progress=False, plan=jaxgd.plan(make, axes, 3, merge=merge))
+        for merge in (False, True)
+    )
+    assert (len(apart.plan.groups), len(together.plan.groups)) == (3, 1)
+    for name, column in apart.dataset.items():
+        np.testing.assert_array_equal(column, together.dataset[name], err_msg=name)
+    assert (apart.dataset.status.sel(learning_rate=1e30) == "diverged").any()
+    place = {"batch_size": 6, "learning_rate": 0.1, "seed": 1}
+    jax.tree.map(np.testing.assert_array_equal, apart.params(**place), together.params(**place))
+    assert {float(x) > 0 for x in together.dataset.seconds.values.ravel()} == {True}
 
 
 def test_what_is_compiled_does_not_change_the_plan():
@@ -117,15 +159,15 @@ def test_exact_has_the_bits_of_runs_alone():
 def test_explain_prints_the_plan(capsys):
     jaxgd.sweep(make_trainer, AXES, 2, progress=False, explain=True, clock=False)
     printed = capsys.readouterr().err
-    assert "12 runs of 2 epochs in 6 programs" in printed
+    assert "12 runs of 2 epochs in 2 programs" in printed
     assert "predicted: compile" in printed
 
 
-def test_coupled_and_augmented_problems_are_not_merged():
+def test_coupled_and_augmented_problems_have_no_microbatches():
     for changes in ({"coupled": True}, {"augment": lambda batch, key: batch}):
         problem = PROBLEM.replace(**changes)
         plan = jaxgd.plan(lambda hp, problem=problem: make_trainer(hp, problem), AXES, 2, merge=5)
-        assert shapes(plan) == [(2, 0, False)] * 6
+        assert shapes(plan) == [(6, 0, False, True)] * 2
 
 
 def test_foreign_optimizers_are_not_merged():
@@ -140,8 +182,8 @@ def test_foreign_optimizers_are_not_merged():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"merge": 0.5}, TypeError, "merge must be None, False or a number of examples, got 0.5"),
-        ({"merge": True}, ValueError, "merge must be .* got True"),
+        ({"merge": 0.5}, TypeError, "merge must be None, True, False or a number of examples, got 0.5"),
+        ({"merge": True, "kind": "vmap"}, ValueError, "merge=True, .* needs lanes in turn, kind='map'"),
         ({"merge": -1}, ValueError, "merge must be .* got -1"),
         ({"kind": "pmap"}, ValueError, "unknown kind 'pmap'; did you mean 'map'"),
         ({"lanes": 0}, ValueError, "lanes must be a whole number, 1 or more, or None, got 0"),

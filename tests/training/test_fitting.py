@@ -1,5 +1,6 @@
 """A run as one pure function: transformations, compiles, segments, divergence, bad input."""
 
+import inspect
 import itertools
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 
 import jaxgd
 from jaxgd.training.batching import epoch_orders
-from jaxgd.training.fitting import advance, extent, initial_params, segment, start_run
+from jaxgd.training.fitting import drawn_params, extent, segment, start_run
 
 KEY = jax.random.key(5)
 SCALE = 1.0
@@ -148,11 +149,11 @@ def test_a_problem_made_again_compiles_nothing_but_a_changed_constant_does(monke
 def test_a_run_cut_anywhere_has_the_same_bits(options):
     tr = jaxgd.trainer(make_problem(dtype=np.float32), jaxgd.adam(0.1), 6, **options)
     orders = epoch_orders(KEY, 0, 3, 20, "shuffle")
-    program = jax.jit(advance)
+    program = jax.jit(inspect.unwrap(segment))
     compiled = program._cache_size()
 
     def run(*cuts):
-        carry = start_run(tr, KEY, initial_params(tr.problem.init, KEY), 3)
+        carry = start_run(tr, KEY, drawn_params(tr.problem.init, KEY), 3)
         for begin, end in itertools.pairwise((0, *cuts, 60)):
             carry = program(tr, *carry, orders, 0, extent(begin, end, 20))
         return carry[0]._replace(key=0), carry[1]
@@ -215,10 +216,11 @@ def test_a_nan_takes_the_run_back_to_the_start_of_its_epoch():
 )
 def test_bad_arguments_compile_nothing(key, epochs, error, message):
     tr = jaxgd.trainer(make_problem(dtype=np.float32), jaxgd.sgd(0.1), 6)
-    before = [program._cache_size() for program in (segment, start_run, initial_params, epoch_orders)]
+    programs = (segment, start_run, *drawn_params.programs, *epoch_orders.programs)
+    before = [program._cache_size() for program in programs]
     with pytest.raises(error, match=message):
         jaxgd.fit(tr, key, epochs)
-    assert [p._cache_size() for p in (segment, start_run, initial_params, epoch_orders)] == before
+    assert [program._cache_size() for program in programs] == before
 
 
 def test_a_key_of_the_older_form():
