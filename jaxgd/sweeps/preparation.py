@@ -59,6 +59,16 @@ class Sources:
         key = ("params", structure, tuple(np.asarray(leaf).tobytes() for leaf in leaves), run.seed)
         return self._once(key, lambda: drawn_params(run.trainer.problem.init, jax.random.key(run.seed)))
 
+    def shapes(self, run: Run) -> tuple[Any, Any]:
+        """Shapes of the run's key as numbers and of its parameters."""
+        leaves, structure = jax.tree.flatten(run.trainer.problem.init)
+        key = ("shapes", structure, tuple(map(np.shape, leaves)))
+        if key not in self._made:
+            given = jax.eval_shape(lambda: jax.random.key(0))
+            params = jax.eval_shape(initial_params, run.trainer.problem.init, given)
+            self._made[key] = jax.eval_shape(jax.random.key_data, given), params
+        return self._made[key]
+
     def key_data(self, run: Run) -> Any:
         """The run's key as numbers."""
         return self._once(("key", run.seed), lambda: jax.random.key_data(jax.random.key(run.seed)))
@@ -109,14 +119,10 @@ class Inputs:
     def shapes(self, lanes: int) -> LaneInputs:
         """Shapes and dtypes of the inputs of so many lanes."""
         run, epochs = self.group.runs[0], self.sources.epochs
-        key = jax.eval_shape(lambda: jax.random.key(run.seed))
+        key_data, params = self.sources.shapes(run)
         orders = jax.ShapeDtypeStruct((epochs, self.group.num_examples), np.int32)
-        one = LaneInputs(
-            leaves=self.group.lanes[0],
-            key_data=jax.eval_shape(jax.random.key_data, key),
-            params=jax.eval_shape(initial_params, run.trainer.problem.init, key),
-            orders=orders if self.sources.has_orders(run) else None,
-        )
+        has_orders = self.sources.has_orders(run)
+        one = LaneInputs(self.group.lanes[0], key_data, params, orders if has_orders else None)
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *np.shape(x)), jnp.result_type(x)), one)
 
     def slots(self, lanes: int) -> Slots:

@@ -56,6 +56,7 @@ class Weigher:
         if options.merge is True and self.kind != "map":
             raise ValueError("merge=True, a loop for each batch size, needs lanes in turn, kind='map'")
         self._works: dict[Any, Work] = {}
+        self._texts: dict[int, str] = {}
 
     def seconds(self, planned: Sequence[PlannedGroup]) -> float:
         """Predicted seconds of a sweep with nothing compiled and of another one after it.
@@ -118,43 +119,49 @@ class Weigher:
             ends = [run for group in part for run in (group.runs[0], group.runs[-1])]
             group = only_group([merged(run, form) for run in ends])
         inputs = Inputs(group, self.sources)
-        work = self._work(group.runs[0], inputs)
+        work = self._work(group.runs[0])
         firsts = [merged(group.runs[0], form) for group in part]
         running = sum(
             len(group.runs) * run_seconds(work, first.trainer, self.sources.epochs, is_generalized)
             for group, first in zip(part, firsts, strict=True)
         ) / len(self.devices)
-        recipe = self._recipe(inputs, len(runs), form)
+        lane_bytes = _lane_bytes(inputs)
+        recipe = self._recipe(inputs, len(runs), form, lane_bytes)
         return PlannedGroup(
-            optimizer=_names([run.trainer.optimizer for run in runs]),
+            optimizer=self._names(runs),
             batch_size=", ".join(map(str, sizes)),
             runs=tuple(sorted(run.index for run in runs)),
             recipe=recipe,
             reason="",
             predicted_compile_seconds=compile_seconds(work, form),
             predicted_run_seconds=running,
-            predicted_bytes=int(_lane_bytes(inputs) * recipe.lanes + num_bytes(inputs.shared)),
+            predicted_bytes=int(lane_bytes * recipe.lanes + num_bytes(inputs.shared)),
         )
 
-    def _work(self, run: Run, inputs: Inputs) -> Work:
+    def _names(self, runs: Sequence[Run]) -> str:
+        """The optimizer's text, or the names of several without their numbers."""
+        for run in runs:
+            if run.index not in self._texts:
+                self._texts[run.index] = repr(run.trainer.optimizer)
+        texts = list(dict.fromkeys(self._texts[run.index] for run in runs))
+        return texts[0] if len(texts) == 1 else ", ".join(dict.fromkeys(text.split("(")[0] for text in texts))
+
+    def _work(self, run: Run) -> Work:
         leaves, structure = jax.tree.flatten(run.trainer.problem)
         key = structure, tuple(map(np.shape, leaves))
         if key not in self._works:
-            params = jax.tree.map(
-                lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), inputs.shapes(1).params
-            )
-            self._works[key] = work_of(run.trainer, params)
+            self._works[key] = work_of(run.trainer, self.sources.shapes(run)[1])
         return self._works[key]
 
-    def _recipe(self, inputs: Inputs, num_lanes: int, form: Form) -> Recipe:
+    def _recipe(self, inputs: Inputs, num_lanes: int, form: Form, lane_bytes: int) -> Recipe:
         devices = self.devices
         choose = functools.partial(fitting_lanes, self.kind, num_lanes, devices)
-        lanes = self.options.lanes or choose(_lane_bytes(inputs), num_bytes(inputs.shared))
+        lanes = self.options.lanes or choose(lane_bytes, num_bytes(inputs.shared))
         branches = form.sizes is not None
         recipe = Recipe(self.kind, lanes, len(devices), form.microbatch, form.is_generalized, branches)
         if self.kind == "vmap" and self.options.lanes is None:
             free = free_bytes(devices)
-            if free and lanes * _lane_bytes(inputs) > _MEASURED_PART * free:
+            if free and lanes * lane_bytes > _MEASURED_PART * free:
                 recipe = recipe._replace(lanes=choose(*self._measured_bytes(inputs, recipe)))
         return recipe
 
@@ -177,12 +184,6 @@ def _by_size(parts: Mapping[Any, Sequence[Group]]) -> dict[Any, list[Group]]:
     for key, part in parts.items():
         together.setdefault(key if key == "merged" else key[0], []).extend(part)
     return together
-
-
-def _names(optimizers: Sequence[Any]) -> str:
-    """The optimizer's text, or the names of several without their numbers."""
-    texts = list(dict.fromkeys(map(repr, optimizers)))
-    return texts[0] if len(texts) == 1 else ", ".join(dict.fromkeys(text.split("(")[0] for text in texts))
 
 
 def _lane_bytes(inputs: Inputs) -> int:
