@@ -33,6 +33,7 @@ APART: dict[str, Any] = {"merge": False, "generalize": False}
 PLANS: dict[str, dict[str, Any]] = {
     "chosen": {},
     "apart, one after the other": APART | {"kind": "map"},
+    "a loop for each batch size, one after the other": APART | {"merge": True, "kind": "map"},
     "apart, at once": APART | {"kind": "vmap"},
     "batch sizes merged by 8, one after the other": APART | {"merge": 8, "kind": "map"},
     "batch sizes merged by 64, one after the other": APART | {"merge": 64, "kind": "map"},

@@ -16,12 +16,13 @@ from jaxgd.training.gradients import example_losses
 from jaxgd.training.trainers import Trainer
 
 # Seconds to compile a program: at least, and more for each parameter array.
-_COMPILE_SECONDS, _COMPILE_SECONDS_PER_LEAF = 0.7, 0.05
+_COMPILE_SECONDS, _COMPILE_SECONDS_PER_LEAF = 1.1, 0.05
 # What traced batch sizes and merged optimizers cost beyond that, and each further loop.
-_MERGED_COMPILE, _GENERALIZED_COMPILE, _LOOP_COMPILE = 1.3, 1.2, 0.2
+_MERGED_COMPILE, _GENERALIZED_COMPILE, _LOOP_COMPILE = 1.2, 1.85, 0.36
 # Seconds of a gradient and update beside its arithmetic, and of a micro-batch with its bookkeeping.
 _STEP_SECONDS, _MICROBATCH_SECONDS = 2e-6, 1.5e-5
-_FLOPS_PER_SECOND = 2.5e10
+# Of matrix products, and of an output of one, which other functions take further.
+_SECONDS_PER_FLOP, _SECONDS_PER_OUTPUT = 1.2e-11, 2.5e-9
 # Of parameters and states that fit into a core's cache, and of others.
 _CACHED_BYTES_PER_SECOND, _BYTES_PER_SECOND, _CACHE = 6e10, 1.2e10, 2**20
 # Passes over the parameters that an update makes: of an optimizer of its own, of a merged one, of a sum.
@@ -29,9 +30,14 @@ _PASSES, _GENERALIZED_PASSES, _SUM_PASSES = 6, 18, 3
 
 
 class Work(NamedTuple):
-    """What a run's steps work on: flops of one example's gradient, bytes of the parameters, their leaves."""
+    """What a run's steps work on.
+
+    flops: of the matrix products and convolutions in one example's gradient. outputs: numbers that these give.
+    bytes: of the parameters. leaves: their arrays.
+    """
 
     flops: float
+    outputs: float
     bytes: float
     leaves: int
 
@@ -49,8 +55,9 @@ def work_of(trainer: Trainer, params: Any) -> Work:
     jaxpr = jax.make_jaxpr(losses)(params, batch, state, keys).jaxpr
     leaves = jax.tree.leaves(params)
     size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+    flops, outputs = _products(jaxpr)
     # The gradient takes twice what the loss takes, and the loss itself once more.
-    return Work(3 * (_flops(jaxpr) or size / 2), size, len(leaves))
+    return Work(3 * (flops or size / 2), 3 * outputs, size, len(leaves))
 
 
 def compile_seconds(work: Work, form: Form) -> float:
@@ -71,28 +78,32 @@ def run_seconds(work: Work, trainer: Trainer, epochs: int, is_generalized: bool 
         updates = num / float(np.min(trainer.examples_per_batch))
         fixed = _MICROBATCH_SECONDS + _SUM_PASSES * work.bytes / rate
     moved = updates * passes * work.bytes / rate
-    return epochs * (steps * fixed + num * work.flops / _FLOPS_PER_SECOND + moved)
+    gradient = work.flops * _SECONDS_PER_FLOP + work.outputs * _SECONDS_PER_OUTPUT
+    return epochs * (steps * fixed + num * gradient + moved)
 
 
 def _is_jaxpr(value: Any) -> bool:
     return hasattr(value, "eqns") or hasattr(getattr(value, "jaxpr", None), "eqns")
 
 
-def _flops(jaxpr: Any) -> float:
-    """The multiplications and additions of its matrix products and convolutions."""
-    total = 0.0
+def _products(jaxpr: Any) -> tuple[float, float]:
+    """Flops and outputs of its matrix products and convolutions."""
+    flops, outputs = 0.0, 0.0
     for equation in jaxpr.eqns:
         repeats = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
         for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
             if _is_jaxpr(inner):
-                total += repeats * _flops(getattr(inner, "jaxpr", inner))
+                more, given = _products(getattr(inner, "jaxpr", inner))
+                flops, outputs = flops + repeats * more, outputs + repeats * given
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             shape = equation.invars[0].aval.shape
-            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[i] for i in contracted)
+            summed = math.prod(shape[i] for i in contracted)
         elif equation.primitive.name == "conv_general_dilated":
             kernel = equation.invars[1].aval.shape
-            outputs = equation.params["dimension_numbers"].rhs_spec[0]
-            per_output = math.prod(kernel) / kernel[outputs]
-            total += 2 * math.prod(equation.outvars[0].aval.shape) * per_output
-    return total
+            summed = math.prod(kernel) / kernel[equation.params["dimension_numbers"].rhs_spec[0]]
+        else:
+            continue
+        size = math.prod(equation.outvars[0].aval.shape)
+        flops, outputs = flops + 2 * size * summed, outputs + size
+    return flops, outputs

@@ -39,7 +39,8 @@ class Recipe(NamedTuple):
 
     def __str__(self):
         how = "one after the other" if self.kind == "map" else "at once"
-        parts = [f"{self.lanes} lanes {how} on each of {self.devices} devices"]
+        lanes = f"{self.lanes} lanes {how}" if self.lanes > 1 else "1 lane"
+        parts = [f"{lanes} on each of {self.devices} devices"]
         if self.microbatch is not None:
             parts.append(f"batch sizes merged in micro-batches of {self.microbatch}")
         if self.branches:

@@ -12,6 +12,7 @@ from jaxgd.sweeps.assembly import LaneResults
 from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.preparation import Ready
 from jaxgd.sweeps.programs import Occupancy, Slots
+from jaxgd.sweeps.variants import largest_batch
 from jaxgd.training.fitting import extent
 from jaxgd.training.history import COUNTS, as_history
 from jaxgd.training.progress import Progress
@@ -40,7 +41,7 @@ class _Work:
     def __init__(self, ready: Ready, expected_seconds: float):
         self.ready, self.num = ready, ready.group.num_examples
         self.epochs = ready.inputs.sources.epochs
-        self.waiting = collections.deque(range(len(ready.group.runs)))
+        self.waiting = collections.deque(_longest_first(ready))
         self.lane_of: list[int | None] = [None] * ready.recipe.slots
         self.epoch_of = np.zeros(ready.recipe.slots, int)
         self.shardings = ready.program.input_shardings[0]
@@ -135,6 +136,17 @@ class _Work:
             found.append((runs[self.lane_of[slot]], _completed(results, epoch)))
             self.lane_of[slot] = None
         return found
+
+
+def _longest_first(ready: Ready) -> list[int]:
+    """The lanes in the order in which they come in: devices then have lanes that take as long as each other.
+
+    Of several batch sizes in one program, the smallest make the most updates.
+    """
+    lanes, runs = list(range(len(ready.group.runs))), ready.group.runs
+    if ready.recipe.branches or ready.recipe.microbatch is not None:
+        lanes.sort(key=lambda lane: largest_batch(runs[lane].trainer))
+    return lanes
 
 
 def empty_slots(ready: Ready) -> Slots:

@@ -55,7 +55,7 @@ def shapes(plan):
         ({"generalize": True, "merge": False}, [(4, 0, True, False)] * 3),
         ({"generalize": True, "merge": True}, [(12, 0, True, True)]),
         ({"generalize": True, "merge": 5}, [(12, 5, True, False)]),
-        ({"kind": "vmap"}, [(2, 0, False, False)] * 6),
+        ({"kind": "vmap", "merge": False}, [(2, 0, False, False)] * 6),
         ({"exact": True}, [(2, 0, False, False)] * 6),
     ],
     ids=str,
@@ -225,6 +225,7 @@ def test_work_of_a_model():
     problem = jaxgd.classification(model, (np.ones((6, 3), np.float32), np.arange(6) % 2))
     work = work_of(jaxgd.trainer(problem, jaxgd.sgd(0.1), 2), jax.eval_shape(model.init, jax.random.key(0)))
     assert work.flops == 3 * 2 * (3 * 4 + 4 * 2)
+    assert work.outputs == 3 * (4 + 2)
     assert work.bytes == 4 * (12 + 4 + 8 + 2)
     assert work.leaves == 4
 
@@ -239,3 +240,4 @@ def test_work_of_a_convolution():
     problem = jaxgd.classification(model, (np.ones((6, 8, 8, 1), np.float32), np.arange(6) % 2))
     work = work_of(jaxgd.trainer(problem, jaxgd.sgd(0.1), 2), jax.eval_shape(model.init, jax.random.key(0)))
     assert work.flops == 3 * 2 * (6 * 6 * 2) * 9
+    assert work.outputs == 3 * 6 * 6 * 2
