@@ -32,8 +32,8 @@ _PASSES, _GENERALIZED_PASSES, _SUM_PASSES = 6, 18, 3
 class Work(NamedTuple):
     """What a run's steps work on.
 
-    flops: of the matrix products and convolutions in one example's gradient. outputs: numbers that these give.
-    bytes: of the parameters. leaves: their arrays.
+    flops: of the matrix products and convolutions in one example's gradient. outputs: numbers that these
+    give. bytes: of the parameters. leaves: their arrays.
     """
 
     flops: float
