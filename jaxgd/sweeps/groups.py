@@ -123,10 +123,10 @@ def _differs(point: Point, first: Point, name: str) -> bool:
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
     """The groups, in the order of their first runs."""
-    by_program: dict[Any, list[Run]] = {}
+    by_program: dict[Any, list[tuple[Run, list[Any]]]] = {}
     for run in runs:
         leaves, structure = jax.tree.flatten(run.trainer)
-        by_program.setdefault((structure, tuple(_kind(leaf) for leaf in leaves)), []).append(run)
+        by_program.setdefault((structure, tuple(map(_kind, leaves))), []).append((run, leaves))
     return [_group(structure, members) for (structure, _), members in by_program.items()]
 
 
@@ -134,8 +134,8 @@ def _kind(leaf: Any) -> Any:
     return np.shape(leaf), getattr(leaf, "dtype", type(leaf))
 
 
-def _group(structure: Any, runs: list[Run]) -> Group:
-    rows = [jax.tree.leaves(run.trainer) for run in runs]
+def _group(structure: Any, members: Sequence[tuple[Run, list[Any]]]) -> Group:
+    runs, rows = [run for run, _ in members], [leaves for _, leaves in members]
     shared = {
         position: leaf
         for position, leaf in enumerate(rows[0])

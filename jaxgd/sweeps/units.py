@@ -12,7 +12,6 @@ from jaxgd.sweeps.assembly import LaneResults
 from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.preparation import Ready
 from jaxgd.sweeps.programs import Occupancy, Slots
-from jaxgd.sweeps.variants import largest_batch
 from jaxgd.training.fitting import extent
 from jaxgd.training.history import COUNTS, as_history
 from jaxgd.training.progress import Progress
@@ -145,7 +144,8 @@ def _longest_first(ready: Ready) -> list[int]:
     """
     lanes, runs = list(range(len(ready.group.runs))), ready.group.runs
     if ready.recipe.branches or ready.recipe.microbatch is not None:
-        lanes.sort(key=lambda lane: largest_batch(runs[lane].trainer))
+        # The batch size, or its place among the sizes in their order.
+        lanes.sort(key=lambda lane: int(jax.tree.leaves(runs[lane].trainer.batch_size)[0]))
     return lanes
 
 

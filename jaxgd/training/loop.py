@@ -222,12 +222,12 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: 
     if is_weighted:
         has_weight, old = total.weight != 0, moving_part(state)
         moving = jax.lax.cond(has_weight, lambda: moving, lambda: old)
-    sums = state.sums
+    sums, of_one = state.sums, trainer.microbatch.value is None and trainer.examples_per_batch == 1
     sums = EpochSums(
         position=sums.position,
         loss=sums.loss + total.loss,
         weight=sums.weight + total.weight,
-        norm=sums.norm + root(squared_norm(total.grads)),
+        norm=sums.norm + root(squared_norm(total.grads, of_one)),
         partial=None if sums.partial is None else jax.tree.map(jnp.zeros_like, sums.partial),
     )
     counts = (has_weight & sums.are_finite) if trainer.halt_on_divergence.value else has_weight

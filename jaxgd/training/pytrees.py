@@ -1,7 +1,7 @@
 """Frozen dataclasses whose fields are all pytree children."""
 
 import dataclasses
-from typing import Any, Self, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
 
@@ -16,25 +16,28 @@ class PyTree:
     does not, since there its leaves may be anything.
     """
 
+    _keys: ClassVar[dict[str, Any]]
+
     def __init_subclass__(cls):
         dataclasses.dataclass(frozen=True, repr=False, eq=False)(cls)
+        names = [field.name for field in dataclasses.fields(cls)]  # pyright: ignore[reportArgumentType]
+        cls._keys = {name: jax.tree_util.GetAttrKey(name) for name in names}
         jax.tree_util.register_pytree_with_keys_class(cls)
 
     def tree_flatten_with_keys(self):
         """The fields as children under their names."""
-        names = [field.name for field in dataclasses.fields(self)]  # pyright: ignore[reportArgumentType]
-        return tuple((jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in names), None
+        return tuple((key, getattr(self, name)) for name, key in self._keys.items()), None
 
     def tree_flatten(self):
         """The fields as children."""
-        return tuple(child for _, child in self.tree_flatten_with_keys()[0]), None
+        return tuple([getattr(self, name) for name in self._keys]), None
 
     @classmethod
     def tree_unflatten(cls, aux, children):
         """The object with these fields, unchecked."""
         self = object.__new__(cls)
-        for field, child in zip(dataclasses.fields(cls), children, strict=True):  # pyright: ignore
-            object.__setattr__(self, field.name, child)
+        for name, child in zip(cls._keys, children, strict=True):
+            object.__setattr__(self, name, child)
         return self
 
     def replace(self, **changes: Any) -> Self:

@@ -71,12 +71,13 @@ class Trainer(PyTree):
         """The batch size: a Python int where it is structure, else the leaf, or a schedule's first value."""
         if self.has_schedule:
             return self.at_epoch(0).batch_size
+        num = self.problem.num_examples
         if isinstance(self.batch_size, OneOf):
-            return _at([form.examples_per_batch for form in self.forms], self.batch_size.index)
+            sizes = [num if size == "full" else size for size in self.batch_size.sizes.value]
+            return _at(sizes, self.batch_size.index)
         if not isinstance(self.batch_size, Static):
             return self.batch_size
-        size = self.batch_size.value
-        return self.problem.num_examples if size == "full" else size
+        return num if self.batch_size.value == "full" else self.batch_size.value
 
     @property
     def forms(self) -> list["Trainer"]:

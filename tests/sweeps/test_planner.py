@@ -156,6 +156,26 @@ def test_exact_has_the_bits_of_runs_alone():
             jax.tree.map(np.testing.assert_array_equal, result.params(**place), fit.state.params)
 
 
+@pytest.mark.slow
+def test_wide_layers_have_the_bits_of_runs_alone():
+    generator = np.random.default_rng(0)
+    data = generator.normal(size=(64, 96)).astype(np.float32), np.arange(64) % 3
+    problem = jaxgd.classification(jaxgd.mlp([96, 128, 3]), data)
+    result = jaxgd.sweep(
+        lambda hp: make_trainer(hp, problem),
+        {"optimizer": ["momentum"], "batch_size": [1, 8]},
+        2,
+        clock=False,
+    )
+    assert result.plan.groups[0].recipe.branches
+    for size in (1, 8):
+        fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.momentum(0.1), size), jax.random.key(0), 2)
+        place = {"optimizer": "momentum", "batch_size": size}
+        for name in ("train_loss", "grad_norm"):
+            np.testing.assert_array_equal(result.dataset[name].sel(place), fit.history[name])
+        jax.tree.map(np.testing.assert_array_equal, result.params(**place), fit.state.params)
+
+
 def test_explain_prints_the_plan(capsys):
     jaxgd.sweep(make_trainer, AXES, 2, progress=False, explain=True, clock=False)
     printed = capsys.readouterr().err

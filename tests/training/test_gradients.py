@@ -106,13 +106,14 @@ def test_sums_over_microbatches_are_the_mean():
     np.testing.assert_allclose(total.grads, mean_gradient(problem, params, ROWS).grads, rtol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4), (4, 0)])
+@pytest.mark.parametrize("of_one", [False, True])
+@pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4), (4, 0), (3, 50, 60), (20_000,)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.complex64])
-def test_squared_norm(shape, dtype):
+def test_squared_norm(shape, dtype, of_one):
     leaf = jax.random.normal(jax.random.key(0), shape, jnp.float32).astype(dtype)
     tree = {"a": leaf, "b": jnp.ones(2)}
     squares = np.sum(np.abs(np.asarray(leaf, np.complex128)) ** 2) + 2
-    np.testing.assert_allclose(squared_norm(tree), squares, rtol=1e-5)
+    np.testing.assert_allclose(squared_norm(tree, of_one), squares, rtol=1e-5)
 
 
 def first_column(params, batch):
