@@ -33,7 +33,7 @@ def check_number(argument: str, value: Any, allowed: Callable, description: str)
         return
     array = np.asarray(value)
     good = np.isfinite(array) & allowed(array)
-    if not np.all(good):
+    if not good.all():
         shown = array if array.ndim == 0 else array[~good][0]
         raise ValueError(f"{argument} must be finite and {description}, got {shown}")
 

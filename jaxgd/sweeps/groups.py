@@ -82,7 +82,11 @@ def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -
 
     runs = []
     for index, point in enumerate(grid):
-        trainer = jax.tree.map(intern, _made(make_trainer, point))
+        trainer = _made(make_trainer, point)
+        leaves, structure = jax.tree.flatten(trainer)
+        interned_leaves = [intern(leaf) for leaf in leaves]
+        if any(new is not leaf for new, leaf in zip(interned_leaves, leaves, strict=True)):
+            trainer = jax.tree.unflatten(structure, interned_leaves)
         for given in list(seen):
             if seen[given][0] is not seen[given][1]:
                 del seen[given]  # a copy that nothing holds any more: its id may be used again
