@@ -55,7 +55,7 @@ def throughput(
     made = make_runs(make_trainer, points({"batch_size": sizes}))
     check_epochs(epochs, made[0].trainer.problem.num_examples)
     devices, sources = jax.devices(), Sources(epochs)
-    options = Options(merge=False, kind="map", generalize=False)
+    options = Options(merge=False, kind="map", generalize=False, width=1)
     units = [make_units([run], devices, sources, options)[0] for run in made]
     make_ready = with_settings_of_caller(
         lambda unit: prepare(unit.group, unit.planned.recipe, devices, sources)

@@ -19,8 +19,10 @@ from jaxgd.training.trainers import Trainer
 _COMPILE_SECONDS, _COMPILE_SECONDS_PER_LEAF = 1.1, 0.05
 # What traced batch sizes and merged optimizers cost beyond that, and each further loop.
 _MERGED_COMPILE, _GENERALIZED_COMPILE, _LOOP_COMPILE = 1.2, 1.85, 0.36
-# Seconds of a gradient and update beside its arithmetic, and of a micro-batch with its bookkeeping.
-_STEP_SECONDS, _MICROBATCH_SECONDS = 2e-6, 1.5e-5
+# Seconds of a gradient and update beside its arithmetic: of one example, of several, of a micro-batch with
+# its bookkeeping. What of them is saved where several lanes move at once.
+_STEP_SECONDS, _BATCH_SECONDS, _MICROBATCH_SECONDS = 2e-6, 4.5e-6, 1.5e-5
+_SAVED_AT_ONCE, _BATCH_SAVED_AT_ONCE = 0.5e-6, 2.7e-6
 # Of matrix products, and of an output of one, which other functions take further.
 _SECONDS_PER_FLOP, _SECONDS_PER_OUTPUT = 1.2e-11, 2.5e-9
 # Of parameters and states that fit into a core's cache, and of others.
@@ -68,14 +70,19 @@ def compile_seconds(work: Work, form: Form) -> float:
     return seconds * (1 + _LOOP_COMPILE * (len(form.sizes or ("one",)) - 1))
 
 
-def run_seconds(work: Work, trainer: Trainer, epochs: int, is_generalized: bool = False) -> float:
-    """Seconds of one run on one core of a CPU."""
+def run_seconds(
+    work: Work, trainer: Trainer, epochs: int, is_generalized: bool = False, at_once: bool = False
+) -> float:
+    """Seconds of one run on one core of a CPU, alone or as one of those that move at once."""
     rate = _CACHED_BYTES_PER_SECOND if 4 * work.bytes < _CACHE else _BYTES_PER_SECOND
     steps, num = steps_per_epoch(trainer), trainer.problem.num_examples
     passes = _GENERALIZED_PASSES if is_generalized else _PASSES
-    fixed, updates = _STEP_SECONDS, steps
+    smallest = float(np.min(trainer.examples_per_batch))
+    fixed, updates = (_STEP_SECONDS if smallest == 1 else _BATCH_SECONDS), steps
+    if at_once:
+        fixed -= _SAVED_AT_ONCE if smallest == 1 else _BATCH_SAVED_AT_ONCE
     if trainer.microbatch.value is not None:
-        updates = num / float(np.min(trainer.examples_per_batch))
+        updates = num / smallest
         fixed = _MICROBATCH_SECONDS + _SUM_PASSES * work.bytes / rate
     moved = updates * passes * work.bytes / rate
     gradient = work.flops * _SECONDS_PER_FLOP + work.outputs * _SECONDS_PER_OUTPUT

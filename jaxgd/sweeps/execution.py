@@ -114,13 +114,14 @@ def _halved(unit: Unit, done: set[int], devices: Sequence[Any], error: BaseExcep
             f"{planned.predicted_bytes:,} bytes on each device, {free_bytes(devices):,} are free: use a "
             "smaller batch size, or micro-batches (trainer(..., microbatch=...))"
         ) from error
-    lanes = recipe.lanes // 2
+    width = min(recipe.width, recipe.lanes // 2)
+    lanes = recipe.lanes // 2 // width * width
     runs = [run for run in unit.group.runs if run.index not in done]
     warnings.warn(f"out of memory with {recipe.lanes} lanes on a device: going on with {lanes}", stacklevel=2)
     smaller = dataclasses.replace(
         planned,
         runs=tuple(run.index for run in runs),
-        recipe=recipe._replace(lanes=lanes),
+        recipe=recipe._replace(lanes=lanes, width=width),
         reason=f"halved: out of memory with {recipe.lanes} lanes",
         predicted_bytes=planned.predicted_bytes // 2,
     )
@@ -143,8 +144,8 @@ def _timed(
     if not clock:
         return Done(planned, results, {}, 0.0)
     begun = time.perf_counter()
-    if ready.recipe.kind != "map":  # all at once, none is alone
-        recipe = ready.recipe._replace(kind="map", lanes=1)
+    if not ready.recipe.is_alone:
+        recipe = ready.recipe._replace(kind="map", lanes=1, width=1)
         ready = prepare(unit.group, recipe, devices, sources)
     members = unit.group.runs
     sizes = [largest_batch(run.trainer) for run in members]

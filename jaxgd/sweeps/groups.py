@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgd.optim.static import Static
 from jaxgd.sweeps.grid import Point, label
-from jaxgd.training.trainers import Trainer
+from jaxgd.training.trainers import OneOf, Trainer
 
 # So many programs that differ in what one function holds are warned of.
 _MANY = 4
@@ -45,6 +45,12 @@ class Group(NamedTuple):
     def updates_per_epoch(self) -> float:
         """Updates, or micro-batches if there are any, that its runs make in an epoch, all together."""
         return sum(steps_per_epoch(run.trainer) for run in self.runs)
+
+    @property
+    def place_of_choice(self) -> int | None:
+        """Where among a lane's leaves its index among several batch sizes is; None where it has none."""
+        places = self.trainer(range(len(self.lanes[0])), [None] * len(self.shared))
+        return places.batch_size.index if isinstance(places.batch_size, OneOf) else None
 
     def trainer(self, lane: Sequence[Any], shared: Sequence[Any]) -> Trainer:
         """The trainer with these lane leaves and these shared leaves."""

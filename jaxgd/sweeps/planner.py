@@ -32,8 +32,10 @@ def plan(
     merge: int | bool | None = None,
     kind: str | None = None,
     lanes: int | None = None,
+    width: int | None = None,
     generalize: bool | None = None,
     exact: bool = False,
+    clock: bool = True,
 ) -> Plan:
     """The plan that `sweep` would follow, which prints as text; nothing is compiled on a CPU.
 
@@ -48,13 +50,16 @@ def plan(
             least that many, in micro-batches of it.
         kind: "map", lanes one after the other on each device, or "vmap", all at once.
         lanes: how many a device holds, 1 or more.
+        width: how many of those in turn move at once, 1 or more, a divisor of `lanes`. Short steps of small
+            models take less time so, and from 2 on a lane has not the bits of the run alone.
         generalize: whether optimizers of the family share a program (see `jaxgd.generalize`).
         exact: every run has the bits of the jitted run alone, on a CPU: one lane at a time, nothing merged.
+        clock: as in `sweep`: lanes that move at once need a further program for it.
 
     Raises:
         ValueError, TypeError: as in `sweep`, and an option out of range.
     """
-    options = checked_options(merge, kind, lanes, generalize, exact)
+    options = checked_options(merge, kind, lanes, width, generalize, exact)._replace(clock=clock)
     runs = checked_runs(make_trainer, checked_axes(axes), epochs)
     devices = jax.devices()
     return plan_of(make_units(runs, devices, Sources(epochs), options), len(runs), epochs, devices)
@@ -69,7 +74,7 @@ def checked_runs(make_trainer: Callable, axes: Mapping[str, Sequence[Any]], epoc
     return runs
 
 
-def checked_options(merge: Any, kind: Any, lanes: Any, generalize: Any, exact: bool) -> Options:
+def checked_options(merge: Any, kind: Any, lanes: Any, width: Any, generalize: Any, exact: bool) -> Options:
     """The options of a plan.
 
     Raises:
@@ -81,13 +86,18 @@ def checked_options(merge: Any, kind: Any, lanes: Any, generalize: Any, exact: b
         raise ValueError(f"merge must be None, True, False or a number of examples from 1 on, got {merge!r}")
     if kind is not None:
         one_of("kind", kind, ("map", "vmap"))
-    if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1):
-        raise ValueError(f"lanes must be a whole number, 1 or more, or None, got {lanes!r}")
-    if exact and (merge or kind == "vmap" or generalize or lanes not in (None, 1)):
+    for name, number in (("lanes", lanes), ("width", width)):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+            raise ValueError(f"{name} must be a whole number, 1 or more, or None, got {number!r}")
+    if (width or 1) > 1 and (kind == "vmap" or (lanes or width) % width):
         raise ValueError(
-            "exact=True runs one lane at a time, unmerged: it takes no other merge, kind or lanes"
+            f"width must divide lanes, of kind 'map', got width={width}, lanes={lanes}, kind={kind!r}"
         )
-    return EXACT if exact else Options(merge, kind, lanes, generalize)
+    if exact and (merge or kind == "vmap" or generalize or not {lanes, width} <= {None, 1}):
+        raise ValueError(
+            "exact=True runs one lane at a time, unmerged: it takes no other merge, kind, lanes or width"
+        )
+    return EXACT if exact else Options(merge, kind, lanes, generalize, width)
 
 
 def plan_of(units: Sequence[Unit], num_runs: int, epochs: int, devices: Sequence[Any]) -> Plan:
@@ -118,7 +128,7 @@ def make_units(runs: Sequence[Run], devices: Sequence[Any], sources: Sources, op
             reason = f"; optimizers apart {apart:.2g} s in all, merged {merging:.2g} s"
             chosen = [dataclasses.replace(each, reason=each.reason + reason) for each in together]
     chosen.sort(key=lambda planned: planned.predicted_run_seconds, reverse=True)
-    return _units_of(chosen, runs)
+    return _units_of(chosen, runs, groups)
 
 
 def units_of_plan(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> list[Unit]:
@@ -134,10 +144,16 @@ def units_of_plan(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> l
     return _units_of(saved.groups, runs)
 
 
-def _units_of(groups: Sequence[PlannedGroup], runs: Sequence[Run]) -> list[Unit]:
+def _units_of(
+    planned_groups: Sequence[PlannedGroup], runs: Sequence[Run], groups: Sequence[Group] = ()
+) -> list[Unit]:
+    """The units of planned groups; `groups` are those of runs as they were made, where that is known."""
     by_index, units = {run.index: run for run in runs}, []
-    for planned in groups:
+    made = {tuple(run.index for run in group.runs): group for group in groups}
+    for planned in planned_groups:
         members, recipe = [by_index[index] for index in planned.runs], planned.recipe
         form = Form(recipe.microbatch, sizes_of(members) if recipe.branches else None, recipe.generalized)
-        units.append(Unit(only_group([merged(run, form) for run in members]), planned))
+        if form != Form() or planned.runs not in made:
+            made[planned.runs] = only_group([merged(run, form) for run in members])
+        units.append(Unit(made[planned.runs], planned))
     return units

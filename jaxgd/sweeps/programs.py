@@ -15,7 +15,7 @@ from jaxgd.sweeps.recipes import Recipe
 from jaxgd.training.fitting import Extent, advance
 from jaxgd.training.history import Rows, empty_rows
 from jaxgd.training.loop import finish
-from jaxgd.training.states import RUNNING, Packed, initial_state, pack, unpack
+from jaxgd.training.states import RUNNING, Packed, count_of, initial_state, pack, unpack
 
 
 class LaneInputs(NamedTuple):
@@ -57,28 +57,59 @@ def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[A
     mesh = mesh_of(devices)
 
     def on_device(shared, inputs, slots, occupancy, extent):
-        run = functools.partial(_run_lane, group, epochs, recipe.kind == "vmap", shared, extent)
+        run = functools.partial(_run_lane, group, epochs, not recipe.is_alone, shared)
         if recipe.kind == "vmap":
-            return jax.vmap(run)(inputs, slots, occupancy)
-        return _run_in_turn(run, inputs, slots, occupancy)
+            return jax.vmap(functools.partial(run, extent))(inputs, slots, occupancy)
+        if recipe.width == 1:
+            return _run_in_turn(functools.partial(run, extent), None, inputs, slots, occupancy)
+        run = functools.partial(_run_at_once, run, epochs, group.place_of_choice, extent)
+        return _run_in_turn(run, recipe.width, inputs, slots, occupancy)
 
     sharded = over_devices(on_device, mesh, WHOLE, BY_LANE, BY_LANE, BY_LANE, WHOLE)
     on_all, by_lane = NamedSharding(mesh, WHOLE), NamedSharding(mesh, BY_LANE)
     return jax.jit(sharded, in_shardings=(on_all, by_lane, by_lane, by_lane, on_all), donate_argnums=2)
 
 
-def _run_in_turn(run: Callable, inputs: LaneInputs, slots: Slots, occupancy: Occupancy) -> Slots:
-    """The slots after running those lanes that are active, one after the other."""
+def _run_in_turn(
+    run: Callable, width: int | None, inputs: LaneInputs, slots: Slots, occupancy: Occupancy
+) -> Slots:
+    """The slots after `run` of those lanes that are active: one after the other, or `width` at a time."""
+    size = width or 1
 
     def step(place, slots):
-        at_place = functools.partial(jax.lax.dynamic_index_in_dim, index=place, keepdims=False)
+        at_place = functools.partial(jax.lax.dynamic_slice_in_dim, start_index=place * size, slice_size=size)
+        put = jax.lax.dynamic_update_slice_in_dim
+        if width is None:
+            at_place = functools.partial(jax.lax.dynamic_index_in_dim, index=place, keepdims=False)
+            put = jax.lax.dynamic_update_index_in_dim
         arguments = jax.tree.map(at_place, (inputs, slots, occupancy))
-        moved = jax.lax.cond(arguments[2].active, run, lambda inputs, slot, occupancy: slot, *arguments)
-        return jax.tree.map(
-            lambda x, new: jax.lax.dynamic_update_index_in_dim(x, new, place, 0), slots, moved
-        )
+        is_active = jnp.any(arguments[2].active)
+        moved = jax.lax.cond(is_active, run, lambda inputs, slot, occupancy: slot, *arguments)
+        return jax.tree.map(lambda x, new: put(x, new, place * size, 0), slots, moved)
 
-    return jax.lax.fori_loop(0, occupancy.active.shape[0], step, slots)
+    return jax.lax.fori_loop(0, occupancy.active.shape[0] // size, step, slots)
+
+
+def _run_at_once(
+    run: Callable,
+    epochs: int,
+    place_of_choice: int | None,
+    extent: Extent,
+    inputs: LaneInputs,
+    slots: Slots,
+    occupancy: Occupancy,
+) -> Slots:
+    """Lanes of one batch size moved at once, until the first of them that is active has ended."""
+    gone = jnp.where(occupancy.fresh, 0, count_of(slots.packed.counts, "epoch"))
+    left = epochs - jnp.max(jnp.where(occupancy.active, gone, 0))
+    extent = extent._replace(epochs=jnp.minimum(extent.epochs, left))
+    # A number for all of them, or each would go through the loops of every batch size.
+    leaves = list(inputs.leaves)
+    axes: list[int | None] = [0] * len(leaves)
+    if place_of_choice is not None:
+        leaves[place_of_choice], axes[place_of_choice] = leaves[place_of_choice][0], None
+    in_axes = LaneInputs(axes, 0, 0, 0), 0, 0
+    return jax.vmap(functools.partial(run, extent), in_axes)(inputs._replace(leaves=leaves), slots, occupancy)
 
 
 def _run_lane(

@@ -10,6 +10,8 @@ import jax
 # Lanes that a CPU core takes at a time: so many that calls cost nothing, as long as they take few bytes.
 _MAX_LANES_IN_TURN, _BYTES_IN_TURN = 64, 2**23
 _MAX_LANES_AT_ONCE = 4096
+# In turn, so many move at once: as long as parameters, moments and gradients stay in the cache.
+_MAX_WIDTH, _BYTES_OF_WIDTH = 16, 2**19
 # Compiled memory at widths 1 and 2 tells that of more to about 0.8 to 1.08 of the truth.
 _MARGIN = 1.15
 # Where Linux tells a container its limits.
@@ -22,7 +24,8 @@ class Recipe(NamedTuple):
     kind: "map" (a device runs its lanes one after the other, each with the bits of a run alone) or "vmap"
     (all at once). lanes: that a device holds. devices: how many. microbatch: examples per gradient where
     several batch sizes share the program as a number, else None. generalized: whether several optimizers
-    share it. branches: whether several batch sizes share it, each with a loop of its own.
+    share it. branches: whether several batch sizes share it, each with a loop of its own. width: lanes in
+    turn that a device moves at once, of one batch size; from 2 on, none has the bits of the run alone.
     """
 
     kind: str
@@ -31,6 +34,12 @@ class Recipe(NamedTuple):
     microbatch: int | None = None
     generalized: bool = False
     branches: bool = False
+    width: int = 1
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether a device moves one lane at a time."""
+        return self.kind == "map" and self.width == 1
 
     @property
     def slots(self) -> int:
@@ -38,8 +47,9 @@ class Recipe(NamedTuple):
         return self.lanes * self.devices
 
     def __str__(self):
-        how = "one after the other" if self.kind == "map" else "at once"
-        lanes = f"{self.lanes} lanes {how}" if self.lanes > 1 else "1 lane"
+        how = " one after the other" if self.kind == "map" else " at once"
+        how = f", {self.width} at a time," if self.width > 1 else how
+        lanes = f"{self.lanes} lanes{how}" if self.lanes > 1 else "1 lane"
         parts = [f"{lanes} on each of {self.devices} devices"]
         if self.microbatch is not None:
             parts.append(f"batch sizes merged in micro-batches of {self.microbatch}")
@@ -64,6 +74,12 @@ def fitting_lanes(kind: str, num_lanes: int, devices: Sequence[Any], lane_bytes:
     free = free_bytes(devices)
     fits = int((free / _MARGIN - fixed) / max(lane_bytes, 1e-9)) if free else wanted
     return max(1, min(wanted, fits))
+
+
+def fitting_width(params_bytes: float) -> int:
+    """How many lanes in turn are best moved at once where steps are short: a power of two."""
+    fits = int(_BYTES_OF_WIDTH / max(3 * params_bytes, 1))
+    return 2 ** (max(1, min(_MAX_WIDTH, fits)).bit_length() - 1)
 
 
 def free_bytes(devices: Sequence[Any]) -> int:

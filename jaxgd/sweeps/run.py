@@ -87,7 +87,7 @@ def sweep(
     lists = checked_axes(axes)
     runs = checked_runs(make_trainer, lists, epochs)
     devices, sources = jax.devices(), Sources(epochs)
-    units = _units(runs, devices, sources, plan, exact)
+    units = _units(runs, devices, sources, plan, exact, clock)
     planned = plan_of(units, len(runs), epochs, devices)
     if explain:
         print(planned, file=sys.stderr)  # noqa: T201
@@ -113,10 +113,10 @@ def sweep(
 
 
 def _units(
-    runs: Sequence[Run], devices: Sequence[Any], sources: Sources, plan: Plan | None, exact: bool
+    runs: Sequence[Run], devices: Sequence[Any], sources: Sources, plan: Plan | None, exact: bool, clock: bool
 ) -> list[Unit]:
     if plan is None:
-        return make_units(runs, devices, sources, EXACT if exact else Options())
+        return make_units(runs, devices, sources, EXACT if exact else Options(clock=clock))
     if not isinstance(plan, Plan):
         raise TypeError(f"plan must be a jaxgd.plan(...), got {plan!r}")
     if exact:

@@ -34,13 +34,14 @@ class _Work:
     """The lanes of a group on their way through the slots of its program.
 
     A slot whose lane has ended gets the next one: lanes that stop early cost nothing from then on. All lanes
-    stand at the same place within their epochs, so a new one comes in at an epoch's end.
+    stand at the same place within their epochs, so a new one comes in at an epoch's end. Slots that move at
+    once hold lanes of one batch size.
     """
 
     def __init__(self, ready: Ready, expected_seconds: float):
         self.ready, self.num = ready, ready.group.num_examples
         self.epochs = ready.inputs.sources.epochs
-        self.waiting = collections.deque(_longest_first(ready))
+        self.waiting = _waiting(ready)
         self.lane_of: list[int | None] = [None] * ready.recipe.slots
         self.epoch_of = np.zeros(ready.recipe.slots, int)
         self.shardings = ready.program.input_shardings[0]
@@ -50,14 +51,13 @@ class _Work:
         self.used = 0  # examples of the present epoch
         # Nothing is known yet: as many whole runs as should take a part of a call, or one run's first epoch.
         together = int(_CALL_SECONDS / 4 / max(expected_seconds, 1e-6))
-        in_turn = max(1, min(ready.recipe.lanes, together))
-        self.width = ready.recipe.lanes if ready.recipe.kind == "vmap" else in_turn
+        self.places = ready.recipe.lanes if ready.recipe.kind == "vmap" else self._whole(together)
         self.length = self.epochs * self.num if expected_seconds < _CALL_SECONDS else self.num
 
     @property
     def is_left(self) -> bool:
         """Whether a lane is on its way or waits."""
-        return bool(self.waiting) or any(lane is not None for lane in self.lane_of)
+        return any(self.waiting.values()) or any(lane is not None for lane in self.lane_of)
 
     def call(self) -> tuple[list[tuple[Run, LaneResults]], int]:
         """The runs that end in one segment, with their results, and how many examples are done with."""
@@ -89,19 +89,41 @@ class _Work:
         skipped = (self.epochs - epoch)[ended].clip(0).sum()
         return self._collect(ended, counts), int(gone[active].sum() + skipped) * self.num
 
+    def _whole(self, places: int) -> int:
+        """So many slots of a device, rounded up to what moves at once, and no more than there are."""
+        width, lanes = self.ready.recipe.width, self.ready.recipe.lanes
+        return min(lanes, -(-max(1, places) // width) * width)
+
     def _fill(self) -> np.ndarray:
         """Which slots got a new lane: as many as there are free and as are wanted on each device."""
         fresh, lanes = np.zeros(len(self.lane_of), bool), self.ready.recipe.lanes
-        for place in range(self.width):  # dealt out in turn, so that each device has as many
+        for place in range(self.places):  # dealt out in turn, so that each device has as many
             for slot in range(place, len(self.lane_of), lanes):
-                if self.waiting and self.lane_of[slot] is None:
-                    self.lane_of[slot] = self.waiting.popleft()
+                queue = self._queue(slot) if self.lane_of[slot] is None else None
+                if queue:
+                    self.lane_of[slot] = queue.popleft()
                     self.epoch_of[slot], fresh[slot] = 0, True
         if fresh.any():
             present = next(lane for lane in self.lane_of if lane is not None)
-            filled = [present if lane is None else lane for lane in self.lane_of]
+            filled = [
+                next(self._beside(slot), present) if lane is None else lane
+                for slot, lane in enumerate(self.lane_of)
+            ]
             self.inputs = jax.device_put(self.ready.inputs.gather(filled), self.shardings[1])
         return fresh
+
+    def _beside(self, slot: int) -> Iterator[int]:
+        """The lanes in the slots that move at once with this one."""
+        width = self.ready.recipe.width
+        begin = slot // width * width
+        return (lane for lane in self.lane_of[begin : begin + width] if lane is not None)
+
+    def _queue(self, slot: int) -> collections.deque[int] | None:
+        """The waiting lanes of which one may come into a free slot."""
+        beside = next(self._beside(slot), None)
+        if beside is None:
+            return next(filter(None, self.waiting.values()), None)
+        return self.waiting[_choice(self.ready, beside)]
 
     def _pace(self, seconds: float, moved: int, num_active: int) -> None:
         """Choose how many lanes and how many examples the next calls take."""
@@ -111,7 +133,7 @@ class _Work:
         if recipe.kind == "map":
             together = -(-num_active // recipe.devices)
             lanes = int(_CALL_SECONDS / (per_example * whole) * together)
-            self.width = max(1, min(recipe.lanes, lanes, 2 * together))
+            self.places = self._whole(min(lanes, 2 * together))
             wanted *= together
             self.length = whole if lanes >= 1 else wanted
         else:
@@ -137,16 +159,22 @@ class _Work:
         return found
 
 
-def _longest_first(ready: Ready) -> list[int]:
-    """The lanes in the order in which they come in: devices then have lanes that take as long as each other.
+def _waiting(ready: Ready) -> dict[int, collections.deque[int]]:
+    """The lanes by batch size, in the order in which they come in: devices then end together.
 
     Of several batch sizes in one program, the smallest make the most updates.
     """
-    lanes, runs = list(range(len(ready.group.runs))), ready.group.runs
-    if ready.recipe.branches or ready.recipe.microbatch is not None:
-        # The batch size, or its place among the sizes in their order.
-        lanes.sort(key=lambda lane: int(jax.tree.leaves(runs[lane].trainer.batch_size)[0]))
-    return lanes
+    waiting = collections.defaultdict(collections.deque)
+    for lane in range(len(ready.group.runs)):
+        waiting[_choice(ready, lane)].append(lane)
+    return dict(sorted(waiting.items()))
+
+
+def _choice(ready: Ready, lane: int) -> int:
+    """A lane's batch size, or its place among the sizes in their order; 0 where all have the same."""
+    if not ready.recipe.branches and ready.recipe.microbatch is None:
+        return 0
+    return int(jax.tree.leaves(ready.group.runs[lane].trainer.batch_size)[0])
 
 
 def empty_slots(ready: Ready) -> Slots:

@@ -14,7 +14,14 @@ from jaxgd.sweeps.costs import Work, compile_seconds, run_seconds, work_of
 from jaxgd.sweeps.groups import Group, Run
 from jaxgd.sweeps.plans import PlannedGroup
 from jaxgd.sweeps.preparation import Inputs, Sources, compile_for
-from jaxgd.sweeps.recipes import Recipe, default_kind, fitting_lanes, free_bytes, num_bytes
+from jaxgd.sweeps.recipes import (
+    Recipe,
+    default_kind,
+    fitting_lanes,
+    fitting_width,
+    free_bytes,
+    num_bytes,
+)
 from jaxgd.sweeps.variants import (
     Form,
     can_merge,
@@ -25,6 +32,7 @@ from jaxgd.sweeps.variants import (
     only_group,
     sizes_of,
 )
+from jaxgd.training.trainers import Trainer
 
 # What merging has to save, as a ratio and in seconds: otherwise a lane has the bits of the run alone.
 _GAIN, _SAVED_SECONDS = 1.2, 2.0
@@ -32,6 +40,8 @@ _GAIN, _SAVED_SECONDS = 1.2, 2.0
 _COMPILING_CORES = 1.5
 # Lanes at once that may need more than this part of the free memory are measured before there are many.
 _MEASURED_PART = 0.1
+# What lanes that move at once have to save of the time that they take in turn.
+_LEAST_SAVED = 0.05
 
 
 class Options(NamedTuple):
@@ -41,10 +51,12 @@ class Options(NamedTuple):
     kind: str | None = None
     lanes: int | None = None
     generalize: bool | None = None
+    width: int | None = None
+    clock: bool = True
 
 
 # One lane at a time, nothing merged: every run has the bits of the jitted run alone.
-EXACT = Options(merge=False, kind="map", lanes=1, generalize=False)
+EXACT = Options(merge=False, kind="map", lanes=1, generalize=False, width=1)
 
 
 class Weigher:
@@ -55,6 +67,8 @@ class Weigher:
         self.kind = options.kind or default_kind(devices)
         if options.merge is True and self.kind != "map":
             raise ValueError("merge=True, a loop for each batch size, needs lanes in turn, kind='map'")
+        if (options.width or 1) > 1 and self.kind != "map":
+            raise ValueError("width, of lanes in turn, needs kind='map'")
         self._works: dict[Any, Work] = {}
         self._texts: dict[int, str] = {}
 
@@ -120,15 +134,22 @@ class Weigher:
             group = only_group([merged(run, form) for run in ends])
         inputs = Inputs(group, self.sources)
         work = self._work(group.runs[0])
-        firsts = [merged(group.runs[0], form) for group in part]
-        running = sum(
-            len(group.runs) * run_seconds(work, first.trainer, self.sources.epochs, is_generalized)
-            for group, first in zip(part, firsts, strict=True)
-        ) / len(self.devices)
         lane_bytes = _lane_bytes(inputs)
-        recipe = self._recipe(inputs, len(runs), form, lane_bytes)
+        lanes = self._lanes(inputs, len(runs), lane_bytes)
+        running, width = self._seconds_and_width(part, form, work, lanes)
+        recipe = Recipe(
+            kind=self.kind,
+            lanes=max(width, lanes // width * width),
+            devices=len(self.devices),
+            microbatch=form.microbatch,
+            generalized=form.is_generalized,
+            branches=form.sizes is not None,
+            width=width,
+        )
+        if self.kind == "vmap" and self.options.lanes is None:
+            recipe = self._measured(recipe, inputs, len(runs), lane_bytes)
         return PlannedGroup(
-            optimizer=self._names(runs),
+            optimizer=self._names(part),
             batch_size=", ".join(map(str, sizes)),
             runs=tuple(sorted(run.index for run in runs)),
             recipe=recipe,
@@ -138,13 +159,52 @@ class Weigher:
             predicted_bytes=int(lane_bytes * recipe.lanes + num_bytes(inputs.shared)),
         )
 
-    def _names(self, runs: Sequence[Run]) -> str:
+    def _seconds_and_width(
+        self, part: Sequence[Group], form: Form, work: Work, lanes: int
+    ) -> tuple[float, int]:
+        """Predicted seconds of the groups as one program, and how many lanes in turn it moves at once.
+
+        Early stopping and budgets end lanes here and there, so that those beside them would wait. Timing
+        updates alone takes a further program, which has to be paid for.
+        """
+        trainers = [merged(group.runs[0], form).trainer for group in part]
+        seconds = functools.partial(self._run_seconds, part, trainers, work)
+        if self.options.width is not None:
+            return seconds(self.options.width), self.options.width
+        width, first = fitting_width(work.bytes), part[0].runs[0].trainer
+        is_open = self.kind == "map" and is_fixed(first) and not first.rules and form.microbatch is None
+        if not is_open or width > lanes or self.options.lanes is not None:
+            return seconds(1), 1
+        alone, at_once = seconds(1), seconds(width)
+        clock = compile_seconds(work, form) if self.options.clock else 0
+        saved = alone - at_once  # in a cold sweep, and again in a warm one
+        is_better = saved >= max(clock / 2, _LEAST_SAVED * alone)
+        return (at_once, width) if is_better else (alone, 1)
+
+    def _run_seconds(
+        self, part: Sequence[Group], trainers: Sequence[Trainer], work: Work, width: int
+    ) -> float:
+        """Predicted seconds of groups; where a device moves several lanes at once, empty places cost too."""
+        total = 0.0
+        for group, trainer in zip(part, trainers, strict=True):
+            is_generalized = trainer.optimizer is not group.runs[0].trainer.optimizer
+            one = run_seconds(work, trainer, self.sources.epochs, is_generalized, width > 1)
+            step = width * len(self.devices)
+            lanes = len(group.runs) if width == 1 else -(-len(group.runs) // step) * step
+            total += lanes * one / len(self.devices)
+        return total
+
+    def _names(self, part: Sequence[Group]) -> str:
         """The optimizer's text, or the names of several without their numbers."""
-        for run in runs:
-            if run.index not in self._texts:
-                self._texts[run.index] = repr(run.trainer.optimizer)
-        texts = list(dict.fromkeys(self._texts[run.index] for run in runs))
-        return texts[0] if len(texts) == 1 else ", ".join(dict.fromkeys(text.split("(")[0] for text in texts))
+        firsts = [self._text(group.runs[0]) for group in part]
+        if all(self._text(run) == firsts[0] for group in part for run in group.runs):
+            return firsts[0]
+        return ", ".join(dict.fromkeys(text.split("(")[0] for text in firsts))
+
+    def _text(self, run: Run) -> str:
+        if run.index not in self._texts:
+            self._texts[run.index] = repr(run.trainer.optimizer)
+        return self._texts[run.index]
 
     def _work(self, run: Run) -> Work:
         leaves, structure = jax.tree.flatten(run.trainer.problem)
@@ -153,17 +213,17 @@ class Weigher:
             self._works[key] = work_of(run.trainer, self.sources.shapes(run)[1])
         return self._works[key]
 
-    def _recipe(self, inputs: Inputs, num_lanes: int, form: Form, lane_bytes: int) -> Recipe:
-        devices = self.devices
-        choose = functools.partial(fitting_lanes, self.kind, num_lanes, devices)
-        lanes = self.options.lanes or choose(lane_bytes, num_bytes(inputs.shared))
-        branches = form.sizes is not None
-        recipe = Recipe(self.kind, lanes, len(devices), form.microbatch, form.is_generalized, branches)
-        if self.kind == "vmap" and self.options.lanes is None:
-            free = free_bytes(devices)
-            if free and lanes * lane_bytes > _MEASURED_PART * free:
-                recipe = recipe._replace(lanes=choose(*self._measured_bytes(inputs, recipe)))
-        return recipe
+    def _lanes(self, inputs: Inputs, num_lanes: int, lane_bytes: float, fixed: float | None = None) -> int:
+        """How many lanes a device holds."""
+        fixed = num_bytes(inputs.shared) if fixed is None else fixed
+        return self.options.lanes or fitting_lanes(self.kind, num_lanes, self.devices, lane_bytes, fixed)
+
+    def _measured(self, recipe: Recipe, inputs: Inputs, num_lanes: int, lane_bytes: int) -> Recipe:
+        """The recipe with as many lanes as compiled programs say, if they may need much of the memory."""
+        free = free_bytes(self.devices)
+        if not free or recipe.lanes * lane_bytes <= _MEASURED_PART * free:
+            return recipe
+        return recipe._replace(lanes=self._lanes(inputs, num_lanes, *self._measured_bytes(inputs, recipe)))
 
     def _measured_bytes(self, inputs: Inputs, recipe: Recipe) -> tuple[float, float]:
         """Bytes of a lane and of what all share, from programs of one lane and of two."""

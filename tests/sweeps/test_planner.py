@@ -92,6 +92,21 @@ def test_programs_are_apart_where_enough_cores_compile_them(monkeypatch):
     assert programs(64) == 19
 
 
+@pytest.mark.parametrize("clock", [False, True])
+def test_lanes_move_several_at_a_time_where_that_saves_more_than_it_costs(clock):
+    """Timing updates alone takes a program more, which only long runs are worth."""
+
+    def width(epochs, make=make_trainer, **changes):
+        axes = {"optimizer": ["sgd"], "batch_size": [5], "seed": range(64)} | changes
+        return jaxgd.plan(make, axes, epochs, clock=clock).groups[0].recipe.width
+
+    assert width(50) == (1 if clock else 16)
+    assert width(4000) == 16
+    assert width(4000, stops_early) == 1
+    assert width(4000, seed=range(3)) == 1  # most places would be empty
+    assert width(4000, batch_size=[1, "full"]) == 16
+
+
 @pytest.mark.parametrize("make", [make_trainer, stops_early, with_remainder_dropped])
 def test_a_loop_for_each_batch_size_has_the_bits_of_programs_apart(make):
     """Batch 6 leaves a smaller last batch, "full" takes the examples in their own order."""
@@ -117,7 +132,7 @@ def test_what_is_compiled_does_not_change_the_plan():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [{"merge": 5}, {"generalize": True, "merge": 5}, {"kind": "vmap"}], ids=str
+    "options", [{"merge": 5}, {"generalize": True, "merge": 5}, {"kind": "vmap"}, {"width": 2}], ids=str
 )
 def test_between_plans_numbers_agree(x64, options):
     problem = make_problem(np.float64)
@@ -207,6 +222,10 @@ def test_foreign_optimizers_are_not_merged():
         ({"merge": -1}, ValueError, "merge must be .* got -1"),
         ({"kind": "pmap"}, ValueError, "unknown kind 'pmap'; did you mean 'map'"),
         ({"lanes": 0}, ValueError, "lanes must be a whole number, 1 or more, or None, got 0"),
+        ({"width": 1.5}, ValueError, "width must be a whole number, 1 or more, or None, got 1.5"),
+        ({"width": 4, "lanes": 6}, ValueError, "width must divide lanes, .* got width=4, lanes=6"),
+        ({"width": 4, "kind": "vmap"}, ValueError, "width must divide lanes, of kind 'map'"),
+        ({"exact": True, "width": 2}, ValueError, "exact=True runs one lane at a time"),
         ({"exact": True, "merge": 5}, ValueError, "exact=True runs one lane at a time"),
     ],
 )

@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from jaxgd.sweeps import recipes
-from jaxgd.sweeps.recipes import Recipe, default_kind, fitting_lanes, free_bytes
+from jaxgd.sweeps.recipes import Recipe, default_kind, fitting_lanes, fitting_width, free_bytes
 
 
 class Accelerator:
@@ -57,8 +57,14 @@ def test_lanes_that_fit(kind, num_lanes, devices, lane_bytes, fixed, lanes):
     assert fitting_lanes(kind, num_lanes, devices, lane_bytes, fixed) == lanes
 
 
+@pytest.mark.parametrize(("params", "width"), [(4, 16), (20_000, 8), (30_000, 4), (100_000, 1), (1e9, 1)])
+def test_width_that_stays_in_the_cache(params, width):
+    assert fitting_width(params) == width
+
+
 def test_a_recipe_says_what_it_does():
     assert str(Recipe("map", 8, 2)) == "8 lanes one after the other on each of 2 devices"
+    assert str(Recipe("map", 8, 2, width=4)) == "8 lanes, 4 at a time, on each of 2 devices"
     assert str(Recipe("vmap", 4, 1, 32, True)) == (
         "4 lanes at once on each of 1 devices, batch sizes merged in micro-batches of 32, optimizers merged"
     )

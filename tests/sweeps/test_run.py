@@ -191,6 +191,10 @@ result = jaxgd.sweep(
 assert result.plan.groups[0].recipe.devices == int(sys.argv[1])
 print(result.dataset.train_loss.values.tobytes().hex())
 print(result.params(learning_rate=1.0, seed=2)["w"].tobytes().hex())
+make = lambda hp: jaxgd.trainer(problem, jaxgd.adam(hp.learning_rate), hp.batch_size)
+axes = {"batch_size": [1, 6], "learning_rate": [0.01, 0.1, 1.0], "seed": [0, 1, 2]}
+several = jaxgd.sweep(make, axes, 2, progress=False, plan=jaxgd.plan(make, axes, 2, width=4))
+print(several.dataset.train_loss.values.tobytes().hex())
 saddle = jaxgd.landscape.surface("saddle")
 escapes = jaxgd.landscape.escape_times(
     saddle, {"sgd": jaxgd.sgd(0.1)}, [0.0, 0.0], lambda x: abs(x[1]) > 1, 50, noise=1.0,

@@ -12,7 +12,11 @@ from jaxgd.sweeps import units
 from jaxgd.sweeps.execution import is_out_of_memory
 
 RATES = [0.01, 0.03, 0.1, 0.2, 0.3]
-KINDS = {"in turn": {"kind": "map"}, "at once": {"kind": "vmap", "lanes": 2}}
+KINDS = {
+    "in turn": {"kind": "map"},
+    "several at a time": {"kind": "map", "width": 2, "lanes": 4},
+    "at once": {"kind": "vmap", "lanes": 2},
+}
 each_kind = pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
 
 
@@ -148,7 +152,7 @@ def out_of_memory_above(lanes, monkeypatch):
     original = units._Work.call
 
     def call(work):
-        if work.ready.recipe.lanes > lanes and len(work.waiting) < 30:
+        if work.ready.recipe.lanes > lanes and sum(map(len, work.waiting.values())) < 30:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1000 bytes.")
         return original(work)
 
@@ -169,6 +173,47 @@ def test_out_of_memory_halves_the_lanes(monkeypatch):
     assert [group.recipe.lanes for group in groups][-1] == 2
     assert "halved: out of memory with 4 lanes" in repr(result.plan)
     assert sorted(index for group in groups for index in group.runs) == list(range(40))
+
+
+def test_out_of_memory_where_several_move_at_a_time(monkeypatch):
+    axes = {"learning_rate": np.geomspace(0.01, 0.3, 40)}
+    out_of_memory_above(2, monkeypatch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = sweep({"kind": "map", "lanes": 12, "width": 4}, axes=axes)
+    recipes = [group.recipe for group in result.plan.groups]
+    assert [(recipe.lanes, recipe.width) for recipe in recipes if recipe.lanes < 12] == [(2, 2)]
+    monkeypatch.undo()
+    alone = sweep({"kind": "map", "lanes": 1}, axes=axes)
+    np.testing.assert_allclose(result.dataset.train_loss, alone.dataset.train_loss, rtol=1e-5)
+
+
+@pytest.mark.parametrize("call_seconds", [1e-9, 0.5])
+def test_lanes_of_several_batch_sizes_some_at_a_time(monkeypatch, call_seconds):
+    """Lanes that move at once are of one batch size; one that has ended is replaced by one of that size."""
+    monkeypatch.setattr(units, "_CALL_SECONDS", call_seconds)
+    together, original = [], units._Work.call
+
+    def call(work):
+        ended = original(work)
+        sizes = [None if lane is None else units._choice(work.ready, lane) for lane in work.lane_of]
+        together.extend({s for s in sizes[i : i + 2] if s is not None} for i in range(0, len(sizes), 2))
+        return ended
+
+    def make(hp):
+        stopped = jaxgd.early_stopping(make_trainer(hp), patience=1, min_delta=0.02, restore_best=True)
+        return stopped.replace(batch_size=hp.batch_size)
+
+    axes = {"batch_size": [2, 6, "full"], "learning_rate": [*RATES, 1e30]}
+    monkeypatch.setattr(units._Work, "call", call)
+    result = sweep({"merge": True, "width": 2, "lanes": 4}, make, axes)
+    alone = sweep({"merge": True, "width": 1}, make, axes)
+    assert max(map(len, together)) <= 1
+    for name, column in alone.dataset.items():
+        if column.dtype.kind == "f":
+            np.testing.assert_allclose(result.dataset[name], column, rtol=1e-4, err_msg=name)
+        else:
+            np.testing.assert_array_equal(result.dataset[name], column, err_msg=name)
 
 
 def test_out_of_memory_with_one_lane(monkeypatch):
