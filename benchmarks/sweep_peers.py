@@ -59,7 +59,7 @@ def sweep(work: Workload, data: Data, forced: Mapping[str, Any] | None = None) -
         return jaxgd.trainer(problem, makers[point.optimizer](point.learning_rate), point.batch_size)
 
     def run():
-        plan = None if forced is None else jaxgd.plan(make_trainer, axes, work.epochs, **forced)
+        plan = None if forced is None else jaxgd.plan(make_trainer, axes, work.epochs, clock=False, **forced)
         result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan, clock=False)
         words = np.unique(result.dataset.status)
         if list(words) != ["completed"]:

@@ -64,7 +64,7 @@ def sweep(
         exact: give every run the bits of the jitted run alone (on a CPU): one lane at a time, nothing merged.
         explain: print the plan before it is followed, and why it was chosen.
         clock: time updates of each program alone, for the coordinate `seconds`; takes about a twentieth of
-            the time of the sweep.
+            the time of the sweep. Without it small models' lanes move several at a time in short sweeps too.
 
     Raises:
         ValueError, TypeError: an empty axis, a value twice, a name that the result uses, a plan for another
