@@ -188,7 +188,7 @@ def test_out_of_memory_where_several_move_at_a_time(monkeypatch):
     np.testing.assert_allclose(result.dataset.train_loss, alone.dataset.train_loss, rtol=1e-5)
 
 
-@pytest.mark.parametrize("call_seconds", [1e-9, 0.5])
+@pytest.mark.parametrize("call_seconds", [pytest.param(1e-9, marks=pytest.mark.slow), 0.5])
 def test_lanes_of_several_batch_sizes_some_at_a_time(monkeypatch, call_seconds):
     """Lanes that move at once are of one batch size; one that has ended is replaced by one of that size."""
     monkeypatch.setattr(units, "_CALL_SECONDS", call_seconds)
