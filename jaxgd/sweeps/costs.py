@@ -22,7 +22,7 @@ _MERGED_COMPILE, _GENERALIZED_COMPILE, _LOOP_COMPILE = 1.2, 1.85, 0.36
 # Seconds of a gradient and update beside its arithmetic: of one example, of several, of a micro-batch with
 # its bookkeeping. What of them is saved where several lanes move at once.
 _STEP_SECONDS, _BATCH_SECONDS, _MICROBATCH_SECONDS = 2e-6, 4.5e-6, 1.5e-5
-_SAVED_AT_ONCE, _BATCH_SAVED_AT_ONCE = 0.5e-6, 2.7e-6
+_SAVED_AT_ONCE, _BATCH_SAVED_AT_ONCE = 1e-6, 2.7e-6
 # Of matrix products, and of an output of one, which other functions take further.
 _SECONDS_PER_FLOP, _SECONDS_PER_OUTPUT = 1.2e-11, 2.5e-9
 # Of parameters and states that fit into a core's cache, and of others.

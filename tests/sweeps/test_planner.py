@@ -107,7 +107,13 @@ def test_lanes_move_several_at_a_time_where_that_saves_more_than_it_costs(clock)
     assert width(4000, batch_size=[1, "full"]) == 16
 
 
-@pytest.mark.parametrize("make", [make_trainer, stops_early, with_remainder_dropped])
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_trainer,
+        *(pytest.param(make, marks=pytest.mark.slow) for make in (stops_early, with_remainder_dropped)),
+    ],
+)
 def test_a_loop_for_each_batch_size_has_the_bits_of_programs_apart(make):
     """Batch 6 leaves a smaller last batch, "full" takes the examples in their own order."""
     axes = {"optimizer": ["adam"], "batch_size": [1, 6, "full"], "learning_rate": [0.1, 1e30], "seed": [0, 1]}
