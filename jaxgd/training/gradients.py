@@ -12,8 +12,6 @@ from jaxgd.training.problem import Problem, num_examples
 
 # Validation runs in chunks of this many examples, so that its memory does not grow with the split.
 _CHUNK = 4096
-# From so many numbers on, their squares are added up by a sum.
-_LARGE = 2**13
 
 
 class BatchLoss(NamedTuple):
@@ -118,26 +116,6 @@ def mean_of_sums(total: BatchLoss, params: Any) -> BatchLoss:
 def or_one(weight: jax.Array) -> jax.Array:
     """What to divide by: 1 where all weights are 0."""
     return jnp.where(weight == 0, 1, weight)
-
-
-def squared_norm(tree: Any, of_one: bool = False) -> jax.Array:
-    """The sum of squares over all leaves, at least in float32.
-
-    `of_one` says that they are one example's gradient, in a dense layer the outer product of two vectors.
-    """
-    return sum((_squares(leaf, of_one) for leaf in jax.tree.leaves(tree)), start=jnp.zeros(()))
-
-
-def _squares(leaf: jax.Array, of_one: bool) -> jax.Array:
-    leaf = leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
-    squares = jnp.square(jnp.abs(leaf)) if jnp.iscomplexobj(leaf) else leaf * leaf
-    if squares.ndim < 2 or not squares.size or (squares.size >= _LARGE and not of_one):
-        return jnp.sum(squares)
-    # A product with ones. XLA on a CPU vectorises it for small arrays, and of an outer product it never makes
-    # the squares; in large arrays it goes down the columns, several times slower than a sum.
-    columns = jnp.ones((1, squares.size // squares.shape[-1]), squares.dtype)
-    flat = squares.reshape(-1, squares.shape[-1])
-    return jnp.sum(jnp.matmul(columns, flat, precision=jax.lax.Precision.HIGHEST))
 
 
 def split_means(problem: Problem, params: Any, data: Any, model_state: Any) -> dict[str, jax.Array]:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgd.optim.moments import root
+from jaxgd.optim.norms import squared_norm
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training.batching import augment_key, example_keys, take
 from jaxgd.training.gradients import (
@@ -20,7 +21,6 @@ from jaxgd.training.gradients import (
     mean_of_sums,
     or_one,
     split_means,
-    squared_norm,
 )
 from jaxgd.training.history import Rows
 from jaxgd.training.models import takes_keys

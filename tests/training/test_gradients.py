@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.training.gradients import batch_gradient, mean_of_sums, squared_norm
+from jaxgd.training.gradients import batch_gradient, mean_of_sums
 
 ROWS = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [1.0, 2.0]], np.float32)
 
@@ -104,16 +104,6 @@ def test_sums_over_microbatches_are_the_mean():
     assert is_weighted
     total = mean_of_sums(jax.tree.map(jnp.add, one, two), params)
     np.testing.assert_allclose(total.grads, mean_gradient(problem, params, ROWS).grads, rtol=1e-6)
-
-
-@pytest.mark.parametrize("of_one", [False, True])
-@pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4), (4, 0), (3, 50, 60), (20_000,)])
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.complex64])
-def test_squared_norm(shape, dtype, of_one):
-    leaf = jax.random.normal(jax.random.key(0), shape, jnp.float32).astype(dtype)
-    tree = {"a": leaf, "b": jnp.ones(2)}
-    squares = np.sum(np.abs(np.asarray(leaf, np.complex128)) ** 2) + 2
-    np.testing.assert_allclose(squared_norm(tree, of_one), squares, rtol=1e-5)
 
 
 def first_column(params, batch):
