@@ -7,14 +7,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxgd.optim.moments import cast, root
-from jaxgd.optim.norms import squared_norm
 from jaxgd.optim.transform import Kind, Transform
 
 
 def clip_by_global_norm(max_norm: Any) -> Transform:
     """The transform that scales the whole gradient down to L2 norm `max_norm` where it is longer.
 
-    The same numbers as Optax's. The gradient is multiplied by one
+    The same numbers as Optax's. The norm is a sum of dot products and the gradient is multiplied by one
     scalar, so that no clipped copy of it is stored before the next transform reads it.
 
     Args:
@@ -44,9 +43,15 @@ def _no_state(h, params):
 
 
 def _clip(h, updates, state, params=None, **extra):
-    norm = root(squared_norm(updates))
+    squared = sum(_squared_norm(leaf) for leaf in jax.tree.leaves(updates))
+    norm = root(jnp.asarray(squared))
     factor = jnp.where(norm < h.max_norm, 1, h.max_norm / jnp.where(norm > 0, norm, 1))
     return jax.tree.map(lambda g: g * cast(factor, g), updates), state
+
+
+def _squared_norm(leaf):
+    real = jnp.float32 if jnp.finfo(leaf.dtype).bits < 32 else leaf.dtype
+    return jnp.vdot(leaf, leaf, preferred_element_type=real).real
 
 
 class SoftThresholdState(NamedTuple):

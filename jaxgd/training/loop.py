@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import optax
 
 from jaxgd.optim.moments import root
-from jaxgd.optim.norms import squared_norm
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training.batching import augment_key, example_keys, take
 from jaxgd.training.gradients import (
@@ -24,6 +23,7 @@ from jaxgd.training.gradients import (
 )
 from jaxgd.training.history import Rows
 from jaxgd.training.models import takes_keys
+from jaxgd.training.norms import squared_norm
 from jaxgd.training.states import (
     DIVERGED,
     RUNNING,

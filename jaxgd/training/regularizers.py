@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.optim.hyperparameters import as_number, check_number
-from jaxgd.optim.norms import squared_norm
 from jaxgd.optim.static import Static
 from jaxgd.training.models import Model, outputs, takes, takes_keys
+from jaxgd.training.norms import squared_norm
 from jaxgd.training.problem import Problem
 from jaxgd.training.pytrees import PyTree
 

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgd.optim.norms import squared_norm
+from jaxgd.training.norms import squared_norm
 
 SHAPES = [
     (),

@@ -1,4 +1,4 @@
-"""The norm of a tree of arrays, which every update reads once."""
+"""The norm of a gradient, which every update reads once."""
 
 from typing import Any
 
