@@ -70,7 +70,10 @@ def drawn(problem, *lanes):
 PROBLEMS = [classifier, weighted, with_state]
 
 
-@pytest.mark.parametrize(("make", "chunk"), [(classifier, 4096), (weighted, 7), (with_state, 7)])
+@pytest.mark.parametrize(
+    ("make", "chunk"),
+    [pytest.param(classifier, 4096, marks=pytest.mark.slow), (weighted, 7), (with_state, 7)],
+)
 def test_ends_of_the_spectrum_are_those_of_the_dense_hessian(make, chunk):
     problem = make()
     params = drawn(problem)

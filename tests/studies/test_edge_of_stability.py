@@ -60,6 +60,7 @@ def test_the_limit_follows_the_rate_of_a_schedule():
     np.testing.assert_allclose(found.limit, [20, 20 * 2**0.5, 40], rtol=1e-5)  # three updates an epoch
 
 
+@pytest.mark.slow
 def test_several_seeds():
     network = jaxgd.regression(jaxgd.mlp([4, 3, 1], "tanh"), PROBLEM.train)
     trainer = jaxgd.trainer(network, jaxgd.sgd(0.1), "full")
