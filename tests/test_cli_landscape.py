@@ -39,7 +39,7 @@ def test_a_saved_sweep_becomes_a_page(folder, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["nowhere"], "there is no folder 'nowhere'; `jaxgd sweep SPEC --out DIR` makes one"),
-        (["."], "has no dataset.npz: no sweep was saved there"),
+        (["."], "has no manifest.json: no sweep was saved there"),
         ([".", "--out", "none/page.html"], "out is 'none/page.html', but there is no folder 'none'"),
     ],
 )

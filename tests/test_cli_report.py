@@ -52,4 +52,4 @@ def test_bad_input(saved, capsys, arguments, message):
 def test_a_folder_without_a_sweep(tmp_path, capsys):
     for folder in (tmp_path, tmp_path / "none"):
         assert cli.main(["report", str(folder)]) == 2
-        assert "has no dataset.npz: no sweep was saved there" in capsys.readouterr().err
+        assert "has no manifest.json: no sweep was saved there" in capsys.readouterr().err

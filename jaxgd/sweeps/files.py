@@ -1,55 +1,77 @@
 """Files that are there as a whole or not at all, and what is said of one that is damaged."""
 
 import contextlib
-import json
+import errno
 import os
+import tokenize
 import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+# What reading a damaged or a hostile file raises.
 _DAMAGE = (
     ValueError,
     TypeError,
-    KeyError,
+    LookupError,
+    AttributeError,
     EOFError,
     OSError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
     NotImplementedError,
 )
 
 
-def write_whole(folder: Path, contents: Mapping[str, str | Mapping[str, np.ndarray]]) -> None:
-    """Write the files of these names, texts and `.npz`: each beside its place first, then all moved there."""
-    with contextlib.ExitStack() as cleanup:
-        temporary = {name: _written(folder, name, content, cleanup) for name, content in contents.items()}
-        for name, path in temporary.items():
-            os.replace(path, folder / name)
-    _sync_folder(folder)
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file as a whole or not at all; a link in its place is replaced, not followed.
+
+    What UTF-8 cannot hold is written as its escape: a file's name may have bytes that are no UTF-8.
+
+    Raises:
+        OSError: it cannot be written, with its path; what was there before is as it was.
+    """
+    beside = path.with_name(f".jaxgd-page-{uuid.uuid4().hex}")
+    try:
+        with path_named(path):
+            write_synced(beside, text.encode("utf-8", "backslashreplace"))
+            os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
-def _written(
-    folder: Path, name: str, content: str | Mapping[str, np.ndarray], cleanup: contextlib.ExitStack
-) -> Path:
-    """A temporary file with the content, on disk, which the cleanup takes away if it is still there."""
-    path = folder / f".{name}.{uuid.uuid4().hex}"
-    cleanup.callback(path.unlink, missing_ok=True)
+def write_synced(path: Path, content: bytes | Mapping[str, np.ndarray]) -> None:
+    """Write a new file, or the arrays of a new `.npz`, and have it on disk."""
     with path.open("xb") as file:
-        if isinstance(content, str):
-            file.write(content.encode())
+        if isinstance(content, bytes):
+            file.write(content)
         else:
             np.savez(file, **content)  # pyright: ignore[reportArgumentType]
         file.flush()
         os.fsync(file.fileno())
-    return path
 
 
-def _sync_folder(folder: Path) -> None:
+def open_file(path: Path) -> BufferedReader:
+    """The file, open for reading.
+
+    Raises:
+        FileNotFoundError: there is none, or something else that might never end.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
+    return path.open("rb")
+
+
+def sync_folder(folder: Path) -> None:
     """Have the names on disk too, where the system can."""
     with contextlib.suppress(OSError, AttributeError):
         handle = os.open(folder, os.O_DIRECTORY)
@@ -59,25 +81,26 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an `.npz`.
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process or thread is in this context for the folder, where the system can lock."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, ImportError):
+            import fcntl
 
-    Raises:
-        ValueError: the file is damaged.
-    """
-    # Opened here: np.load leaves a damaged file open.
-    with damage_named(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    with damage_named(path):
-        return json.loads(path.read_text(encoding="utf-8"))
+@contextlib.contextmanager
+def path_named(path: Path) -> Iterator[None]:
+    """Have an OSError name the file that the user knows: that of a full disk names none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 @contextlib.contextmanager

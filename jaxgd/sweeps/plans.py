@@ -92,12 +92,33 @@ class Plan:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "Plan":
-        """The plan that `to_dict` made a dict."""
+        """The plan that `to_dict` made a dict.
+
+        Raises:
+            ValueError: it holds a number that no plan has.
+            TypeError: it has not the entries of a plan.
+        """
+        if not isinstance(saved["groups"], list | tuple):
+            raise TypeError(f"groups of a plan must be a list, got {saved['groups']!r}")
         groups = tuple(
             PlannedGroup(**{**group, "runs": tuple(group["runs"]), "recipe": Recipe(**group["recipe"])})
             for group in saved["groups"]
         )
-        return cls(**{**saved, "groups": groups})
+        made = cls(**{**saved, "groups": groups})
+        _check_count("epochs", made.epochs)
+        _check_count("num_runs", made.num_runs)
+        for group in groups:
+            for name in ("lanes", "devices", "width"):
+                _check_count(name, getattr(group.recipe, name))
+        runs = [run for group in groups for run in group.runs]
+        if any(type(run) is not int or not 0 <= run < made.num_runs for run in runs):
+            raise ValueError(f"runs of a plan must be whole numbers below num_runs, {made.num_runs}")
+        return made
+
+
+def _check_count(name: str, value: Any) -> None:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} of a plan must be a whole number of at least 1, got {value!r}")
 
 
 def versions() -> dict[str, str]:

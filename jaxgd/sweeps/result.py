@@ -77,10 +77,14 @@ class SweepResult:
     def save(self, folder: str | os.PathLike) -> None:
         """Write the result into a folder, for `jaxgd.load`: dataset, parameters and model states, plan.
 
-        The folder is made if missing; the files of an earlier save in it are replaced.
+        The folder is made if missing; an earlier save in it is replaced. Whatever stops it, the folder holds
+        the earlier save or this one, whole. Other files there stay.
 
         Raises:
             TypeError: parameters or attributes that are neither numbers nor text; nothing is written then.
+            ValueError: no name of a folder.
+            FileExistsError: the folder has a `manifest.json` that is not of a saved sweep.
+            OSError: the folder cannot be written.
         """
         from jaxgd.sweeps.store import save
 

@@ -1,4 +1,4 @@
-"""Arrays and datasets as an `.npz` can hold them: without objects, and with a member that describes them."""
+"""Arrays and datasets as an `.npz` can hold them: without objects, and with words that describe them."""
 
 import json
 from collections.abc import Mapping
@@ -9,23 +9,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     import xarray
-
-# The member of an .npz that says what its arrays are: JSON in UTF-8.
-_ABOUT = "about"
-
-
-def about_to(arrays: Mapping[str, np.ndarray], about: Mapping) -> dict[str, np.ndarray]:
-    """The arrays with a member that holds `about`, which is JSON.
-
-    Raises:
-        TypeError: something in it that JSON cannot hold.
-    """
-    return {**arrays, _ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)}
-
-
-def about_of(arrays: Mapping[str, np.ndarray]) -> dict:
-    """What `about_to` put in."""
-    return json.loads(arrays[_ABOUT].tobytes())
 
 
 def dtype_name(array: np.ndarray) -> str:
@@ -39,8 +22,17 @@ def encoded(array: np.ndarray) -> np.ndarray:
 
 
 def decoded(array: np.ndarray, name: str) -> np.ndarray:
-    """The array that `encoded` was given, whose dtype has this name."""
-    return array if array.dtype.str == name else array.view(jax.numpy.dtype(name))
+    """The array that `encoded` was given, whose dtype has this name.
+
+    Raises:
+        ValueError: `encoded` gives another dtype for that name.
+    """
+    if array.dtype.str == name:
+        return array
+    dtype = jax.numpy.dtype(name)
+    if dtype.isbuiltin != 2 or array.dtype != np.dtype(f"u{dtype.itemsize}"):
+        raise ValueError(f"an array of {array.dtype} is described as one of {name}")
+    return array.view(dtype)
 
 
 def _is_foreign(array: np.ndarray) -> bool:
@@ -70,6 +62,11 @@ def dataset_arrays(dataset: "xarray.Dataset") -> tuple[dict[str, np.ndarray], di
             about["dtype"] = dtype_name(variable.values)
         variables.append(about)
     return arrays, {"variables": variables, "attrs": _attributes(dataset.attrs, "the dataset")}
+
+
+def dataset_names(about: Mapping) -> list[str]:
+    """The names of the arrays that `dataset_arrays` gave with this description."""
+    return [str(place) for place, entry in enumerate(about["variables"]) if "objects" not in entry]
 
 
 def dataset_of(arrays: Mapping[str, np.ndarray], about: Mapping) -> "xarray.Dataset":

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxgd.sweeps.saved_arrays import decoded, dtype_name, encoded
-from jaxgd.sweeps.trees import describe, rebuild
+from jaxgd.sweeps.trees import check_described, describe, rebuild
 from jaxgd.training.problem import Problem
 
 
@@ -37,17 +37,35 @@ def state_arrays(states: Sequence[tuple[Any, Any]]) -> tuple[dict[str, np.ndarra
     return arrays, {"groups": [json.loads(key)[0] for key in groups]}
 
 
+def state_names(about: Mapping) -> list[str]:
+    """The names of the arrays that `state_arrays` gave with this description."""
+    groups = enumerate(about["groups"])
+    leaves = [f"{place}/{leaf}" for place, group in groups for leaf in range(len(group["dtypes"]))]
+    return ["places", *leaves]
+
+
 class SavedStates(Sequence):
-    """The `(params, model_state)` of every run of a file, each rebuilt when it is asked for."""
+    """The `(params, model_state)` of every run of a file, each rebuilt when it is asked for.
+
+    Raises:
+        ValueError: what is described is not what the arrays hold.
+    """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], about: Mapping, like: Any):
-        self._places = arrays["places"].tolist()
+        self._places = _places(arrays["places"])
         self._trees = [group["trees"] for group in about["groups"]]
         self._leaves = [
             [decoded(arrays[f"{place}/{leaf}"], name) for leaf, name in enumerate(group["dtypes"])]
             for place, group in enumerate(about["groups"])
         ]
         self._like = _trees_like(like)
+        for trees, leaves in zip(self._trees, self._leaves, strict=True):
+            if sum(check_described(tree) for tree in trees) != len(leaves):
+                raise ValueError("its trees have not the leaves that it holds")
+        rows = [min((len(leaf) for leaf in leaves), default=1) for leaves in self._leaves]
+        for group, row in self._places:
+            if not (0 <= group < len(rows) and 0 <= row < rows[group]):
+                raise ValueError(f"it places a run at row {row} of group {group}, which it does not hold")
 
     def __len__(self):
         return len(self._places)
@@ -61,6 +79,12 @@ class SavedStates(Sequence):
             trees.append(rebuild(tree, leaves[:count], like))
             leaves = leaves[count:]
         return tuple(trees)
+
+
+def _places(places: np.ndarray) -> list[list[int]]:
+    if places.dtype.kind not in "iu" or places.shape[1:] != (2,):
+        raise ValueError(f"the places of its runs are {places.dtype}{list(places.shape)}")
+    return places.tolist()
 
 
 def _trees_like(like: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections import namedtuple
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -27,6 +28,18 @@ def describe(tree: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
     except _UnknownNodeError as error:
         about["unknown"] = str(error)
     return about, [_array(leaf) for leaf in leaves]
+
+
+def check_described(about: dict[str, Any]) -> int:
+    """The number of leaves of what `describe` has described.
+
+    Raises:
+        ValueError: the tree has others.
+    """
+    count = about["leaves"]
+    if "tree" in about and sorted(_leaf_places(about["tree"])) != list(range(count)):
+        raise ValueError(f"a tree of {count} leaves names others")
+    return count
 
 
 def rebuild(about: dict[str, Any], leaves: list[Any], like: Any = None) -> Any:
@@ -74,6 +87,16 @@ def _skeleton(node: Any) -> Any:
         fields = [[name, _skeleton(child)] for name, child in zip(kind._fields, node, strict=True)]  # pyright: ignore
         return {"namedtuple": [kind.__module__, kind.__qualname__], "fields": fields}
     raise _UnknownNodeError(f"{type(node).__module__}.{type(node).__qualname__}")
+
+
+def _leaf_places(skeleton: Any) -> Iterator[int]:
+    """The places of leaves in a skeleton."""
+    if isinstance(skeleton, int):
+        yield skeleton
+    elif skeleton is not None:
+        pairs = skeleton.get("dict", skeleton.get("fields", []))
+        for child in [child for _, child in pairs] + skeleton.get("list", skeleton.get("tuple", [])):
+            yield from _leaf_places(child)
 
 
 def _tree(skeleton: Any, leaves: list[Any]) -> Any:

@@ -1,7 +1,7 @@
 """A sweep's result written to a folder and read again."""
 
+import hashlib
 import json
-import shutil
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import pytest
 import xarray
 
 import jaxgd
-from jaxgd.sweeps import files, store
+from jaxgd.sweeps import files, manifest
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
 LABELS = INPUTS[:, 0] > 0
@@ -107,11 +107,14 @@ def test_saving_again_replaces_it(result, folder):
     with_spec = jaxgd.SweepResult(
         result.dataset, result.plan, result.axes, result._states, {"epochs": 2, "axes": {"seed": [0]}}
     )
+    (folder / "notes.txt").write_text("mine")
     with_spec.save(folder)
     assert jaxgd.load(folder).spec == {"epochs": 2, "axes": {"seed": [0]}}
     result.save(folder)
     assert jaxgd.load(folder).spec is None
-    assert sorted(path.name for path in folder.iterdir()) == sorted(first)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*first, "notes.txt"])
+    for name in set(first) - {"manifest.json"}:
+        assert (folder / name).read_bytes() == first[name], "the same arrays are the same files"
 
 
 def test_odd_dtypes_attributes_and_states(result, tmp_path):
@@ -125,8 +128,8 @@ def test_odd_dtypes_attributes_and_states(result, tmp_path):
     dataset.updates.attrs = {"unit": "updates"}
     states = [({"w": jnp.ones(2, jnp.bfloat16), "k": np.uint32(i)}, (np.int8(i),)) for i in range(8)]
     jaxgd.SweepResult(dataset, result.plan, result.axes, states).save(tmp_path)
-    for name in ("dataset.npz", "params.npz"):
-        with np.load(tmp_path / name) as file:
+    for path in tmp_path.glob("*.npz"):
+        with np.load(path) as file:
             assert {file[key].dtype.kind for key in file.files} <= set("biufcU"), "no dtype that NumPy lacks"
     again = jaxgd.load(tmp_path)
     assert again.dataset.attrs == {"version": "1", "sizes": [1, 2], "rate": 0.5, "nothing": None}
@@ -181,20 +184,30 @@ def test_like_gives_nodes_of_other_libraries(result, tmp_path):
 
 
 def test_a_folder_without_a_sweep(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"'.*nowhere' has no dataset\.npz: no sweep was saved there"):
-        jaxgd.load(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    for name in ("nowhere", "file"):
+        with pytest.raises(FileNotFoundError, match=rf"'.*{name}' has no manifest\.json: no sweep was saved"):
+            jaxgd.load(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["params.npz", "plan.json"])
-def test_a_missing_file(folder, name):
+def file_of(folder, kind):
+    """The file of a save that starts so."""
+    (found,) = folder.glob(f"{kind}*")
+    return found
+
+
+@pytest.mark.parametrize("kind", ["params", "dataset"])
+def test_a_missing_file(folder, kind):
+    name = file_of(folder, kind).name
     (folder / name).unlink()
     with pytest.raises(ValueError, match=rf"first' is not complete: {name} is missing"):
         jaxgd.load(folder)
 
 
-@pytest.mark.parametrize("name", ["dataset.npz", "params.npz", "plan.json"])
+@pytest.mark.parametrize("kind", ["dataset", "params", "manifest"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other"])
-def test_a_damaged_file(folder, name, damage):
+def test_a_damaged_file(folder, kind, damage):
+    name = file_of(folder, kind).name
     content = (folder / name).read_bytes()
     middle = len(content) // 2
     damaged = {
@@ -206,34 +219,43 @@ def test_a_damaged_file(folder, name, damage):
         "other": b'{"format": 1}',
     }
     (folder / name).write_bytes(damaged[damage])
-    with pytest.raises(ValueError, match=rf"{name}(\.zip)? (is damaged: \S|and dataset)") as error:
+    with pytest.raises(ValueError, match=rf"{name} is damaged: \S") as error:
         jaxgd.load(folder)
     assert "\n" not in str(error.value)
 
 
-def test_files_of_two_saves(result, folder, tmp_path):
-    result.save(tmp_path / "second")
-    for name in ("params.npz", "plan.json"):
-        kept = (folder / name).read_bytes()
-        shutil.copy(tmp_path / "second" / name, folder / name)
-        with pytest.raises(
-            ValueError, match=rf"{name} and dataset\.npz beside it are of two different saves"
-        ):
-            jaxgd.load(folder)
-        (folder / name).write_bytes(kept)
-    jaxgd.load(folder)
-
-
 def test_a_newer_format(result, tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "FORMAT", 2)
+    monkeypatch.setattr(manifest, "FORMAT", 3)
     result.save(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="has format 2, and this version of jaxgd knows 1: update jaxgd"):
+    with pytest.raises(ValueError, match="has format 3, and this version of jaxgd knows 2: update jaxgd"):
         jaxgd.load(tmp_path)
 
 
 def test_there_is_no_pickle(folder):
-    for name in ("dataset.npz", "params.npz"):
-        with np.load(folder / name, allow_pickle=False) as file:
+    for path in folder.glob("*.npz"):
+        with np.load(path, allow_pickle=False) as file:
             assert all(file[key].dtype != object for key in file.files)
-    assert json.loads((folder / "plan.json").read_text())["plan"]["groups"]
+    assert json.loads((folder / "manifest.json").read_text())["plan"]["groups"]
+
+
+def test_a_manifest_says_what_is_there(result, folder):
+    found = json.loads((folder / "manifest.json").read_text())
+    assert (found["format"], found["device"], found["spec"]) == (2, result.plan.device, None)
+    assert found["versions"]["jaxgd"] == jaxgd.__version__
+    assert found["axes"]["batch_size"] == ["full"]
+    for kind, entry in found["files"].items():
+        content = (folder / entry["name"]).read_bytes()
+        assert entry["size"] == len(content)
+        assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+        assert entry["name"] == f"{kind}-{entry['sha256'][:16]}.npz"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["manifest.json", *(entry["name"] for entry in found["files"].values())]
+    )
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_names_that_no_folder_has(result, name):
+    for call in (result.save, jaxgd.load):
+        with pytest.raises(ValueError, match=r"folder is '.*'; the name of a folder is needed"):
+            call(name)
