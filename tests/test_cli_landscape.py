@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -54,3 +55,37 @@ def test_a_sweep_from_python_has_no_spec(folder, tmp_path, capsys):
     assert main(["landscape", str(tmp_path), "--out", str(tmp_path / "page.html"), "--no-cache"]) == 2
     assert "the sweep has no spec" in capsys.readouterr().err
     assert np.isfinite(jaxgd.load(tmp_path).dataset.train_loss).all()
+
+
+@pytest.mark.parametrize("data", ["{folder}/evil.py:problem", "os:abort"])
+def test_a_received_folder_runs_no_code(folder, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    received = tmp_path / "received"
+    result = jaxgd.load(folder)
+    spec = {
+        **result.spec,
+        "data": data.format(folder=received),
+        "fixed": {"optimizer": "sgd", "batch_size": 32},
+    }
+    dataclasses.replace(result, spec=spec).save(received)
+    (received / "evil.py").write_text("open('RAN', 'w').write('x')\nproblem = None\n")
+    assert main(["landscape", "received", "--no-cache"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "and a saved folder does not choose what is run" in error
+    assert "--problem my.py:problem" in error
+    assert main(["report", "received"]) == 0
+    assert not (tmp_path / "RAN").exists()
+    capsys.readouterr()
+    (tmp_path / "own_of_mine.py").write_text("problem = 1 / 0\n")
+    assert main(["landscape", "received", "--problem", "own_of_mine.py:problem", "--no-cache"]) == 2
+    assert "own_of_mine.py:1: ZeroDivisionError" in capsys.readouterr().err
+    del sys.modules["own_of_mine"]
+
+
+def test_a_problem_beside_what_has_its_own(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["landscape", str(folder), "--problem", "my.py:problem", "--no-cache"]) == 2
+    assert "but the sweep's data are 'breast_cancer', which is no code" in capsys.readouterr().err
+    assert main(["landscape", "sphere", "--problem", "my.py:problem", "--no-cache"]) == 2
+    assert "problem belongs to a saved sweep, but 'sphere' is a surface" in capsys.readouterr().err

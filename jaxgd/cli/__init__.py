@@ -13,20 +13,24 @@ from importlib import import_module
 
 from jaxgd import __version__
 from jaxgd.cli.inputs import InputError
+from jaxgd.cli.outputs import OutputError
 
-OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _SUFFIX = "_command"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0, 2 for bad input, 130 for Ctrl-C; errors are one line on stderr."""
+    """The exit code: 0, 1 for a result that cannot be written, 2 for bad input, 130 for Ctrl-C.
+
+    Errors are one line on stderr.
+    """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments, shlex.join(["jaxgd", *argv]))
-    except InputError as error:
+    except (InputError, OutputError) as error:
         print(f"jaxgd {arguments.name}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
+        return BAD_INPUT if isinstance(error, InputError) else FAILED
     except KeyboardInterrupt:
         print("jaxgd: interrupted", file=sys.stderr)
         return INTERRUPTED

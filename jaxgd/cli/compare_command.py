@@ -9,12 +9,14 @@ from jaxgd.cli.inputs import (
     InputError,
     as_number,
     as_numbers,
+    as_path,
     as_words,
     bad_input,
     check_extras,
     check_writable,
     errors_in,
 )
+from jaxgd.cli.outputs import write_page
 from jaxgd.studies.arguments import (
     check_batch_sizes,
     check_count,
@@ -71,7 +73,7 @@ def add(commands) -> None:
 def _compare(arguments: argparse.Namespace, command: str) -> None:
     with bad_input():
         choices = _choices(arguments)
-    out = Path(arguments.out)
+    out = as_path(arguments.out, "file")
     check_writable(out)
     check_extras("rich", "plotly")
     jax_start.start_jax(cache=not arguments.no_cache)
@@ -123,8 +125,10 @@ def _report(comparison, out: Path) -> None:
 
     from jaxgd.reports import html, terminal
 
-    html.write(comparison, out)
     # A pipe or a file gets whole lines: only a terminal has a width.
     console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
-    console.print(terminal.render(comparison))
-    console.print(f"\nReport: {out.resolve()}")
+    try:
+        console.print(terminal.render(comparison))
+    finally:  # neither is lost with the other
+        write_page(out, html.page(comparison))
+    print(f"\nReport: {out.resolve()}")

@@ -1,11 +1,15 @@
 """What the user gave: words as numbers, and checks whose `InputError` is one line that says what is wrong."""
 
+import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from jaxgd.studies.user_files import UserFileError, describe_error
+
+# How the title of every page starts.
+_PAGE = b"<title>jaxgd "
 
 
 class InputError(Exception):
@@ -53,33 +57,73 @@ def as_numbers(text: str) -> list[int | float | str]:
     return [as_number(word) for word in text.split(",") if word.strip()]
 
 
+def as_path(text: str, what: str) -> Path:
+    """The path of the output, which is called `what`.
+
+    Raises:
+        InputError: nothing can have that name; an empty one is an unset variable of the shell.
+    """
+    if not text.strip() or "\0" in text:
+        raise InputError(f"out is {text!r}; the name of a {what} is needed")
+    return Path(text)
+
+
 def check_writable(out: Path) -> None:
-    """Raise `InputError` unless a file can be written there: a long training's report must not be lost."""
-    if out.is_dir():
-        raise InputError(f"out is {str(out)!r}, a folder; the name of a file is needed")
-    if not out.parent.is_dir():
-        raise InputError(f"out is {str(out)!r}, but there is no folder {str(out.parent)!r}")
-    try:
+    """Raise `InputError` unless a page can be written there: a long training's report must not be lost.
+
+    What is there and is no page of jaxgd is not replaced; a link is, and what it leads to stays.
+    """
+    with _can_be_written(out):
+        _check_length(out.parent, out.name)
+        if out.is_dir():
+            raise InputError(f"out is {str(out)!r}, a folder; the name of a file is needed")
+        if not out.parent.is_dir():
+            raise InputError(f"out is {str(out)!r}, but there is no folder {str(out.parent)!r}")
         with tempfile.NamedTemporaryFile(dir=out.parent):
             pass
-        if out.exists():
+        if out.exists() and not out.is_file():
+            raise InputError(f"out is {str(out)!r}, which is no file")
+        if out.exists() and not out.is_symlink():
             out.open("ab").close()
-    except OSError as error:
-        raise InputError(f"out is {str(out)!r}, which cannot be written: {error.strerror}") from None
+            with out.open("rb") as file:
+                start = file.read(4096)
+            if start and _PAGE not in start:
+                raise InputError(f"out is {str(out)!r}, which is no page of jaxgd and is not replaced")
 
 
 def check_folder(out: Path) -> None:
-    """Raise `InputError` unless the path is a folder to write in, or one can be made there."""
-    existing = out
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir():
-        raise InputError(f"out is {str(out)!r}, but {str(existing)!r} is a file; a folder is needed")
-    try:
+    """Raise `InputError` unless the path is a folder to save a sweep in, or one can be made there."""
+    with _can_be_written(out):
+        existing = out
+        while not existing.exists() and existing != existing.parent:
+            _check_length(existing.parent, existing.name)
+            existing = existing.parent
+        if not existing.is_dir():
+            raise InputError(f"out is {str(out)!r}, but {str(existing)!r} is a file; a folder is needed")
         with tempfile.NamedTemporaryFile(dir=existing):
             pass
+    if os.path.lexists(out / "manifest.json"):
+        from jaxgd.sweeps.manifest import check_free
+
+        with bad_input():
+            check_free(out)
+
+
+@contextmanager
+def _can_be_written(out: Path):
+    """Turn what the system says of a path into an `InputError`."""
+    try:
+        yield
     except OSError as error:
         raise InputError(f"out is {str(out)!r}, which cannot be written: {error.strerror}") from None
+
+
+def _check_length(folder: Path, name: str) -> None:
+    """Raise OSError for a name that is too long for the file system, which only some calls notice."""
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.lstat(folder / name)
 
 
 def check_extras(*packages: str) -> None:

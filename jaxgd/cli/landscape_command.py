@@ -10,12 +10,14 @@ from jaxgd.cli.inputs import (
     InputError,
     as_number,
     as_numbers,
+    as_path,
     as_words,
     bad_input,
     check_extras,
     check_writable,
     errors_in,
 )
+from jaxgd.cli.outputs import write_page
 from jaxgd.studies.arguments import check_batch_sizes, check_count, check_optimizers
 from jaxgd.studies.presets import ALL_OPTIMIZERS, SURFACES
 
@@ -38,22 +40,29 @@ def add(commands) -> None:
     option("--updates", type=as_number, help="of a surface: updates of a path [200]")
     option("--batch-sizes", type=as_numbers, metavar="A,B", help="of a surface: sizes or full [full,16,1]")
     option("--noise", type=as_number, help="of a surface: of one example's gradient [a typical gradient]")
+    option(
+        "--problem",
+        metavar="my.py:problem",
+        help="of a sweep whose data are code: that code, which a folder does not choose",
+    )
     option("--out", default="landscape.html", metavar="FILE", help="where to write the page [landscape.html]")
     option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
     landscape.set_defaults(run=_landscape)
 
 
 def _landscape(arguments: argparse.Namespace, command: str) -> None:
-    source, out = Path(arguments.source), Path(arguments.out)
+    source, out = Path(arguments.source), as_path(arguments.out, "file")
     given = [name for name in _SURFACE_OPTIONS if getattr(arguments, name) is not None]
-    if source.is_dir() and given:
+    with bad_input():
+        is_folder = source.is_dir()
+    if is_folder and given:
         raise InputError(f"{given[0]} belongs to a surface, but {arguments.source!r} is a folder")
-    choices = {} if source.is_dir() else _surface_choices(arguments)
+    choices = {} if is_folder else _surface_choices(arguments)
     check_writable(out)
     check_extras("plotly")
     jax_start.start_jax(cache=not arguments.no_cache)
-    if source.is_dir():
-        _write_sweep_page(source, out, command)
+    if is_folder:
+        _write_sweep_page(source, arguments.problem, out, command)
     else:
         _write_surface_page(choices, out, command)
     print(f"Page: {out.resolve()}")
@@ -64,6 +73,8 @@ def _surface_choices(arguments: argparse.Namespace) -> dict:
     name, names, sizes = arguments.source, arguments.optimizers, arguments.batch_sizes
     if name not in SURFACES:
         raise InputError(_no_such_source(name))
+    if arguments.problem is not None:
+        raise InputError(f"problem belongs to a saved sweep, but {name!r} is a surface")
     with bad_input():
         choices = {
             "name": name,
@@ -91,11 +102,11 @@ def _write_surface_page(choices: dict, out: Path, command: str) -> None:
 
     with bad_input():
         study = study_surface(**choices, command=command)
-    out.write_text(surface_page(study), encoding="utf-8")
     print(study.sentence)
+    write_page(out, surface_page(study))
 
 
-def _write_sweep_page(folder: Path, out: Path, command: str) -> None:
+def _write_sweep_page(folder: Path, problem: str | None, out: Path, command: str) -> None:
     """The page of a saved sweep, its data and models built again from the spec that was saved with it."""
     from functools import partial
 
@@ -106,9 +117,8 @@ def _write_sweep_page(folder: Path, out: Path, command: str) -> None:
 
     with bad_input():
         result = load(folder)
-        runs = runs_of(result)
+        runs = runs_of(result, problem)
     with errors_in(runs.file):
         trainer_of = partial(runs.trainer_of, result)
         landscape = look(result, trainer_of, runs.metric, lambda text: print(text, file=sys.stderr))
-    page = landscape_page(landscape, str(runs.spec.document["data"]), {"Command": command})
-    out.write_text(page, encoding="utf-8")
+    write_page(out, landscape_page(landscape, str(runs.spec.document["data"]), {"Command": command}))

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from jaxgd.cli.inputs import bad_input, check_extras, check_writable
+from jaxgd.cli.inputs import as_path, bad_input, check_extras, check_writable
+from jaxgd.cli.outputs import write_page
 
 
 def add(commands) -> None:
@@ -22,10 +23,11 @@ def add(commands) -> None:
 
 def _report(arguments: argparse.Namespace, command: str) -> None:
     folder = Path(arguments.folder)
-    out = Path(arguments.out) if arguments.out else folder / "report.html"
+    out = folder / "report.html" if arguments.out is None else as_path(arguments.out, "file")
     check_extras("plotly")
-    if arguments.out or folder.is_dir():
-        check_writable(out)
+    with bad_input():
+        if arguments.out is not None or folder.is_dir():
+            check_writable(out)
 
     from jaxgd.reports.sweep_page import check_decides, page
     from jaxgd.sweeps import load
@@ -33,5 +35,5 @@ def _report(arguments: argparse.Namespace, command: str) -> None:
     with bad_input():
         result = load(folder)
         check_decides(result, arguments.metric, arguments.mode)
-    out.write_text(page(result, arguments.metric, arguments.mode), encoding="utf-8")
+    write_page(out, page(result, arguments.metric, arguments.mode))
     print(f"Report: {out.resolve()}")

@@ -2,10 +2,10 @@
 
 import argparse
 import math
-from pathlib import Path
 
 from jaxgd.cli import jax_start
-from jaxgd.cli.inputs import bad_input, check_folder, errors_in
+from jaxgd.cli.inputs import as_path, bad_input, check_folder, errors_in
+from jaxgd.cli.outputs import writing
 
 
 def add(commands) -> None:
@@ -25,7 +25,7 @@ def add(commands) -> None:
 
 
 def _sweep(arguments: argparse.Namespace, command: str) -> None:
-    out = Path(arguments.out)
+    out = as_path(arguments.out, "folder")
     check_folder(out)
     jax_start.start_jax(cache=not arguments.no_cache)
 
@@ -38,11 +38,14 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
             runs.check()
     with errors_in(runs.file):
         result = runs.run(explain=arguments.explain, exact=arguments.exact)
-    result.save(out)
-    if runs.warning:
-        print(f"! {runs.warning}")
-    print(result)
-    print(_best_line(result, runs.metric))
+    try:
+        with writing(out):
+            result.save(out)
+    finally:  # what was found is told in any case
+        if runs.warning:
+            print(f"! {runs.warning}")
+        print(result)
+        print(_best_line(result, runs.metric))
     print(f"Saved: {out.resolve()}")
 
 

@@ -27,11 +27,12 @@ from jaxgd.reports.style import COLOURS, GLYPHS, GREY, batch_sizes, regime_name
 from jaxgd.reports.table import cells_table
 from jaxgd.studies.comparison import Comparison
 from jaxgd.studies.wording import batch_text, count_text, list_text
+from jaxgd.sweeps.files import write_whole
 
 
 def write(comparison: Comparison, path: str | os.PathLike) -> None:
-    """Writes the page of a comparison to a file."""
-    Path(path).write_text(page(comparison), encoding="utf-8")
+    """Write the page of a comparison to a file, as a whole or not at all."""
+    write_whole(Path(path), page(comparison))
 
 
 def page(comparison: Comparison) -> str:

@@ -24,9 +24,9 @@ def _table(comparison: Comparison) -> Table:
     table = Table(box=None, pad_edge=False, caption=_caption(comparison, len(shown)), caption_justify="left")
     table.add_column("optimizer")
     for name in ("batch", "rate", f"test {comparison.score}", "against first", "updates", "seconds"):
-        table.add_column(name, justify="right")
-    for cell in shown:
-        table.add_row(*_row(cell, cell is cells[0], comparison.score, num_train))
+        table.add_column(Text(name), justify="right")
+    for cell in shown:  # as texts: a string may hold the brackets of rich's markup
+        table.add_row(*map(Text, _row(cell, cell is cells[0], comparison.score, num_train)))
     return table
 
 

@@ -110,15 +110,35 @@ class SpecRuns:
         return self.make_trainer({name: values[int(place)] for (name, values), place in pairs})
 
 
-def runs_of(result: SweepResult) -> SpecRuns:
+def runs_of(result: SweepResult, problem: str | None = None) -> SpecRuns:
     """The runs that a saved result came from, with data and models again.
 
+    Args:
+        result: of a sweep that a file described.
+        problem: for a sweep of code, such as "my.py:problem": that code. The spec names it too, but whoever
+            made the folder wrote it, and a folder does not choose what is run.
+
     Raises:
-        ValueError: the sweep was called from Python, so that only its owner can build its problem.
+        ValueError: the sweep was called from Python, so that only its owner can build its problem; `problem`
+            is missing, or given for a sweep of data.
     """
     if result.spec is None:
         raise ValueError("the sweep has no spec: it was called from Python, which has its problem")
-    return SpecRuns(parse_spec(result.spec, "spec.json"))
+    document = dict(result.spec)
+    data = str(document.get("data"))
+    if not is_python(data):
+        if problem is not None:
+            raise ValueError(f"problem is {problem!r}, but the sweep's data are {data!r}, which is no code")
+    elif problem is None:
+        raise ValueError(
+            f"the spec names code, {data!r}, and a saved folder does not choose what is run: if you trust "
+            'that code, name it yourself, as --problem my.py:problem (from Python, problem="my.py:problem")'
+        )
+    elif not is_python(problem):
+        raise ValueError(f"problem is {problem!r}; code such as my.py:problem is needed")
+    else:
+        document["data"] = problem
+    return SpecRuns(parse_spec(document, "the saved spec"))
 
 
 def _flat(point: Mapping[str, Any]) -> dict[str, Any]:

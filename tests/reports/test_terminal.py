@@ -91,3 +91,9 @@ def test_only_the_best_are_shown(text):
     lines = text(*[cell("sgd", size) for size in range(1, 13)])
     assert sum(line.startswith("sgd") for line in lines) == terminal.NUM_ROWS
     assert f"The best {terminal.NUM_ROWS} of 12 by validation accuracy." in " ".join(lines)
+
+
+def test_names_are_texts_and_no_markup(text):
+    shown = "\n".join(text(cell("own[/b] :smile:", 1), cell("[bold]adam", 32), score="[red]score"))
+    for name in ("own[/b] :smile:", "[bold]adam", "test [red]score"):
+        assert name in shown

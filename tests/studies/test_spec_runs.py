@@ -1,7 +1,10 @@
 """The runs that a spec describes, and the trainer of a run of a saved result."""
 
+import dataclasses
+import shutil
 import sys
 import tomllib
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,6 +14,7 @@ import jaxgd
 from jaxgd.studies.spec import parse_spec
 from jaxgd.studies.spec_runs import SpecRuns, runs_of
 
+DATA = Path(__file__).parents[1] / "data"
 TEXT = """
 data = "breast_cancer"
 epochs = 2
@@ -137,3 +141,38 @@ def test_a_problem_of_the_users(tmp_path, monkeypatch):
     assert made.metric == "valid_loss"
     made.check()
     del sys.modules["mine_of_a_spec"]
+    result = dataclasses.replace(jaxgd.load(DATA / "format_1"), spec=made.spec.document)
+    with pytest.raises(
+        ValueError, match=r"names code, '.*mine_of_a_spec\.py:problem', and a saved folder does not"
+    ):
+        runs_of(result)
+    assert "mine_of_a_spec" not in sys.modules
+    shutil.move(tmp_path / "mine_of_a_spec.py", tmp_path / "moved.py")
+    with pytest.raises(ValueError, match=r"problem is 'digits'; code such as my\.py:problem is needed"):
+        runs_of(result, "digits")
+    again = runs_of(result, f"{tmp_path}/moved.py:problem")
+    assert again.file == f"{tmp_path}/moved.py"
+    assert shapes(again.make_trainer({"learning_rate": 0.2, "momentum": 0.9})) == [(1,), (2, 1)]
+    del sys.modules["moved"]
+
+
+@pytest.mark.parametrize(
+    "data", ["evil.py", "evil.py:problem", "{folder}/evil.py:problem", "os:abort", "evil:problem", "a.b:c.d"]
+)
+def test_a_saved_spec_does_not_choose_what_runs(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text("open('RAN', 'w')\nproblem = None\n")
+    result = jaxgd.load(DATA / "format_1")
+    spec = {**result.spec, "data": data.format(folder=tmp_path), "fixed": {"optimizer": "momentum"}}
+    result = dataclasses.replace(result, spec=spec)
+    with pytest.raises(
+        ValueError, match=r"the spec names code, '.*', .* name it yourself, as --problem my\.py"
+    ):
+        runs_of(result)
+    assert not (tmp_path / "RAN").exists()
+    assert "evil" not in sys.modules
+
+
+def test_data_take_no_problem():
+    with pytest.raises(ValueError, match="but the sweep's data are 'breast_cancer', which is no code"):
+        runs_of(jaxgd.load(DATA / "format_1"), "my.py:problem")
