@@ -72,7 +72,10 @@ def load(folder: str | os.PathLike, like: Any = None) -> SweepResult:
     while True:
         manifest = _manifest(folder)
         try:
-            return _result(_read(folder, manifest), like)
+            parts = _read(folder, manifest)
+            # Without a manifest, nothing says whether a spec belongs to the save or was just deleted.
+            if manifest is not None or _manifest(folder) is None:
+                return _result(parts, like)
         except FileNotFoundError as error:
             # A save that has ended meanwhile deletes the files of the one before.
             if _manifest(folder) != manifest:

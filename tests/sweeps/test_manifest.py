@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import jaxgd
-from jaxgd.sweeps import manifest
+from jaxgd.sweeps import format_1 as format_1_files, manifest
 
 DATA = Path(__file__).parents[1] / "data"
 FIRST, SECOND = jaxgd.load(DATA / "format_1"), jaxgd.load(DATA / "format_1_python")
@@ -163,6 +163,22 @@ def test_a_reader_beside_a_writer(tmp_path):
         stop.set()
         writer.join()
     assert seen == {"first", "second"}
+
+
+def test_a_reader_of_format_1_beside_a_writer(tmp_path, monkeypatch):
+    """The new save deletes the spec first, and has not come to the parameters yet."""
+    format_1(tmp_path / "old")
+    SECOND.save(tmp_path / "new")
+    read = format_1_files.read_text
+
+    def delete_meanwhile(path, save):
+        content = read(path, save)
+        shutil.copytree(tmp_path / "new", tmp_path / "old", dirs_exist_ok=True)
+        (tmp_path / "old" / "spec.json").unlink(missing_ok=True)
+        return content
+
+    monkeypatch.setattr(format_1_files, "read_text", delete_meanwhile)
+    assert loaded(tmp_path / "old") == "second"
 
 
 def test_two_writers(tmp_path):
