@@ -12,7 +12,9 @@ import pytest
 
 import jaxgd
 from jaxgd import cli
-from jaxgd.cli import compare_command, jax_start
+from jaxgd.cli import compare_command, inputs, jax_start
+from jaxgd.reports import html
+from jaxgd.reports.sections import sections_page
 from jaxgd.studies.spec_runs import SpecRuns
 from jaxgd.sweeps import manifest
 
@@ -129,6 +131,13 @@ def test_a_page_that_is_not_ours(folder, capsys):
     Path("empty").touch()  # by mktemp
     for _ in range(2):
         assert run(capsys, "report", "saved", "--out", "empty")[0] == 0
+
+
+def test_every_page_is_known_again(folder, comparison):
+    pages = [html.page(comparison), sections_page("jaxgd landscape", "Found.", "", [], {})]
+    for page in pages:
+        Path("page.html").write_text(page)
+        inputs.check_writable(Path("page.html"))
 
 
 def test_a_device_is_no_page(folder, capsys):

@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -170,3 +171,27 @@ def test_hostile_headers(folder, header):
             file.writestr(name, content)
     with pytest.raises(ValueError, match=r"params\.npz is damaged: \S"):
         jaxgd.load(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the plan was made on")
+def test_a_plan_is_followed():
+    inputs = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
+    problem = jaxgd.regression(jaxgd.linear(3, 1), (inputs, inputs[:, 0]), (inputs, inputs[:, 1]))
+    axes = {"batch_size": [4, "full"], "momentum": [None, 0.5], "learning_rate": [0.01, 0.1]}
+    saved = json.loads((DATA / "plan_of_format_1.json").read_text())
+    for group in saved["groups"]:
+        group["recipe"]["devices"] = jax.device_count()
+    plan = jaxgd.Plan.from_dict(saved)
+
+    def make(hp):
+        return jaxgd.trainer(problem, jaxgd.sgd(hp.learning_rate, momentum=hp.momentum), hp.batch_size)
+
+    result = jaxgd.sweep(make, axes, 2, plan=plan, progress=False, clock=False)
+    followed = {(group.runs, group.recipe) for group in result.plan.groups}
+    assert followed == {(group.runs, group.recipe) for group in plan.groups}
+    alone = jaxgd.fit(
+        make(SimpleNamespace(batch_size=4, momentum=0.5, learning_rate=0.1)), jax.random.key(0), 2
+    )
+    last = result.dataset.valid_loss.sel(batch_size=4, learning_rate=0.1).isel(momentum=1, epoch=-1)
+    assert float(last) == float(alone.history["valid_loss"][-1])
