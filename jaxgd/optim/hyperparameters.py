@@ -1,6 +1,7 @@
 """Numbers as pytree leaves: what an optimizer or a schedule holds, checked when it is built."""
 
 import difflib
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.optim.equality import identity
 from jaxgd.optim.static import Static
 
 # A decay rate is stored as one minus itself, taken in float64: in float32, 1 - 0.99999 is off by 1e-3.
@@ -132,6 +134,8 @@ class Parametric:
     Attributes are hyperparameters as given (`adam(1e-3).b2` is 0.999). A decay rate is stored as its
     complement, under `one_minus_b2`: that leaf is what `jax.grad` differentiates by, so the derivative by b2
     is minus it.
+
+    Two of them are equal if their kind, structure and concrete numbers are; see `identity`.
     """
 
     _kind: Any
@@ -154,6 +158,21 @@ class Parametric:
         if not name.startswith("_"):
             raise AttributeError(f"{self._kind} cannot be changed in place; use replace({name}=...)")
         super().__setattr__(name, value)
+
+    @functools.cached_property
+    def _identity(self) -> tuple:
+        return identity(self)
+
+    def __eq__(self, other):
+        if isinstance(other, Parametric):
+            return self is other or self._identity == other._identity
+        return False if isinstance(other, tuple) else NotImplemented
+
+    def __ne__(self, other):  # a tuple has one of its own
+        return not self == other
+
+    def __hash__(self):
+        return hash(self._identity)
 
     @classmethod
     def build(cls, kind: Any, **hyperparameters: Any) -> Any:
@@ -223,7 +242,7 @@ def text(value: Any) -> str:
 
 def unknown(what: str, given: str, known) -> str:
     """One line for a name that is not known: the nearest known name and the whole list."""
-    known = list(known)
+    known = list(map(str, known))  # labels of a partition may be numbers
     near = difflib.get_close_matches(str(given), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown {what} {given!r}{hint} (known: {', '.join(known)})"

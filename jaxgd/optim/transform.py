@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from jaxgd.optim.equality import notice_static_argument
 from jaxgd.optim.hyperparameters import Parametric
 
 apply_updates = optax.apply_updates
@@ -38,7 +39,8 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
 
     It is an `optax.GradientTransformationExtraArgs`, so it works wherever Optax's transforms do, and its
     leaves are its numbers, so it can be an argument of a jitted function (a new learning rate compiles
-    nothing), be stacked and vmapped, and be differentiated by.
+    nothing), be stacked and vmapped, and be differentiated by. Two are equal, and hash alike, if their kind,
+    structure and numbers are equal.
 
     Example:
         >>> import jaxgd
@@ -49,6 +51,10 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
     """
 
     _kind: Kind
+
+    def __hash__(self):
+        notice_static_argument(self, self._identity)
+        return super().__hash__()
 
     @classmethod
     def _rebuild(cls, kind, values):
