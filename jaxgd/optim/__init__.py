@@ -44,7 +44,15 @@ from jaxgd.optim.blocks import (
     yogi,
     zero_nans,
 )
-from jaxgd.optim.combining import chain, current_learning_rate, masked, named_chain, partition
+from jaxgd.optim.combining import (
+    chain,
+    current_learning_rate,
+    freeze,
+    masked,
+    named_chain,
+    partition,
+    selective_transform,
+)
 from jaxgd.optim.foreign import from_optax
 from jaxgd.optim.generalized import generalize
 from jaxgd.optim.gradients import clip_by_global_norm, soft_threshold
@@ -114,6 +122,7 @@ __all__ = [
     "current_learning_rate",
     "ema",
     "exponential_decay",
+    "freeze",
     "from_optax",
     "fromage",
     "generalize",
@@ -155,6 +164,7 @@ __all__ = [
     "scale_by_schedule",
     "scale_by_sign",
     "scale_by_trust_ratio",
+    "selective_transform",
     "set_to_zero",
     "sgd",
     "sgdr_schedule",

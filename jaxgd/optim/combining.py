@@ -1,12 +1,15 @@
 """Transforms made of transforms that are still pytrees of every number in them."""
 
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import optax
 
+from jaxgd.optim.blocks import set_to_zero
 from jaxgd.optim.hyperparameters import Hyperparameters
+from jaxgd.optim.masks import for_optax, is_function, tree_of
 from jaxgd.optim.static import Static
 from jaxgd.optim.transform import Transform, foreign_update
 
@@ -112,6 +115,9 @@ def named_chain(*transforms: tuple[str, optax.GradientTransformation]) -> Combin
 def masked(inner: optax.GradientTransformation, mask: Any) -> Combined:
     """The transform that applies `inner` where `mask` is true and passes the other gradients on.
 
+    It freezes nothing: what passes on is the gradient itself, and as an update that goes uphill. To leave
+    parameters as they are, use `selective_transform`.
+
     Args:
         inner: the transform.
         mask: tree of booleans (a prefix of the parameters' tree), or a function of the parameters that
@@ -131,6 +137,50 @@ def partition(transforms: Mapping[Hashable, optax.GradientTransformation], param
     """
     parts = {label: _part(f"{label} in partition", part) for label, part in transforms.items()}
     return Combined._rebuild(_PARTITION, Hyperparameters(parts | {"param_labels": Static(param_labels)}))
+
+
+def freeze(mask: Any) -> Combined:
+    """The transform that sets updates to 0 where `mask` is true and passes the others on.
+
+    Put it last in a `chain`. An optimizer before it keeps a state for the frozen parameters too, and they
+    count in a norm that clips; `selective_transform` does without both.
+
+    Args:
+        mask: True, False, a tree of booleans (a prefix of the parameters' tree), or a function of the
+            parameters that gives one: what to freeze.
+    """
+    return masked(set_to_zero(), _booleans(mask))
+
+
+def selective_transform(optimizer: optax.GradientTransformation, *, freeze_mask: Any) -> Combined:
+    """The transform that applies `optimizer` where `freeze_mask` is false and leaves the rest as it is.
+
+    It is a `partition` of "train" and "freeze", and keeps no state for what is frozen.
+
+    Args:
+        optimizer: the transform of the parameters that are trained.
+        freeze_mask: True, False, a tree of booleans (a prefix of the parameters' tree), or a function of the
+            parameters that gives one: what to freeze.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxgd
+        >>> params = {"body": jnp.ones(2), "head": jnp.ones(2)}
+        >>> optimizer = jaxgd.optim.selective_transform(
+        ...     jaxgd.sgd(0.1), freeze_mask={"body": True, "head": False}
+        ... )
+        >>> optimizer.update(params, optimizer.init(params), params)[0]
+        {'body': Array([0., 0.], dtype=float32), 'head': Array([-0.1, -0.1], dtype=float32)}
+    """
+    labels = functools.partial(_train_or_freeze, _booleans(freeze_mask))
+    return partition({"train": optimizer, "freeze": set_to_zero()}, labels)
+
+
+def _booleans(mask: Any) -> Any:
+    return mask if is_function(mask) else jax.tree.map(bool, mask)
+
+
+def _train_or_freeze(freeze_mask: Any, params: Any) -> Any:
+    return jax.tree.map(lambda frozen: "freeze" if frozen else "train", tree_of(freeze_mask, params))
 
 
 def current_learning_rate(optimizer: Any, state: Any) -> Any:
@@ -157,12 +207,12 @@ def _named(parts):
 
 
 def _masked(parts):
-    return optax.masked(parts["inner"], parts["mask"])
+    return optax.masked(parts["inner"], for_optax(parts["mask"]))
 
 
 def _partitioned(parts):
     labels = parts.pop("param_labels")
-    return optax.partition(parts, labels)
+    return optax.partition(parts, for_optax(labels))
 
 
 _CHAIN = Combination("chain", _chained)

@@ -9,6 +9,7 @@ import jax
 import optax
 
 from jaxgd.optim.hyperparameters import Hyperparameters
+from jaxgd.optim.masks import tree_of
 from jaxgd.optim.moments import Coefficients, MomentsState, init_moments, update_moments
 from jaxgd.optim.transform import Kind, Transform
 
@@ -220,8 +221,7 @@ def _option(h: Hyperparameters, *names: str, default: Any = None) -> Any:
 
 
 def _broadcast_mask(mask, params):
-    mask = mask(params) if callable(mask) else mask
-    return jax.tree.map(lambda keep, part: jax.tree.map(lambda _: keep, part), mask, params)
+    return jax.tree.map(lambda keep, part: jax.tree.map(lambda _: keep, part), tree_of(mask, params), params)
 
 
 class Layout(NamedTuple):

@@ -18,6 +18,7 @@ from jaxgd.optim.hyperparameters import (
     text,
     unknown,
 )
+from jaxgd.optim.masks import for_optax
 from jaxgd.optim.static import Static
 from jaxgd.optim.transform import Kind, Transform, foreign_update
 
@@ -108,6 +109,7 @@ def _child(name: str, value: Any, default: Any) -> Any:
 
 def _built(values: Hyperparameters) -> optax.GradientTransformation:
     arguments = {k: v.value if isinstance(v, Static) else v for k, v in values["arguments"].items()}
+    arguments |= {k: for_optax(v) for k, v in arguments.items() if k.endswith(("mask", "labels"))}
     return values["factory"](**arguments)
 
 

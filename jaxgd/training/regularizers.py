@@ -4,13 +4,13 @@ import functools
 import inspect
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxgd.optim.hyperparameters import as_number, check_number
+from jaxgd.optim.masks import tree_of
 from jaxgd.optim.static import Static
 from jaxgd.training.models import Model, outputs, takes, takes_keys
 from jaxgd.training.norms import squared_norm
@@ -171,8 +171,8 @@ def _chosen(params: Any, mask: Any) -> list[bool]:
     if mask is None:
         chosen = [jnp.ndim(leaf) > 1 for leaf in jax.tree.leaves(params)]
     else:
-        tree = mask(params) if isinstance(mask, Callable) else mask
-        chosen = jax.tree.leaves(jax.tree.map(lambda _, choice: bool(choice), params, tree))
+        choices = jax.tree.map(lambda _, choice: bool(choice), params, tree_of(mask, params))
+        chosen = jax.tree.leaves(choices)
     if not any(chosen):
         shapes = jax.tree.map(jnp.shape, params)
         raise ValueError(f"no parameter has two axes or is chosen by mask, of shapes {shapes}: give a mask")

@@ -243,3 +243,25 @@ def test_bad_arguments(build, message):
 def test_drop_connect_needs_a_model():
     with pytest.raises(TypeError, match="model must be a jaxgd"):
         jaxgd.drop_connect(lambda x: x, 0.1)
+
+
+def test_masks_that_are_callable_trees():
+    eqx = pytest.importorskip("equinox")
+    model = jaxgd.from_equinox(lambda key: eqx.nn.Linear(4, 3, key=key))
+    params = model.init(jax.random.key(0))
+    mask = jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+    assert callable(mask)
+    problem = jaxgd.classification(model, (np.tile(X, (6, 1)), np.arange(6) % 3))
+
+    @jax.jit
+    def outcomes(batch, keys):
+        return [
+            (
+                jaxgd.regularized(problem, l2=0.1, mask=chosen).loss(params, batch, keys=keys),
+                jaxgd.drop_connect(model, 0.5, "batch", mask=chosen).apply(params, batch[0], keys),
+            )
+            for chosen in (mask, None)
+        ]
+
+    by_mask, by_default = outcomes(problem.train, keys_of(1, 6))
+    jax.tree.map(np.testing.assert_array_equal, by_mask, by_default)
