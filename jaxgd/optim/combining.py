@@ -39,7 +39,7 @@ def _unwrapped(values: Mapping) -> dict:
 
 @jax.tree_util.register_pytree_with_keys_class
 class Combined(Transform):
-    """Transforms combined. An attribute is that of the only part that has it."""
+    """Transforms combined. An attribute is a part, or that of the only part that has it."""
 
     @property
     def transforms(self) -> tuple:
@@ -49,23 +49,51 @@ class Combined(Transform):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._values[self._owner(name)], name)
+        return self._part(name)
 
-    def replace(self, **changes: Any) -> "Combined":
-        """A copy with hyperparameters of its parts changed; each name must belong to exactly one part."""
-        values = Hyperparameters(self._values)
-        for name, value in changes.items():
-            place = self._owner(name)
-            values[place] = values[place].replace(**{name: value})
-        return self._rebuild(self._kind, values)
+    @property
+    def _names(self):
+        return [str(place) for place in self._values]
 
-    def _owner(self, name: str) -> Any:
-        parts = [(place, part) for place, part in self._values.items() if isinstance(part, Transform)]
-        owners = [place for place, part in parts if hasattr(part, name)]
-        if len(owners) != 1:
-            found = "no part" if not owners else f"{len(owners)} parts"
-            raise AttributeError(f"{found} of {self!r} has a hyperparameter {name!r}")
-        return owners[0]
+    def _part(self, name: str) -> Any:
+        place, path = self._find(name)
+        if path:
+            return self[path]
+        part = self._values[place]
+        return part.value if isinstance(part, Static) else part
+
+    def _with_part(self, name: str, value: Any) -> "Combined":
+        place, path = self._find(name)
+        if path:
+            return self.replace(**{path: value})
+        part = self._values[place]
+        is_choice = isinstance(part, Static) and not _is_transform(part.value)
+        new = Static(value) if is_choice else _part(f"{name} of {self._kind}", value)
+        return self._rebuild(self._kind, Hyperparameters(self._values | {place: new}))
+
+    def _find(self, name: str) -> tuple[Any, str]:
+        """The place of the part of that name, or the path of the only hyperparameter of that name within."""
+        places = [place for place in self._values if str(place) == name]
+        if len(places) == 1:
+            return places[0], ""
+        paths = self._paths(name)
+        if len(paths) == 1:
+            return None, paths[0]
+        if not paths:
+            raise AttributeError(f"no part of {self!r} has a hyperparameter {name!r}")
+        raise AttributeError(
+            f"{len(paths)} parts of {self!r} have a hyperparameter {name!r}: say which, as in {paths[0]!r}"
+        )
+
+    def _paths(self, name: str) -> list[str]:
+        """The paths, within the parts, of all that has that name."""
+        paths = []
+        for place, part in self._values.items():
+            if isinstance(part, Combined) and name not in part._names:
+                paths += [f"{place}.{path}" for path in part._paths(name)]
+            elif isinstance(part, Transform) and hasattr(part, name):
+                paths.append(f"{place}.{name}")
+        return paths
 
     def _leaf_name(self, name: Any) -> str:
         return str(name)

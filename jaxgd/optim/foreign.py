@@ -39,11 +39,16 @@ class Foreign(Transform):
         stored = self._arguments[name]
         return stored.value if isinstance(stored, Static) else stored
 
-    def replace(self, **changes: Any) -> "Foreign":
-        """A copy with some of the factory's arguments changed."""
-        factory = self._values["factory"].value
-        arguments = {name: getattr(self, name) for name in self._arguments}
-        return from_optax(factory, **arguments | changes)
+    @property
+    def _names(self):
+        return self._arguments
+
+    def _part(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def _with_part(self, name: str, value: Any) -> "Foreign":
+        arguments = {known: getattr(self, known) for known in self._arguments}
+        return from_optax(self._values["factory"].value, **arguments | {name: value})
 
     def __repr__(self):
         name = repr(self._values["factory"])

@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.optim.equality import identity
+from jaxgd.optim.paths import Parted
 from jaxgd.optim.static import Static
 
 # A decay rate is stored as one minus itself, taken in float64: in float32, 1 - 0.99999 is off by 1e-3.
@@ -104,8 +105,12 @@ def show(name: str, stored: Any) -> Any:
     if name not in COMPLEMENTED or not _is_real(stored):
         return stored
     rate = 1 - stored
-    # 1 - (1 - 0.1) is 0.09999999999999998: fifteen decimals give back the number that was typed.
-    return rate.round(15) if isinstance(rate, np.ndarray | np.floating) else rate
+    if not isinstance(rate, np.ndarray | np.floating):
+        return rate
+    # 1 - (1 - 0.1) is 0.09999999999999998: fifteen decimals give back the number that was typed, if it had
+    # no more of them. What is shown has to give back what is stored.
+    rounded = rate.round(15)
+    return np.where(1 - rounded == stored, rounded, rate)[()]
 
 
 def _is_real(stored: Any) -> bool:
@@ -128,7 +133,7 @@ class Hyperparameters(dict):
         raise AttributeError(unknown("hyperparameter", name, self))
 
 
-class Parametric:
+class Parametric(Parted):
     """Base of pytrees that are a named kind (static) and its hyperparameters (children).
 
     Attributes are hyperparameters as given (`adam(1e-3).b2` is 0.999). A decay rate is stored as its
@@ -146,12 +151,17 @@ class Parametric:
             raise AttributeError(name)
         return getattr(self._values, name)
 
-    def replace(self, **changes: Any) -> Any:
-        """A copy with some hyperparameters changed, checked as when it was built."""
-        for name in changes:
-            if name not in self._values:
-                raise TypeError(unknown("hyperparameter", name, self._values))
-        stored = {name: store(name, value, self._kind.optional) for name, value in changes.items()}
+    @property
+    def _names(self):
+        return self._values
+
+    def _part(self, name: str) -> Any:
+        return getattr(self._values, name)
+
+    def _with_part(self, name: str, value: Any) -> Any:
+        if name not in self._values:
+            raise TypeError(unknown("hyperparameter", name, self._values))
+        stored = {name: store(name, value, self._kind.optional)}
         return self._rebuild(self._kind, Hyperparameters(self._values | stored))
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -68,6 +68,10 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
         """A plain Optax transform with the same numbers, for code that treats every leaf as a parameter."""
         return optax.GradientTransformationExtraArgs(self.init, self.update)
 
+    def __getitem__(self, path: Any) -> Any:
+        """The part at a path; as a tuple by number, `init` and `update`."""
+        return super().__getitem__(path) if isinstance(path, str) else tuple.__getitem__(self, path)
+
     # A NamedTuple copies itself through these two; the copy has other functions, so it is a plain transform.
     @classmethod
     def _make(cls, iterable):
