@@ -19,6 +19,7 @@ from jaxgd.optim.hyperparameters import (
     unknown,
 )
 from jaxgd.optim.masks import for_optax
+from jaxgd.optim.sharding import split_alike
 from jaxgd.optim.static import Static
 from jaxgd.optim.transform import Kind, Transform, foreign_update
 
@@ -124,7 +125,11 @@ def _init(values, params):
 
 def _update(values, updates, state, params=None, **extra):
     name = repr(values["factory"])
-    new_updates, new_state = foreign_update(name, _built(values), updates, state, params, extra)
+
+    def update(updates, state, params):
+        return foreign_update(name, _built(values), updates, state, params, extra)
+
+    new_updates, new_state = split_alike(update, updates, state, params)
     return _cast_like(new_updates, updates), _cast_like(new_state, state)
 
 

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgd.optim.moments import cast, root
+from jaxgd.optim.moments import cast, root, square
+from jaxgd.optim.sharding import is_split
 from jaxgd.optim.transform import Kind, Transform
 
 
@@ -51,6 +52,8 @@ def _clip(h, updates, state, params=None, **extra):
 
 def _squared_norm(leaf):
     real = jnp.float32 if jnp.finfo(leaf.dtype).bits < 32 else leaf.dtype
+    if is_split(leaf):
+        return jnp.sum(square(leaf.astype(real)))
     return jnp.vdot(leaf, leaf, preferred_element_type=real).real
 
 

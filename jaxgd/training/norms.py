@@ -5,6 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgd.optim.sharding import is_split
+
 # Arrays of so many numbers, and rows of so few.
 _LARGE = 2**12
 _SHORT = 64
@@ -21,6 +23,8 @@ def squared_norm(tree: Any, of_one: bool = False) -> jax.Array:
 def _of_leaf(leaf: jax.Array, of_one: bool) -> jax.Array:
     leaf = leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
     squares = jnp.square(jnp.abs(leaf)) if jnp.iscomplexobj(leaf) else leaf * leaf
+    if is_split(leaf):
+        return jnp.sum(squares)
     if leaf.size < _LARGE or (of_one and leaf.ndim > 1):
         return _down_columns(squares)
     return jax.lax.platform_dependent(squares, cpu=_along_rows, default=jnp.sum)
