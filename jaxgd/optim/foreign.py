@@ -19,6 +19,7 @@ from jaxgd.optim.hyperparameters import (
     unknown,
 )
 from jaxgd.optim.masks import for_optax
+from jaxgd.optim.parameters import check_trainable
 from jaxgd.optim.sharding import split_alike
 from jaxgd.optim.static import Static
 from jaxgd.optim.transform import Kind, Transform, foreign_update
@@ -120,6 +121,8 @@ def _built(values: Hyperparameters) -> optax.GradientTransformation:
 
 
 def _init(values, params):
+    if "learning_rate" in values["arguments"]:  # an optimizer: `set_to_zero`, say, may be given integers
+        check_trainable(params)
     return _built(values).init(params)
 
 

@@ -9,6 +9,7 @@ import optax
 from jaxgd.optim.family import coefficients, initial_second_moment
 from jaxgd.optim.hyperparameters import Hyperparameters
 from jaxgd.optim.moments import MomentsState, bias_correction, cast, root, square
+from jaxgd.optim.parameters import as_arrays, check_trainable
 from jaxgd.optim.transform import Kind, Transform
 
 # What a part that is off is set to. A complement of 1 is a decay of 0: its correction is 1.
@@ -66,6 +67,9 @@ def generalize(optimizer: Transform) -> Transform:
 
 
 def _init(h: Hyperparameters, params: Any) -> MomentsState:
+    check_trainable(params)
+    params = as_arrays(params)
+
     def zeros():
         return optax.tree.zeros_like(params)
 
@@ -80,8 +84,8 @@ def _update(h: Hyperparameters, grads: Any, state: MomentsState, params: Any = N
     time = (state.count + 1).astype(jnp.result_type(float))
     terms = ((h.m_debias, h.lookahead), (h.m_debias, 0), (h.g_debias, 0), (h.v_debias, 0))
     corrections = [bias_correction(jnp.asarray(rate, time.dtype), time + ahead) for rate, ahead in terms]
-    leaves, structure = jax.tree.flatten(grads)
-    columns = (structure.flatten_up_to(tree) for tree in (params, *state[1:5]))
+    leaves, structure = jax.tree.flatten(as_arrays(grads))
+    columns = (structure.flatten_up_to(tree) for tree in (as_arrays(params), *state[1:5]))
     rows = [_step(h, corrections, *row) for row in zip(leaves, *columns, strict=True)]
     updates, *new = (structure.unflatten(part) for part in zip(*rows, strict=True)) if rows else [grads] * 5
     return updates, MomentsState(optax.safe_increment(state.count), *new)

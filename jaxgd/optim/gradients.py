@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgd.optim.moments import cast, root, square
+from jaxgd.optim.parameters import as_arrays
 from jaxgd.optim.sharding import is_split
 from jaxgd.optim.transform import Kind, Transform
 
@@ -44,6 +45,7 @@ def _no_state(h, params):
 
 
 def _clip(h, updates, state, params=None, **extra):
+    updates = as_arrays(updates)
     squared = sum(_squared_norm(leaf) for leaf in jax.tree.leaves(updates))
     norm = root(jnp.asarray(squared))
     factor = jnp.where(norm < h.max_norm, 1, h.max_norm / jnp.where(norm > 0, norm, 1))
@@ -77,7 +79,8 @@ def _soften(h, updates, state, params=None, **extra):
         shrunk = jnp.sign(moved) * jnp.maximum(jnp.abs(moved) - cast(threshold, p), 0)
         return (shrunk - p).astype(u.dtype)
 
-    return jax.tree.map(step, updates, params), SoftThresholdState(optax.safe_increment(state.count))
+    updates = jax.tree.map(step, as_arrays(updates), as_arrays(params))
+    return updates, SoftThresholdState(optax.safe_increment(state.count))
 
 
 _CLIP_BY_GLOBAL_NORM = Kind("clip_by_global_norm", _no_state, _clip)

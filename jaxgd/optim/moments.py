@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgd.optim.hyperparameters import Hyperparameters
+from jaxgd.optim.parameters import as_array, as_arrays, check_trainable
 from jaxgd.optim.transform import Kind, Transform
 
 
@@ -106,7 +107,13 @@ def _bias_correction_jvp(primals, tangents):
 
 
 def init_moments(c: Coefficients, params: Any, mu_dtype: Any = None, nu_value: Any = 0.0) -> MomentsState:
-    """The state before the first update: zeros, the second moment at `nu_value`."""
+    """The state before the first update: zeros, the second moment at `nu_value`.
+
+    Raises:
+        TypeError: a parameter that is no floating-point number.
+    """
+    check_trainable(params)
+    params = as_arrays(params)
 
     def zeros(part, dtype=None):
         return None if part is None else optax.tree.zeros_like(params, dtype=dtype)
@@ -139,6 +146,7 @@ def update_moments(
     weights, mu_product = _weigh(c, state)
     # A gradient of None is a leaf here: that parameter is frozen, its update is None and its moments rest.
     leaves, structure = jax.tree.flatten(grads, is_leaf=_is_none)
+    leaves = list(map(as_array, leaves))
 
     def column(tree):
         return [None] * len(leaves) if tree is None else structure.flatten_up_to(tree)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.optim.parameters import check_trainable
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
 from jaxgd.training.compiling import quick_jit
@@ -140,8 +141,10 @@ def is_traced(tree: Any) -> bool:
 
 
 def initial_params(init: Any, key: jax.Array) -> Any:
-    """The initial parameters of a run with `key`."""
-    return jax.tree.map(jnp.asarray, init(init_key(key)))
+    """The initial parameters of a run with `key`, refused while traced where they cannot be trained."""
+    params = jax.tree.map(jnp.asarray, init(init_key(key)))
+    check_trainable(params)
+    return params
 
 
 # The same of concrete arguments, as a program.

@@ -227,3 +227,49 @@ def test_a_key_of_the_older_form():
     tr = jaxgd.trainer(make_problem(dtype=np.float32), jaxgd.sgd(0.1), 6)
     old = jax.random.key_data(KEY)
     assert_same_bits(result_of(jaxgd.fit(tr, old, 2)), result_of(jaxgd.fit(tr, KEY, 2)))
+
+
+def a_run(how, problem, optimizer):
+    def make(hp=None):
+        return jaxgd.trainer(problem, optimizer, 4)
+
+    key = jax.random.key(0)
+    return {
+        "fit": lambda: jaxgd.fit(make(), key, 2),
+        "train": lambda: jaxgd.train(make(), key, 2, progress=False),
+        "jit": lambda: jax.jit(lambda key: jaxgd.fit(make(), key, 2))(key),
+        "sweep": lambda: jaxgd.sweep(make, {"seed": [0, 1]}, 2, progress=False),
+    }[how]()
+
+
+@pytest.mark.parametrize("how", ["fit", "train", "jit", "sweep"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        jaxgd.sgd(0.1),
+        jaxgd.adam(0.1),
+        jaxgd.chain(jaxgd.optim.clip_by_global_norm(1.0), jaxgd.optim.lion(0.1)),
+        jaxgd.optim.selective_transform(jaxgd.sgd(0.1), freeze_mask={"w": False, "power": True}),
+    ],
+    ids=["sgd", "adam", "chain", "frozen"],
+)
+def test_integer_parameters_are_named_before_anything_compiles(how, optimizer):
+    problem = jaxgd.Problem(
+        lambda key: {"w": jnp.zeros(2), "power": jnp.array(2)},
+        lambda params, batch: (batch[0] @ params["w"] - batch[1]) ** params["power"],
+        (np.ones((8, 2), np.float32), np.ones(8, np.float32)),
+    )
+    compiled = []
+
+    def note(event, seconds, fun_name="", **details):
+        compiled.extend([fun_name] if event.endswith("backend_compile_duration") else [])
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        with pytest.raises(
+            TypeError, match=r"^params\['power'\] is int32: only floating-point .*model_state"
+        ):
+            a_run(how, problem, optimizer)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)
+    assert not [name for name in compiled if "params" in name or "run" in name or "segment" in name]
