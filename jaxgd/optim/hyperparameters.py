@@ -17,11 +17,17 @@ from jaxgd.optim.static import Static
 # A decay rate is stored as one minus itself, taken in float64: in float32, 1 - 0.99999 is off by 1e-3.
 COMPLEMENTED = frozenset({"b1", "b2", "decay", "rho"})
 
+# Numbers of updates, compared with counts exactly.
+UPDATES = frozenset({"transition_steps", "transition_begin", "decay_steps", "warmup_steps", "boundaries"})
+
 _FRACTION = (lambda x: (x >= 0) & (x < 1), "at least 0 and below 1")
+_POSITIVE = (lambda x: x > 0, "above 0")
+_ANY = (lambda x: x == x, "")
+_VALUES = ("value", "init_value", "peak_value", "end_value", "alpha", "exponent", "power")
 _RANGES: dict[str, tuple[Callable, str]] = {
     **dict.fromkeys(("b1", "b2", "decay", "rho", "momentum"), _FRACTION),
-    **dict.fromkeys(("transition_steps", "decay_steps"), (lambda x: x > 0, "above 0")),
-    **dict.fromkeys(("exponent", "power"), (lambda x: x == x, "finite")),
+    **dict.fromkeys((*_VALUES, *UPDATES), _ANY),
+    **dict.fromkeys(("decay_steps", "div_factor", "final_div_factor"), _POSITIVE),
 }
 _SWITCHES = frozenset({"nesterov", "eps_in_sqrt", "centered", "bias_correction", "staircase"})
 _ZERO_BY_DEFAULT = frozenset({"eps_root", "initial_scale", "transition_begin"})
@@ -38,7 +44,10 @@ def check_number(argument: str, value: Any, allowed: Callable, description: str)
     good = np.isfinite(array) & allowed(array)
     if not good.all():
         shown = array if array.ndim == 0 else array[~good][0]
-        raise ValueError(f"{argument} must be finite and {description}, got {shown}")
+        expected = f"finite and {description}" if description else "finite"
+        is_ascent = argument == "learning_rate" and shown < 0 and np.isfinite(shown)
+        hint = "; to go uphill, chain(adam(r), scale(-1.0)) with an r above 0" if is_ascent else ""
+        raise ValueError(f"{argument} must be {expected}, got {shown}{hint}")
 
 
 def as_number(argument: str, value: Any) -> Any:
@@ -75,7 +84,15 @@ def store(name: str, value: Any, optional: frozenset[str] | None = None) -> Any:
         return value if isinstance(value, Parametric | jax.tree_util.Partial) else Static(value)
     leaf = as_number(name, value)
     check_number(name, leaf, *_RANGES.get(name, _NOT_NEGATIVE))
+    if name in UPDATES and _needs_int32(leaf):
+        return np.int32(leaf)
     return 1 - leaf if name in COMPLEMENTED else leaf
+
+
+def _needs_int32(leaf: Any) -> bool:
+    """Whether it is a whole number that float32 rounds, which it would be as an argument of a program."""
+    is_scalar = isinstance(leaf, np.float64)
+    return is_scalar and leaf.is_integer() and abs(leaf) < 2**31 and np.float32(leaf) != leaf
 
 
 def check_known(name: str, value: Any) -> None:
@@ -244,6 +261,8 @@ def text(value: Any) -> str:
         return f"[{', '.join(map(text, value))}]"
     if isinstance(value, Tracer) or not isinstance(value, np.ndarray | np.generic | jax.Array):
         return getattr(value, "__name__", None) or repr(value)
+    if np.ndim(value) == 0 and jnp.issubdtype(value.dtype, jnp.integer):
+        return str(int(value))
     if np.ndim(value) == 0:
         digits = 12 if value.dtype == np.float64 else 7
         return f"{float(value):.{digits}g}" if jnp.issubdtype(value.dtype, jnp.number) else str(value)

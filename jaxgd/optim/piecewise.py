@@ -5,7 +5,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxgd.optim.hyperparameters import one_of
+from jaxgd.optim.counts import real
+from jaxgd.optim.hyperparameters import check_number, one_of
 from jaxgd.optim.schedules import Formula, Schedule, warmup_cosine_decay_schedule
 
 
@@ -13,7 +14,8 @@ def join_schedules(schedules: Sequence[Callable], boundaries: Sequence[Any]) -> 
     """The schedule that follows each of `schedules` in turn, each counted from its own boundary.
 
     Args:
-        schedules: schedules of jaxgd, whose numbers stay leaves, or any functions of the count.
+        schedules: schedules of jaxgd, whose numbers stay leaves, or any functions of the count (which get
+            whole numbers, so that nothing is differentiated by their boundary).
         boundaries: the counts, ascending, at which the second, the third, ... begins.
     """
     if len(boundaries) != len(schedules) - 1:
@@ -108,16 +110,20 @@ def _pieces(boundaries_and_scales: Mapping[int, Any] | None) -> tuple[tuple, tup
 
 
 def _join(h, count):
-    value = h.schedules[0](count)
+    value = _value(h.schedules[0], count)
     for boundary, schedule in zip(h.boundaries, h.schedules[1:], strict=True):
-        value = jnp.where(count < boundary, value, schedule(count - boundary))
+        value = jnp.where(count.before(boundary), value, _value(schedule, count.since(boundary)))
     return value
 
 
+def _value(schedule, count):
+    return schedule.at(count) if isinstance(schedule, Schedule) else real(schedule(count.whole))
+
+
 def _piecewise_constant(h, count):
-    value = h.init_value + 0 * count
+    value = h.init_value + 0 * count.real
     for boundary, scale in zip(h.boundaries, h.scales, strict=True):
-        value = jnp.where(count < boundary, value, scale * value)
+        value = jnp.where(count.before(boundary), value, scale * value)
     return value
 
 
@@ -131,26 +137,31 @@ def _half_cosine(start, end, time):
 
 def _through(between, boundaries, values, count):
     """The curve that has `values[0]` at count 0 and the next values at the boundaries."""
-    result, begin, start = values[0] + 0 * count, jnp.zeros_like(values[0]), values[0]
+    result, begin, start = values[0] + 0 * count.real, 0, values[0]
     for boundary, end in zip(boundaries, values[1:], strict=True):
-        time = jnp.clip((count - begin) / jnp.maximum(boundary - begin, 1), 0, 1)
-        result = jnp.where(count < begin, result, between(start, end, time))
-        result = jnp.where(count < boundary, result, end)
+        length = jnp.maximum(real(boundary) - real(begin), 1)
+        time = jnp.clip(count.since(begin).real / length, 0, 1)
+        result = jnp.where(count.before(begin), result, between(start, end, time))
+        result = jnp.where(count.before(boundary), result, end)
         begin, start = boundary, end
     return result
 
 
 def _linear_onecycle(h, count):
-    low = h.peak_value / h.div_factor
-    places = jnp.floor(h.pct_start * h.transition_steps), jnp.floor(h.pct_final * h.transition_steps)
+    low, steps = h.peak_value / h.div_factor, real(h.transition_steps)
+    places = jnp.floor(h.pct_start * steps), jnp.floor(h.pct_final * steps)
     values = low, h.peak_value, low, low / h.final_div_factor
     return _through(_line, (*places, h.transition_steps), values, count)
 
 
 def _cosine_onecycle(h, count):
     low = h.peak_value / h.div_factor
-    places = jnp.floor(h.pct_start * h.transition_steps), h.transition_steps
+    places = jnp.floor(h.pct_start * real(h.transition_steps)), h.transition_steps
     return _through(_half_cosine, places, (low, h.peak_value, low / h.final_div_factor), count)
+
+
+def _check_length(h):
+    check_number("transition_steps", h.transition_steps, lambda steps: steps > 0, "above 0")
 
 
 def _linear_pieces(h, count):
@@ -174,5 +185,5 @@ _INTERPOLATIONS = {
     "linear": Formula("linear piecewise_interpolate_schedule", _linear_pieces),
     "cosine": Formula("cosine piecewise_interpolate_schedule", _cosine_pieces),
 }
-_LINEAR_ONECYCLE = Formula("linear_onecycle_schedule", _linear_onecycle)
-_COSINE_ONECYCLE = Formula("cosine_onecycle_schedule", _cosine_onecycle)
+_LINEAR_ONECYCLE = Formula("linear_onecycle_schedule", _linear_onecycle, check=_check_length)
+_COSINE_ONECYCLE = Formula("cosine_onecycle_schedule", _cosine_onecycle, check=_check_length)
