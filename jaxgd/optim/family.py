@@ -107,6 +107,35 @@ def _adam(h):
     return c
 
 
+def _amsgrad(h):
+    return Coefficients(
+        m_decay=h.b1,
+        m_in=h.one_minus_b1,
+        m_debias=h.one_minus_b1 if h.bias_correction_mu else None,
+        v_decay=h.b2,
+        v_in=h.one_minus_b2,
+        v_debias=h.one_minus_b2 if h.bias_correction_nu else None,
+        keeps_maximum=True,
+        eps_in=h.eps_root,
+        eps_out=h.eps,
+        learning_rate=h.learning_rate,
+    )
+
+
+def _adamax(h):
+    return Coefficients(
+        m_decay=h.b1,
+        m_in=h.one_minus_b1,
+        m_debias=h.one_minus_b1,
+        v_decay=h.b2,
+        v_in=1.0,
+        infinity_norm=True,
+        eps_in=h.eps,
+        learning_rate=h.learning_rate,
+        weight_decay=h.get("weight_decay"),
+    )
+
+
 class ScaleByRmsWithCountState(NamedTuple):
     """Optax's state of that name, which Optax does not export."""
 
@@ -140,6 +169,7 @@ class NadamState(NamedTuple):
 _EMPTY = (optax.EmptyState, ())
 _TRACE = (optax.TraceState, ("mu",))
 _ADAM = (optax.ScaleByAdamState, ("count", "mu", "nu"))
+_AMSGRAD = (optax.ScaleByAmsgradState, ("count", "mu", "nu", "nu_max"))
 _ADADELTA = (optax.ScaleByAdaDeltaState, ("nu", "delta"))
 _NADAM = (NadamState, ("count", "mu", "nu", "mu_product"))
 _RSS = (optax.ScaleByRssState, ("nu",))
@@ -194,6 +224,9 @@ _ROWS = {
     "adamw": _Row(_adam, _adam_links, optional=("mu_dtype", "mask")),
     "nadam": _Row(_adam, _adam_links, optional=("mu_dtype", "momentum_decay")),
     "nadamw": _Row(_adam, _adam_links, optional=("mu_dtype", "mask")),
+    "amsgrad": _Row(_amsgrad, lambda h: (_AMSGRAD, _rate(h)), optional=("mu_dtype",)),
+    "adamax": _Row(_adamax, _adam_links),
+    "adamaxw": _Row(_adamax, _adam_links, optional=("mask",)),
 }
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from jaxgd.optim.hyperparameters import (
     unknown,
 )
 from jaxgd.optim.masks import for_optax
+from jaxgd.optim.moments import widened
 from jaxgd.optim.parameters import check_trainable
 from jaxgd.optim.sharding import split_alike
 from jaxgd.optim.static import Static
@@ -62,7 +64,11 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
 
     Numbers, arrays, schedules of jaxgd and transforms of jaxgd are leaves; an int is structure where the
     factory's default is an int or bool (a number of steps, say), and so are seeds, booleans, None, strings,
-    dtypes, masks and other callables. Updates and state keep the dtypes that came in.
+    dtypes, masks and other callables. Updates and state keep the dtypes that came in; float16 is computed in
+    float32, because constants such as Adam's epsilon are 0 in it.
+
+    A factory with a learning rate is an optimizer, and its rate and decays are checked as those of `jaxgd`
+    are. The numbers of other transforms, and of `scale_by_learning_rate`, need only be finite.
 
     Args:
         factory: a function that returns an Optax transform, such as `optax.lion`.
@@ -71,6 +77,7 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
 
     Raises:
         TypeError: an argument that the factory does not have, or a required one that is missing.
+        ValueError: a number that is not finite, or out of the range of an optimizer's.
 
     Example:
         >>> import jaxgd, optax
@@ -82,6 +89,8 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
             f"from_optax needs a function that builds a transform, such as optax.lion, got {factory!r}"
         )
     signature = inspect.signature(factory)
+    is_optimizer = "learning_rate" in signature.parameters and factory is not optax.scale_by_learning_rate
+    child = partial(_child, is_optimizer=is_optimizer)
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -90,17 +99,17 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
     for name, value in bound.arguments.items():
         parameter = signature.parameters[name]
         if parameter.kind is parameter.VAR_KEYWORD:
-            arguments |= {key: _child(key, item, None) for key, item in value.items()}
+            arguments |= {key: child(key, item, None) for key, item in value.items()}
         elif parameter.kind is parameter.VAR_POSITIONAL:
             raise TypeError(
                 f"{factory.__name__} takes any number of arguments: combine transforms with jaxgd.chain"
             )
         else:
-            arguments[name] = _child(name, value, parameter.default)
+            arguments[name] = child(name, value, parameter.default)
     return Foreign._rebuild(_KIND, Hyperparameters(factory=Static(factory), arguments=arguments))
 
 
-def _child(name: str, value: Any, default: Any) -> Any:
+def _child(name: str, value: Any, default: Any, is_optimizer: bool) -> Any:
     if isinstance(value, Parametric | jax.tree_util.Partial | Tracer):
         return value
     is_number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array) and not isinstance(
@@ -110,7 +119,7 @@ def _child(name: str, value: Any, default: Any) -> Any:
     if not is_number or is_count:
         return Static(value)
     leaf = as_number(name, value)
-    check_known(name, leaf)
+    check_known(name, leaf, is_optimizer)
     return leaf
 
 
@@ -130,7 +139,7 @@ def _update(values, updates, state, params=None, **extra):
     name = repr(values["factory"])
 
     def update(updates, state, params):
-        return foreign_update(name, _built(values), updates, state, params, extra)
+        return foreign_update(name, _built(values), *widened((updates, state, params, extra)))
 
     new_updates, new_state = split_alike(update, updates, state, params)
     return _cast_like(new_updates, updates), _cast_like(new_state, state)

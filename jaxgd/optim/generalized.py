@@ -8,7 +8,7 @@ import optax
 
 from jaxgd.optim.family import coefficients, initial_second_moment
 from jaxgd.optim.hyperparameters import Hyperparameters
-from jaxgd.optim.moments import MomentsState, bias_correction, cast, root, square
+from jaxgd.optim.moments import MomentsState, bias_correction, cast, root, square, widened
 from jaxgd.optim.parameters import as_arrays, check_trainable
 from jaxgd.optim.transform import Kind, Transform
 
@@ -40,12 +40,15 @@ def generalize(optimizer: Transform) -> Transform:
     `jax.vmap`. The state is five copies of the parameters and an update takes about as long as Adam's.
 
     Args:
-        optimizer: one of the named optimizers, without a mask, a dtype of its own or `momentum_decay`.
+        optimizer: one of the named optimizers but Adamax's two and AMSGrad, without a mask, a dtype of its
+            own or `momentum_decay`.
 
     Raises:
         TypeError: anything else.
     """
     c = coefficients(optimizer)
+    if c.keeps_maximum or c.infinity_norm:
+        raise TypeError(f"generalize has neither AMSGrad's maximum nor Adamax's norm, got {optimizer!r}")
     options = [name for name in optimizer._values if name.endswith(("mask", "dtype", "momentum_decay"))]
     used = [name for name in options if getattr(optimizer, name) is not None]
     if used:
@@ -81,7 +84,7 @@ def _update(h: Hyperparameters, grads: Any, state: MomentsState, params: Any = N
     if params is None:
         raise ValueError("a generalized optimizer needs the parameters: call update(grads, state, params)")
     h = Hyperparameters({name: part(state.count) if callable(part) else part for name, part in h.items()})
-    time = (state.count + 1).astype(jnp.result_type(float))
+    time = state.count.astype(jnp.result_type(float)) + 1  # a full counter plus 1 would wrap
     terms = ((h.m_debias, h.lookahead), (h.m_debias, 0), (h.g_debias, 0), (h.v_debias, 0))
     corrections = [bias_correction(jnp.asarray(rate, time.dtype), time + ahead) for rate, ahead in terms]
     leaves, structure = jax.tree.flatten(as_arrays(grads))
@@ -91,7 +94,8 @@ def _update(h: Hyperparameters, grads: Any, state: MomentsState, params: Any = N
     return updates, MomentsState(optax.safe_increment(state.count), *new)
 
 
-def _step(h, corrections, g, p, m, v, d, w):
+def _step(h, corrections, *row):
+    g, p, m, v, d, w = widened(row)
     ahead, m_correction, g_correction, v_correction = (cast(correction, g) for correction in corrections)
     c = Hyperparameters({name: cast(number, g) for name, number in h.items()})
     g = g + c.l2 * p.astype(g.dtype)
@@ -107,7 +111,8 @@ def _step(h, corrections, g, p, m, v, d, w):
     u = -c.learning_rate * (u + c.weight_decay * p.astype(g.dtype))
     w = c.velocity_decay * w + u
     u = jnp.where(c.velocity_nesterov > 0, c.velocity_decay * w + u, w)
-    return u, m, v, d, w
+    before = row[0], *row[2:]
+    return tuple(after.astype(leaf.dtype) for after, leaf in zip((u, m, v, d, w), before, strict=True))
 
 
 _GENERALIZED = Kind("generalize", _init, _update)

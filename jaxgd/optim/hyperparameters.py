@@ -29,7 +29,17 @@ _RANGES: dict[str, tuple[Callable, str]] = {
     **dict.fromkeys((*_VALUES, *UPDATES), _ANY),
     **dict.fromkeys(("decay_steps", "div_factor", "final_div_factor"), _POSITIVE),
 }
-_SWITCHES = frozenset({"nesterov", "eps_in_sqrt", "centered", "bias_correction", "staircase"})
+_SWITCHES = frozenset(
+    {
+        "nesterov",
+        "eps_in_sqrt",
+        "centered",
+        "bias_correction",
+        "bias_correction_mu",
+        "bias_correction_nu",
+        "staircase",
+    }
+)
 _ZERO_BY_DEFAULT = frozenset({"eps_root", "initial_scale", "transition_begin"})
 _SCHEDULED = frozenset({"learning_rate", "weight_decay", "schedules"})
 _SEQUENCES = frozenset({"boundaries", "scales", "schedules"})
@@ -46,7 +56,7 @@ def check_number(argument: str, value: Any, allowed: Callable, description: str)
         shown = array if array.ndim == 0 else array[~good][0]
         expected = f"finite and {description}" if description else "finite"
         is_ascent = argument == "learning_rate" and shown < 0 and np.isfinite(shown)
-        hint = "; to go uphill, chain(adam(r), scale(-1.0)) with an r above 0" if is_ascent else ""
+        hint = "; for ascent use chain(adam(r), scale(-1.0)), r above 0" if is_ascent else ""
         raise ValueError(f"{argument} must be {expected}, got {shown}{hint}")
 
 
@@ -91,14 +101,15 @@ def store(name: str, value: Any, optional: frozenset[str] | None = None) -> Any:
 
 def _needs_int32(leaf: Any) -> bool:
     """Whether it is a whole number that float32 rounds, which it would be as an argument of a program."""
-    is_scalar = isinstance(leaf, np.float64)
-    return is_scalar and leaf.is_integer() and abs(leaf) < 2**31 and np.float32(leaf) != leaf
+    if not isinstance(leaf, np.float64) or not leaf.is_integer():
+        return False
+    return bool(abs(leaf) < 2**31 and np.float32(leaf) != leaf)
 
 
-def check_known(name: str, value: Any) -> None:
-    """Check a number of another library's transform where its name says what is allowed."""
+def check_known(name: str, value: Any, is_optimizer: bool) -> None:
+    """Check a number of another library's transform where its name says what is allowed of an optimizer's."""
     if name in _RANGES or name in _SCHEDULED:
-        check_number(name, value, *_RANGES.get(name, _NOT_NEGATIVE))
+        check_number(name, value, *(_RANGES.get(name, _NOT_NEGATIVE) if is_optimizer else _ANY))
 
 
 def _dtype(name: str, value: Any) -> Any:

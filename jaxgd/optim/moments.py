@@ -11,7 +11,9 @@ With g the gradient, p the parameter, t the number of this update from 1, and ev
     u = -learning_rate * (u + weight_decay * p)
     w = velocity_decay * w + u                        velocity after the rate (RMSprop)
 
-An optimizer is one set of `Coefficients`. A part that is None is not in the program at all.
+AMSGrad has the largest `v / (1 - b2**t)` so far under the root; Adamax divides by v itself, which is
+`max(v_decay * v, |g| + eps_in)`. An optimizer is one set of `Coefficients`. A part that is None is not in the
+program at all.
 """
 
 import dataclasses
@@ -49,6 +51,8 @@ class Coefficients:
     v_in: Any = None
     v_debias: Any = None
     centered: bool = _switch()
+    keeps_maximum: bool = _switch()
+    infinity_norm: bool = _switch()
     eps_in: Any = None
     eps_out: Any = None
     zero_where_unseen: bool = _switch()
@@ -64,7 +68,8 @@ class MomentsState(NamedTuple):
     """State of the recursion. Trees shaped like the parameters, or None where the part is off.
 
     count: int32[], updates made (None where nothing depends on it). mu: m. nu: v. delta: d. velocity: w.
-    mu_product: the product of Nadam's decays so far, where they follow Dozat's schedule.
+    mu_product: the product of Nadam's decays so far, where they follow Dozat's schedule. nu_max: AMSGrad's
+    largest v.
     """
 
     count: Any = None
@@ -73,6 +78,7 @@ class MomentsState(NamedTuple):
     delta: Any = None
     velocity: Any = None
     mu_product: Any = None
+    nu_max: Any = None
 
 
 @jax.custom_jvp
@@ -129,6 +135,7 @@ def init_moments(c: Coefficients, params: Any, mu_dtype: Any = None, nu_value: A
         delta=zeros(c.d_in),
         velocity=zeros(c.velocity_decay),
         mu_product=None if c.momentum_decay is None else jnp.ones([], jnp.result_type(float)),
+        nu_max=zeros(c.v_in) if c.keeps_maximum else None,
     )
 
 
@@ -151,15 +158,15 @@ def update_moments(
     def column(tree):
         return [None] * len(leaves) if tree is None else structure.flatten_up_to(tree)
 
-    old = (state.mu, state.nu, state.delta, state.velocity)
+    old = (state.mu, state.nu, state.delta, state.velocity, state.nu_max)
     columns = (column(tree) for tree in (params, decay_mask, *old))
     rows = [_step(c, weights, row) for row in zip(leaves, *columns, strict=True)]
-    updates, *new = (structure.unflatten(part) for part in (zip(*rows, strict=True) if rows else [()] * 5))
-    mu, nu, delta, velocity = (
+    updates, *new = (structure.unflatten(part) for part in (zip(*rows, strict=True) if rows else [()] * 6))
+    mu, nu, delta, velocity, nu_max = (
         after if before is not None else None for before, after in zip(old, new, strict=True)
     )
     count = None if state.count is None else optax.safe_increment(state.count)
-    return updates, MomentsState(count, mu, nu, delta, velocity, mu_product)
+    return updates, MomentsState(count, mu, nu, delta, velocity, mu_product, nu_max)
 
 
 def _is_none(node):
@@ -180,11 +187,13 @@ class _Weights(NamedTuple):
 
 def _weigh(c: Coefficients, state: MomentsState) -> tuple[_Weights, Any]:
     """The weights at this update, and the next product of decays."""
+    # A full counter plus 1 would wrap.
+    updates_made: Any = None if state.count is None else state.count.astype(jnp.result_type(float))
 
     def correction(complement, ahead=1):
         if complement is None:
             return None
-        time = (state.count + ahead).astype(jnp.result_type(float))
+        time = updates_made + ahead
         return bias_correction(jnp.asarray(complement, time.dtype), time)
 
     rate = None if c.learning_rate is None else -c.learning_rate
@@ -196,7 +205,7 @@ def _weigh(c: Coefficients, state: MomentsState) -> tuple[_Weights, Any]:
         return _Weights(_quotient(m, correction(c.m_debias, 2 if c.lookahead else 1)), g, v, p), None
 
     def decay(ahead):
-        return c.m_decay * (1 - 0.5 * 0.96 ** ((state.count + ahead) * c.momentum_decay))
+        return c.m_decay * (1 - 0.5 * 0.96 ** ((updates_made + ahead) * c.momentum_decay))
 
     product = state.mu_product * decay(1)
     m = _quotient((decay(2), rate), 1 - product * decay(2))
@@ -224,27 +233,44 @@ def cast(number: Any, like: jax.Array) -> jax.Array:
     return jnp.asarray(number, jnp.finfo(like.dtype).dtype)
 
 
+def widened(tree: Any) -> Any:
+    """The tree with float16 as float32: an epsilon of 1e-8 is 0 in float16, and 0 / 0 is no update."""
+
+    def widen(leaf):
+        return leaf.astype(jnp.float32) if getattr(leaf, "dtype", None) == jnp.float16 else leaf
+
+    return jax.tree.map(widen, tree)
+
+
 @jax.jit
 def _step(c: Coefficients, weights: _Weights, row: tuple) -> tuple:
-    """The recursion for one leaf: `(update, m, v, d, w)`. Traced once for all leaves of one shape."""
-    g, p, decays, m, v, d, w = row
-    if g is None:
-        return None, m, v, d, w
+    """The recursion for one leaf: `(update, m, v, d, w, nu_max)`. Traced once for all leaves of one shape."""
+    before = row[3:]
+    if row[0] is None:
+        return None, *before
+    is_half = c.v_in is not None and row[0].dtype == jnp.float16
+    g, p, decays, m, v, d, w, v_max = widened(row) if is_half else row
     c, weights = jax.tree.map(partial(cast, like=g), (c, weights))
-    before = m, v, d, w
     if c.l2 is not None:
         g = _plus(g, c.l2, p, decays)
     if c.m_in is not None:
         m = c.m_decay * m + c.m_in * g
-    if c.v_in is not None:
+    if c.infinity_norm:
+        v = jnp.maximum(c.v_decay * v, jnp.abs(g) + c.eps_in)
+    elif c.v_in is not None:
         v = (v if c.v_decay is None else c.v_decay * v) + c.v_in * square(g)
     u = g if _is_raw(c) else _times(weights.m, m)
     if c.from_g is not None:
         u = u + _times(weights.g, g)
     if c.d_in is not None:
         u, d = _rescale(c, g, v, d)
+    elif c.infinity_norm:
+        u = u / v
     elif c.v_in is not None:
-        u = _normalise(c, u, _times(weights.m, m) if c.centered else None, _times(weights.v, v))
+        variance = _times(weights.v, v)
+        if c.keeps_maximum:
+            variance = v_max = jnp.maximum(v_max, variance)
+        u = _normalise(c, u, _times(weights.m, m) if c.centered else None, variance)
     if _is_raw(c):
         u = _times(weights.g, u)
     if c.weight_decay is not None:
@@ -252,9 +278,9 @@ def _step(c: Coefficients, weights: _Weights, row: tuple) -> tuple:
     if c.velocity_decay is not None:
         w = c.velocity_decay * w + u
         u = c.velocity_decay * w + u if c.velocity_nesterov else w
-    after = (m, v, d, w)
-    m, v, d, w = (n if n is None else n.astype(b.dtype) for n, b in zip(after, before, strict=True))
-    return u, m, v, d, w
+    after = (m, v, d, w, v_max)
+    after = (n if n is None else n.astype(b.dtype) for n, b in zip(after, before, strict=True))
+    return u.astype(jnp.float16) if is_half else u, *after
 
 
 def _plus(u, decay, p, decays):
@@ -280,7 +306,7 @@ def _rescale(c, g, v, d):
 
 def _normalise(c, u, centre, variance):
     if c.centered:
-        variance = variance - square(centre)
+        variance = jnp.maximum(variance - square(centre), 0)  # which rounding makes negative
     seen = variance > 0 if c.zero_where_unseen else None
     if c.eps_in is not None:
         variance = variance + c.eps_in

@@ -242,3 +242,67 @@ def nadamw(
     Source: Dozat 2016; Loshchilov and Hutter 2019.
     """
     return build("nadamw", locals())
+
+
+def amsgrad(
+    learning_rate: Any,
+    b1: Any = 0.9,
+    b2: Any = 0.999,
+    eps: Any = 1e-8,
+    eps_root: Any = 0.0,
+    mu_dtype: Any = None,
+    bias_correction_mu: bool = True,
+    bias_correction_nu: bool = True,
+) -> Transform:
+    """Adam with the largest v^ so far in the place of v^: the steps never grow again.
+
+    Args:
+        learning_rate: number, 0 or more, or schedule.
+        b1: decay of the first moment, at least 0 and below 1.
+        b2: decay of the second moment, at least 0 and below 1.
+        eps: added to the root.
+        eps_root: added under the root.
+        mu_dtype: dtype of the first moment, the parameters' if None.
+        bias_correction_mu: divide m by `1 - b1**t`.
+        bias_correction_nu: divide v by `1 - b2**t`, before the largest is taken.
+
+    Source: Reddi, Kale and Kumar 2018, algorithm 2, which corrects neither moment.
+    """
+    return build("amsgrad", locals())
+
+
+def adamax(learning_rate: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Transform:
+    """Adam with the infinity norm: `v <- max(b2 * v, |g| + eps); p <- p - learning_rate * m^ / v`.
+
+    Args:
+        learning_rate: number, 0 or more, or schedule.
+        b1: decay of the first moment, at least 0 and below 1.
+        b2: decay of the norm, at least 0 and below 1.
+        eps: added to the gradient's absolute value.
+
+    Source: Kingma and Ba 2015, algorithm 2.
+    """
+    return build("adamax", locals())
+
+
+def adamaxw(
+    learning_rate: Any,
+    b1: Any = 0.9,
+    b2: Any = 0.999,
+    eps: Any = 1e-8,
+    weight_decay: Any = 1e-4,
+    mask: Any = None,
+) -> Transform:
+    """Adamax with decoupled weight decay: `p <- p - learning_rate * (adamax's direction + weight_decay * p)`.
+
+    Args:
+        learning_rate: number, 0 or more, or schedule.
+        b1: decay of the first moment, at least 0 and below 1.
+        b2: decay of the norm, at least 0 and below 1.
+        eps: added to the gradient's absolute value.
+        weight_decay: number, 0 or more, or schedule; the learning rate multiplies it.
+        mask: tree of booleans, or a function of the parameters that gives one: where to decay.
+
+    Source: Kingma and Ba 2015, algorithm 2; Loshchilov and Hutter 2019.
+    """
+    return build("adamaxw", locals())

@@ -160,6 +160,47 @@ def test_copies(duplicate):
     assert twin.learning_rate == 1e-3
 
 
+TAKEN = {
+    "trace": {"decay": 1.0},
+    "ema": {"decay": 1.0, "debias": False},
+    "scale": {"step_size": -1.0},
+    "scale_by_learning_rate": {"learning_rate": -0.1},
+    "scale_by_adam": {"b1": 0.0, "b2": 1.0},
+    "add_decayed_weights": {"weight_decay": -0.1},
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_building_blocks_take_what_optax_takes(name):
+    ours, theirs = getattr(optim, name)(**TAKEN[name]), getattr(optax, name)(**TAKEN[name])
+    params = some_params(jnp.float32)
+    found, expected = (t.update(params, t.init(params), params)[0] for t in (ours, theirs))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    assert repr(ours.replace(**TAKEN[name])) == repr(ours)
+
+
+def test_ascent():
+    uphill = jaxgd.chain(jaxgd.adam(0.1), optim.scale(-1.0))
+    params = some_params(jnp.float32)
+    assert all(
+        (u > 0).all()
+        for u in jax.tree.leaves(uphill.update(jax.tree.map(jnp.abs, params), uphill.init(params)))
+    )
+
+
+HALF = ["adabelief", "adan", "novograd", "optimistic_adam_v2", "lion", "scale_by_adam", "scale_by_rms"]
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_float16_without_a_gradient_stands_still(name):
+    transform = getattr(optim, name)(**({} if "scale" in name else RATE))
+    params = jnp.zeros(2, jnp.float16)
+    updates, state = transform.update(params, transform.init(params), params)
+    assert updates.dtype == jnp.float16
+    np.testing.assert_array_equal(updates, 0)
+    assert not [leaf for leaf in jax.tree.leaves(state) if leaf.dtype == jnp.float32]
+
+
 def test_a_transform_may_be_an_argument():
     transform = optim.from_optax(optax.lookahead, optim.sgd(0.1), sync_period=5, slow_step_size=0.5)
     assert sorted(jax.tree.leaves(transform)) == [0.1, 0.5, 5.0]
@@ -168,7 +209,13 @@ def test_a_transform_may_be_an_argument():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: optim.lion(-1.0), "learning_rate must be finite and 0 or more, got -1.0"),
+        (
+            lambda: optim.lion(-1.0),
+            "learning_rate must be finite and 0 or more, got -1.0; for ascent use chain",
+        ),
+        (lambda: optim.from_optax(contrib.muon, -1.0), "learning_rate must be finite and 0 or more"),
+        (lambda: optim.trace(float("nan")), "decay must be finite, got nan"),
+        (lambda: optim.scale_by_learning_rate(float("inf")), "learning_rate must be finite, got inf"),
         (lambda: optim.lion(0.1, b1=1.5), "b1 must be finite and at least 0 and below 1, got 1.5"),
         (lambda: optim.lion(0.1, b3=0.5), "lion: got an unexpected keyword argument 'b3'"),
         (lambda: optim.lion(), "lion: missing a required argument: 'learning_rate'"),

@@ -85,6 +85,8 @@ def test_learning_rate_is_still_there():
         (optim.adamw(0.1, mask={"w": True}), "without mask"),
         (optim.adam(0.1, mu_dtype="bfloat16"), "without mu_dtype"),
         (optim.nadam(0.1, momentum_decay=0.004), "without momentum_decay"),
+        (optim.amsgrad(0.1), "neither AMSGrad's maximum nor Adamax's norm"),
+        (optim.adamaxw(0.1), "neither AMSGrad's maximum nor Adamax's norm"),
     ],
 )
 def test_what_cannot_be_generalized(optimizer, message):

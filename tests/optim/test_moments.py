@@ -143,6 +143,100 @@ def test_a_traced_decay_rate_loses_no_digits(b2):
     np.testing.assert_allclose(single, exact, rtol=1e-5, atol=1e-5 * np.abs(exact).max())
 
 
+@pytest.fixture
+def float32():
+    with jax.enable_x64(False):
+        yield
+
+
+# Moments of 0, a full counter and hence no correction: 0.1 * 0.05 / sqrt(0.00025), as by Optax 0.2.8.
+AT_A_FULL_COUNTER = {
+    "adam": -0.316228,
+    "adamw": -0.316238,
+    "nadam": -0.600833,
+    "nadamw": -0.600843,
+    "amsgrad": -0.316228,
+    "adamax": -0.01,
+    "rmsprop": -0.1 / 0.1**0.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "generalized"),
+    [
+        *((name, False) for name in AT_A_FULL_COUNTER),
+        *((name, True) for name in ("adam", "nadamw", "rmsprop")),
+    ],
+)
+def test_a_full_counter_corrects_nothing(name, generalized, float32):
+    extra = {"bias_correction": True} if name == "rmsprop" else {}
+    optimizer = getattr(optim, name)(0.1, **extra)
+    optimizer = optim.generalize(optimizer) if generalized else optimizer
+    params = jnp.ones(1)
+    full = optax.tree.set(optimizer.init(params), count=jnp.int32(2**31 - 1))
+    updates, state = optimizer.update(jnp.full(1, 0.5), full, params)
+    np.testing.assert_allclose(updates, [AT_A_FULL_COUNTER[name]], rtol=1e-5)
+    assert optax.tree.get(state, "count") == 2**31 - 1
+
+
+def test_a_full_counter_in_dozats_schedule(float32):
+    optimizer, params = optim.nadam(0.1, momentum_decay=0.004), jnp.ones(1)
+    at = [
+        optimizer.update(params, optax.tree.set(optimizer.init(params), count=jnp.int32(count)), params)[0]
+        for count in (2**31 - 1, 2**30)
+    ]
+    np.testing.assert_allclose(*at, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "around", [lambda optimizer: optimizer, optim.generalize], ids=["itself", "generalized"]
+)
+@pytest.mark.parametrize("eps_in_sqrt", [True, False])
+def test_a_variance_is_not_negative(around, eps_in_sqrt, float32):
+    # At the first update the corrected second moment is the gradient squared, and so is the mean's square.
+    optimizer = around(optim.rmsprop(1e-3, centered=True, bias_correction=True, eps_in_sqrt=eps_in_sqrt))
+    gradients = jnp.asarray(np.random.default_rng(0).normal(size=1000) * 10.0 ** np.linspace(-3, 4, 1000))
+    update = jax.jit(optimizer.update)
+    params, state = jnp.zeros(1000), optimizer.init(jnp.zeros(1000))
+    for _ in range(4):
+        updates, state = update(gradients, state, params)
+        assert np.isfinite(updates).all()
+        assert (updates * gradients < 0).all()
+
+
+NORMALISED = [
+    "adagrad",
+    "rmsprop",
+    "adadelta",
+    "adam",
+    "adamw",
+    "nadam",
+    "nadamw",
+    "amsgrad",
+    "adamax",
+    "adamaxw",
+]
+HALF = {
+    **{name: getattr(optim, name)(0.1) for name in NORMALISED},
+    "rmsprop, eps outside": optim.rmsprop(0.1, eps_in_sqrt=False),
+    "rmsprop, centered": optim.rmsprop(0.1, centered=True, bias_correction=True),
+    "generalized adam": optim.generalize(optim.adam(0.1)),
+}
+
+
+@pytest.mark.parametrize("optimizer", HALF.values(), ids=HALF)
+def test_float16_without_a_gradient_stands_still(optimizer, float32):
+    params = jnp.array([0.0, 1.0, 2.0], jnp.float16)
+    gradient = jnp.array([0.0, 1e-4, 1.0], jnp.float16)  # the square of the second is 0 in float16
+    updates, state = optimizer.update(gradient, optimizer.init(params), params)
+    assert updates.dtype == jnp.float16
+    assert updates[0] == 0
+    assert (updates[1:] < 0).all()
+    assert np.isfinite(updates).all()
+    updates, _ = optimizer.update(0 * gradient, state, params)
+    assert np.isfinite(updates).all()
+
+
 def constant_features(weights):
     """Least squares on data whose third feature is always 0."""
     inputs = jnp.array([[1.0, 2.0, 0.0], [0.5, -1.0, 0.0], [2.0, 0.3, 0.0]])

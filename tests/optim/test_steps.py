@@ -24,6 +24,8 @@ ELEMENTWISE = [
     optim.adamw(0.1),
     optim.nadam(0.1),
     optim.nadamw(0.1),
+    optim.amsgrad(0.1),
+    optim.adamax(0.1),
     optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(0.1)),
 ]
 
@@ -57,6 +59,8 @@ def test_no_temporary_and_no_copy(optimizer):
         (optim.adam(0.1), optax.adam(0.1)),
         (optim.adamw(0.1), optax.adamw(0.1)),
         (optim.nadam(0.1), optax.nadam(0.1)),
+        (optim.amsgrad(0.1), optax.amsgrad(0.1)),
+        (optim.adamax(0.1), optax.adamax(0.1)),
     ],
     ids=lambda optimizer: optimizer._kind.name if isinstance(optimizer, optim.Transform) else "optax",
 )

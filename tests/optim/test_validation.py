@@ -12,7 +12,21 @@ NOT_NEGATIVE = "must be finite and 0 or more"
 FRACTION = "must be finite and at least 0 and below 1"
 NUMBER = "must be a number, an array or a schedule"
 SWITCH = "must be True or False"
-NAMED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam", "nadamw")
+NAMED = (
+    "sgd",
+    "momentum",
+    "nesterov",
+    "adagrad",
+    "rmsprop",
+    "adadelta",
+    "adam",
+    "adamw",
+    "nadam",
+    "nadamw",
+    "amsgrad",
+    "adamax",
+    "adamaxw",
+)
 BAD = [
     *((name, "learning_rate", value, NOT_NEGATIVE) for name in NAMED for value in (-1, NAN, INF)),
     *((name, "learning_rate", value, NUMBER) for name in NAMED for value in (None, "0.1", True)),
@@ -55,6 +69,8 @@ BAD = [
     ("sgd", "nesterov", 0.9, SWITCH),
     ("momentum", "momentum", None, NUMBER),
     ("nadam", "momentum_decay", -0.004, NOT_NEGATIVE),
+    ("amsgrad", "bias_correction_nu", 1, SWITCH),
+    ("adamax", "b2", 1.0, FRACTION),
 ]
 
 
@@ -76,6 +92,16 @@ def test_many_bad_values_are_tried():
 
 def test_tracers_are_not_looked_at():
     assert jax.jit(lambda rate: optim.adam(rate).learning_rate)(-1.0) == -1.0
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_negative_rate_names_the_way_to_ascend(name):
+    with pytest.raises(ValueError, match=r"got -0\.1; for ascent use chain\(adam\(r\), scale\(-1\.0\)\)"):
+        getattr(optim, name)(-0.1)
+
+
+def test_a_schedules_values_are_not_looked_at():
+    assert optim.sgd(optim.constant_schedule(-0.1)).learning_rate(0) < 0
 
 
 def test_momentum_decay_belongs_to_the_look_ahead():
