@@ -4,15 +4,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxgd.training.gradients import split_means
-from jaxgd.training.rules import Rule, number, with_rule
+from jaxgd.training.rules import Rule, number, whole_number, with_rule
 from jaxgd.training.trainers import Trainer
 
 
 class AverageWeights(Rule):
-    """The rule behind `average_weights`. Its state: the average, and int32[] updates averaged over."""
+    """The rule behind `average_weights`.
+
+    Its state: the average, int32[] updates averaged over, and the average of the model state if there is one.
+    """
 
     one_minus_decay: Any
     start: Any
@@ -23,21 +25,26 @@ class AverageWeights(Rule):
         decay = None if self.one_minus_decay is None else 1 - self.one_minus_decay
         return f"average_weights(decay={decay}, start={self.start})"
 
-    def init(self, params):
+    def init(self, params, model_state):
         """The first parameters."""
-        return params, jnp.zeros((), jnp.int32)
+        states = () if model_state is None else (jax.tree.map(_wide, model_state),)
+        return jax.tree.map(_wide, params), jnp.zeros((), jnp.int32), *states
 
-    def after_update(self, own, params):
+    def after_update(self, own, params, model_state):
         """The average with these parameters in it; they alone until `start` updates have been made."""
-        average, count = own
+        average, count, *states = own
         count = count + 1
         averaged = count - self.start
         if self.one_minus_decay is None:
             weight = 1 / jnp.maximum(averaged, 1).astype(jnp.result_type(float))
         else:
             weight = jnp.where(averaged > 0, self.one_minus_decay, 1)
-        new = jax.tree.map(lambda a, p: (a + weight * (p - a)).astype(a.dtype), average, params)
-        return new, count.astype(jnp.int32)
+
+        def moved(average, new):
+            return jax.tree.map(lambda a, n: _moved(a, n, weight), average, new)
+
+        states = [moved(state, model_state) for state in states]
+        return moved(average, params), count.astype(jnp.int32), *states
 
     def history_names(self, trainer):
         """What validation gives, for the average."""
@@ -45,20 +52,54 @@ class AverageWeights(Rule):
             return ()
         return tuple(f"average_valid_{name}" for name in ("loss", *trainer.problem.metrics))
 
+    def scored(self, own, trainer, state):
+        """The average, in the dtypes of what it is an average of."""
+        average, _, *states = own
+        model_state = _narrow(states[0], state.model_state) if states else None
+        return _narrow(average, state.params), model_state
+
     def measure(self, own, trainer, state):
         """Validation by the average."""
-        problem = trainer.problem
-        if problem.valid is None:
+        if trainer.problem.valid is None:
             return {}
-        means = split_means(problem, own[0], problem.valid, state.model_state)
+        params, model_state = self.scored(own, trainer, state)
+        means = split_means(trainer.problem, params, trainer.problem.valid, model_state)
         return {f"average_valid_{name}": value for name, value in means.items()}
+
+
+def _wide(leaf: jax.Array) -> jax.Array:
+    """The leaf in a dtype that small steps do not vanish in: in bfloat16 an average would stand still."""
+    is_averaged = jnp.issubdtype(leaf.dtype, jnp.inexact)
+    return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) if is_averaged else leaf
+
+
+def _narrow(average: Any, like: Any) -> Any:
+    return jax.tree.map(lambda a, x: a.astype(x.dtype), average, like)
+
+
+def _moved(average: jax.Array, new: jax.Array, weight: jax.Array) -> jax.Array:
+    """The average moved towards `new` by a share of `weight`; `new` itself where it is no floating-point."""
+    if not jnp.issubdtype(average.dtype, jnp.inexact):
+        return new
+    if new.dtype != average.dtype:
+        # Without this XLA takes the numbers that were to be rounded to the narrow dtype.
+        kind = jnp.finfo(new.dtype)
+        new = jax.lax.reduce_precision(new, kind.nexp, kind.nmant)
+    dtype = jnp.promote_types(average.dtype, weight.dtype)
+    before = average.astype(dtype)
+    return (before + weight.astype(dtype) * (new.astype(dtype) - before)).astype(average.dtype)
 
 
 def average_weights(trainer: Trainer, decay: Any = None, start: Any = 0) -> Trainer:
     """The trainer that keeps an average of its parameters and validates it beside them.
 
-    The run itself is unchanged. The history gains `average_valid_loss` and `average_valid_<metric>`; the
-    average is in the rule's state, `average, count = fit.state.rules[i]`.
+    The run itself is unchanged, and so are its last parameters. The history gains `average_valid_loss` and
+    `average_valid_<metric>`; the average is in the rule's state, `average, count = fit.state.rules[i]`, in
+    float32 or wider whatever the parameters' dtype. `early_stopping` with the monitor `average_valid_loss`
+    makes the run end with the average: that of the best epoch.
+
+    A model state is averaged alongside, by the same weights: its floating-point arrays, the others are the
+    last. It is what the average is validated with, and the rule's state is then `average, count, state`.
 
     Args:
         trainer: the trainer.
@@ -74,5 +115,4 @@ def average_weights(trainer: Trainer, decay: Any = None, start: Any = 0) -> Trai
     if decay is not None:
         decay = number("decay", decay, "from 0 to below 1, or None", lambda x: (x >= 0) & (x < 1))
         complement = 1 - decay
-    start = number("start", start, "a whole number of updates, 0 or more", lambda x: x >= 0, np.int32)
-    return with_rule(trainer, AverageWeights(complement, start))
+    return with_rule(trainer, AverageWeights(complement, whole_number("start", start, " of updates", 0)))

@@ -3,9 +3,8 @@
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
-from jaxgd.training.rules import Rule, number, with_rule
+from jaxgd.training.rules import NEVER, Rule, whole_number, with_rule
 from jaxgd.training.trainers import Trainer
 
 BUDGET_SPENT = 3
@@ -26,7 +25,7 @@ class Budget(Rule):
         """Where in the epoch the last batch that fits ends."""
         size, end = trainer.examples_per_batch, trainer.epoch_end
         if self.updates is not None:
-            return begin + (self.updates - state.updates) * size
+            return batches_end(begin, self.updates - state.updates, size, end)
         if self.examples is None:
             return None
         left = self.examples - state.examples
@@ -37,12 +36,20 @@ class Budget(Rule):
         if self.updates is not None:
             is_spent = state.updates >= self.updates
         elif self.examples is not None:
-            is_spent = (
-                state.examples + jnp.minimum(trainer.examples_per_batch, trainer.epoch_end) > self.examples
-            )
+            next_batch = jnp.minimum(trainer.examples_per_batch, trainer.epoch_end)
+            is_spent = (self.examples - state.examples < next_batch) & (self.examples < NEVER)
         else:
             is_spent = state.epoch + 1 >= self.epochs
         return own, jnp.where(is_spent, BUDGET_SPENT, 0)
+
+
+def batches_end(begin: Any, batches: Any, size: Any, end: Any) -> Any:
+    """Where in an epoch so many batches of `size` examples from `begin` on end; `end` if they go beyond.
+
+    The product is only of a number of batches that the epoch has: any other could exceed 32 bits.
+    """
+    in_epoch = -(-(end - begin) // size)
+    return jnp.where(batches >= in_epoch, end, begin + batches * size)
 
 
 def budget(trainer: Trainer, *, updates: Any = None, examples: Any = None, epochs: Any = None) -> Trainer:
@@ -50,11 +57,12 @@ def budget(trainer: Trainer, *, updates: Any = None, examples: Any = None, epoch
 
     A budget is never exceeded: a batch that does not fit into what is left of the examples is not begun. The
     epoch in which a run ends gets its row of the history, with the train loss over the examples it used. The
-    run's status is then 3, "budget spent". `fit` must be given epochs enough for the budget.
+    run's status is then 3, "budget spent". `fit` must be given epochs enough for the budget; one that the run
+    does not reach, such as infinity, bounds nothing.
 
     Args:
         trainer: the trainer.
-        updates: at most so many updates; a whole number, 1 or more, which may be traced and swept.
+        updates: at most so many updates; a whole number, 1 or more, or infinity; may be traced and swept.
         examples: at most so many examples, the same.
         epochs: at most so many epochs, the same.
 
@@ -64,9 +72,7 @@ def budget(trainer: Trainer, *, updates: Any = None, examples: Any = None, epoch
     given = {"updates": updates, "examples": examples, "epochs": epochs}
     if sum(value is not None for value in given.values()) != 1:
         raise ValueError(f"budget needs exactly one of updates, examples and epochs, got {given}")
-    allowed = "a whole number, 1 or more"
     leaves = {
-        name: None if value is None else number(name, value, allowed, lambda x: x >= 1, np.int32)
-        for name, value in given.items()
+        name: None if value is None else whole_number(name, value, "", 1) for name, value in given.items()
     }
     return with_rule(trainer, Budget(**leaves))

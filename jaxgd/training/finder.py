@@ -1,7 +1,6 @@
 """A learning-rate range test: one short run for every rate, all in one program."""
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -63,7 +62,8 @@ def find_learning_rate(
         updates: how many each is given, 1 or more.
 
     Raises:
-        ValueError, TypeError: an optimizer without a learning rate, rates that are not positive and finite.
+        ValueError, TypeError: an optimizer without a learning rate, rates that are not positive and finite,
+            more updates than there are counts for.
     """
     check_run(trainer, key, 1)
     if not hasattr(trainer.optimizer, "learning_rate"):
@@ -72,12 +72,13 @@ def find_learning_rate(
     if tried.ndim != 1 or not tried.size or not np.all(np.isfinite(tried) & (tried > 0)):
         raise ValueError(f"rates must be a list of positive finite numbers, got {rates}")
     tried = np.sort(tried)
+    _epochs_of(_limited(trainer, trainer.problem, updates), updates)
     problem, judges = _split(trainer.problem)
     controlled = problem.replace(train=_with_shuffled_targets(problem.train, key))
     before, after, control = None, None, None
     for train_on in (problem, controlled) if _has_targets(problem.train) else (problem,):
         run = _limited(trainer, train_on, updates)
-        epochs = math.ceil(updates * int(run.examples_per_batch) / int(run.epoch_end))
+        epochs = _epochs_of(run, updates)
         before, losses = jax.device_get(_losses(run, key, jnp.asarray(tried), judges, epochs))
         after, control = (losses, control) if after is None else (after, losses)
     return _conclude(tried, before, after, control)
@@ -113,6 +114,15 @@ def _limited(trainer: Trainer, problem: Problem, updates: int) -> Trainer:
     size = min(size, problem.num_examples) if isinstance(size, int) else size
     run = trainer.replace(problem=problem, batch_size=size, rules=(), halt_on_divergence=True)
     return budget(run, updates=updates)
+
+
+def _epochs_of(run: Trainer, updates: Any) -> int:
+    """The epochs that hold so many updates."""
+    size, end, num = int(run.examples_per_batch), int(run.epoch_end), run.problem.num_examples
+    most = (2**31 - 1) // num * end // size
+    if updates > most:
+        raise ValueError(f"updates must be at most {most} for {num} examples (32-bit counts), got {updates}")
+    return -(-int(updates) * size // end)
 
 
 @functools.partial(jax.jit, static_argnums=4)

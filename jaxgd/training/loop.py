@@ -22,11 +22,13 @@ from jaxgd.training.gradients import (
     split_means,
 )
 from jaxgd.training.history import Rows
-from jaxgd.training.models import takes_keys
+from jaxgd.training.models import takes, takes_keys
 from jaxgd.training.norms import squared_norm
+from jaxgd.training.rules import with_model_state
 from jaxgd.training.states import (
     DIVERGED,
     RUNNING,
+    BatchSums,
     EpochSums,
     Packed,
     TrainState,
@@ -178,12 +180,13 @@ def _step(trainer: Trainer, state: TrainState, order: jax.Array, position: Any) 
     state = state._replace(examples=state.examples + counted, model_state=model_state)
     if is_whole:
         return _update(trainer, state, total, is_weighted)
-    total = jax.tree.map(lambda a, b: a + b.astype(a.dtype), state.sums.partial, total)
-    position = position + count
-    state = state._replace(sums=state.sums._replace(position=position, partial=total))
+    partial, position = state.sums.partial, position + count
+    grads = jax.tree.map(lambda a, b: a + b.astype(a.dtype), partial.grads, total.grads)
+    partial = BatchSums(grads, partial.numbers.plus([total.loss, total.weight]))
+    state = state._replace(sums=state.sums._replace(position=position, partial=partial))
     return jax.lax.cond(
         position == end,
-        lambda s: _update(trainer, s, mean_of_sums(total, s.params), is_weighted),
+        lambda s: _update(trainer, s, mean_of_sums(partial.total, s.params), is_weighted),
         lambda s: s,
         state,
     )
@@ -203,7 +206,7 @@ def _micro_batch(trainer: Trainer, order: jax.Array, position: Any) -> tuple[Any
     if trainer.order_sampling == "sequential" and width == num:
         return data, positions, None, num
     first = position // size * size
-    end = jnp.minimum(first + size, num)
+    end = first + jnp.minimum(size, num - first)  # first + size may be more than 32 bits hold
     divides = isinstance(size, int) and size % width == 0
     is_even = num % size == 0 or trainer.remainder.value == "drop" if divides else False
     if is_even or trainer.problem.coupled.value:
@@ -225,9 +228,7 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: 
     sums, of_one = state.sums, trainer.microbatch.value is None and trainer.examples_per_batch == 1
     sums = EpochSums(
         position=sums.position,
-        loss=sums.loss + total.loss,
-        weight=sums.weight + total.weight,
-        norm=sums.norm + root(squared_norm(total.grads, of_one)),
+        numbers=sums.numbers.plus([total.loss, total.weight, root(squared_norm(total.grads, of_one))]),
         partial=None if sums.partial is None else jax.tree.map(jnp.zeros_like, sums.partial),
     )
     counts = (has_weight & sums.are_finite) if trainer.halt_on_divergence.value else has_weight
@@ -244,7 +245,12 @@ def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
         if scale is not None:
             updates = jax.tree.map(lambda u, scale=scale: u * scale.astype(u.dtype), updates)
     params = apply_updates(state.params, updates)
-    rules = tuple(rule.after_update(own, params) if rule.acts_on_updates else own for rule, own in pairs)
+    rules = tuple(
+        with_model_state(rule.after_update, own, params, model_state=state.model_state)
+        if rule.acts_on_updates
+        else own
+        for rule, own in pairs
+    )
     return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)
 
 
@@ -321,8 +327,11 @@ def _apply_rules(trainer: Trainer, state: TrainState, row: dict) -> tuple[tuple,
 
 
 def finish(trainer: Trainer, state: TrainState) -> TrainState:
-    """The state with which a run ends: rules may choose its parameters."""
-    params = state.params
+    """The state with which a run ends: rules may choose its parameters and its model state."""
+    params, model_state = state.params, state.model_state
     for rule, own in zip(trainer.rules, state.rules, strict=True):
-        params = rule.finish(own, params)
-    return state._replace(params=params)
+        if takes(rule.finish, "model_state"):
+            params, model_state = rule.finish(own, params, model_state)
+        else:
+            params = rule.finish(own, params)
+    return state._replace(params=params, model_state=model_state)

@@ -1,17 +1,23 @@
 """Rules: what a run does besides updates, such as stopping early or keeping an average."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.training.models import takes
 from jaxgd.training.pytrees import PyTree
 
 if TYPE_CHECKING:
     from jaxgd.training.loop import TrainState
     from jaxgd.training.trainers import Trainer
+
+# The largest count. No run gets there, so as a bound it is none: more than this, or infinity, becomes this.
+NEVER = 2**31 - 1
 
 
 class Rule(PyTree):
@@ -61,8 +67,15 @@ class Rule(PyTree):
         """
         return own, 0
 
+    def scored(self, own: Any, trainer: "Trainer", state: "TrainState") -> tuple[Any, Any]:
+        """The parameters and the model state whose scores `measure` gives: the run's own, unless overridden.
+
+        It is these that `early_stopping` restores if it watches one of the scores.
+        """
+        return state.params, state.model_state
+
     def finish(self, own: Any, params: Any) -> Any:
-        """The parameters that a run ends with."""
+        """The parameters that a run ends with; with a parameter `model_state`, the pair of both."""
         return params
 
 
@@ -71,23 +84,59 @@ def with_rule(trainer: "Trainer", rule: Rule) -> "Trainer":
     return trainer.replace(rules=(*trainer.rules, rule))
 
 
-def number(name: str, value: Any, allowed: str, is_allowed: Any, dtype: Any = np.float64) -> Any:
-    """A rule's number as a leaf: checked and of one type if concrete, a tracer or an array of them as it is.
+def scored_by(name: str, trainer: "Trainer", state: "TrainState") -> tuple[Any, Any]:
+    """The parameters and the model state that the history's entry `name` is a score of."""
+    for rule, own in reversed(list(zip(trainer.rules, state.rules, strict=True))):
+        if name in rule.history_names(trainer):
+            return rule.scored(own, trainer, state)
+    return state.params, state.model_state
+
+
+def with_model_state(hook: Any, *arguments: Any, model_state: Any) -> Any:
+    """What a rule's hook gives for these arguments, and for the model state if it asks for it."""
+    return hook(*arguments, model_state=model_state) if takes(hook, "model_state") else hook(*arguments)
+
+
+def number(name: str, value: Any, allowed: str, is_allowed: Any) -> Any:
+    """A rule's number as a leaf: checked and a float64 if concrete, a tracer as it is.
 
     Raises:
         ValueError, TypeError: a value that `is_allowed` refuses, or that is no number.
     """
+    return value if isinstance(value, Tracer) else _checked(name, value, allowed, is_allowed)
+
+
+def whole_number(name: str, value: Any, unit: str, least: int) -> Any:
+    """A rule's whole number as an int32 leaf, `NEVER` where it is more than that; checked if concrete.
+
+    Raises:
+        ValueError, TypeError: a value that is not whole or below `least`, or that is no number.
+    """
     if isinstance(value, Tracer):
-        return value
+        return _traced_count(value)
+    allowed = f"a whole number{unit}, {least} or more"
+    array = _checked(name, value, allowed, lambda x: (x >= least) & (x == np.floor(x)))
+    return np.minimum(array, NEVER).astype(np.int32)
+
+
+def _traced_count(value: Any) -> jax.Array:
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        value = value.astype(jnp.promote_types(value.dtype, jnp.float32))
+        is_beyond = value >= NEVER
+        return jnp.where(is_beyond, NEVER, jnp.where(is_beyond, 0, value).astype(jnp.int32))
+    if jnp.issubdtype(value.dtype, jnp.integer) and jnp.iinfo(value.dtype).max > NEVER:
+        value = jnp.minimum(value, NEVER)
+    return value.astype(jnp.int32)
+
+
+def _checked(name: str, value: Any, allowed: str, is_allowed: Any) -> np.ndarray:
+    """The value as float64, in which every count up to `NEVER` is exact."""
     try:
         array = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be {allowed}, got {value!r}") from None
-    whole = np.issubdtype(dtype, np.integer)
-    if (
-        isinstance(value, bool)
-        or not np.all(is_allowed(array))
-        or (whole and np.any(array != np.floor(array)))
-    ):
+    except (TypeError, ValueError, OverflowError):
+        if not isinstance(value, Integral):
+            raise TypeError(f"{name} must be {allowed}, got {value!r}") from None
+        array = np.asarray(np.inf if value > 0 else -np.inf)  # beyond float64
+    if isinstance(value, bool) or not np.all(is_allowed(array)):
         raise ValueError(f"{name} must be {allowed}, got {value!r}")
-    return array.astype(dtype)
+    return array

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.training.gradients import BatchLoss
+from jaxgd.training.rules import with_model_state
+from jaxgd.training.sums import Sums, no_sums_of
 from jaxgd.training.trainers import Trainer
 
 RUNNING = 0
@@ -14,19 +16,44 @@ DIVERGED = 2
 STATUS_WORDS = ("completed", "stopped early", "diverged", "budget spent", "failed")
 
 
+class BatchSums(NamedTuple):
+    """Sums over the micro-batches of the batch under way: of gradients, and numbers of `w * l` and of `w`."""
+
+    grads: Any
+    numbers: Sums
+
+    @property
+    def total(self) -> BatchLoss:
+        """What the micro-batches so far give together."""
+        return BatchLoss(self.grads, *self.numbers.totals)
+
+
 class EpochSums(NamedTuple):
     """Running sums of the epoch under way, and the micro-batches of the batch under way.
 
-    position: int32[], examples used. loss, weight: float[], sums of `w * l` and of `w`. norm: float[], sum of
-    gradient norms. partial: sums over the present batch, None without micro-batches. A loss or gradient that
-    is not finite leaves its mark in these sums: that is how a run is seen to diverge.
+    position: int32[], examples used. numbers: three sums, of `w * l`, of `w` and of gradient norms. partial:
+    sums over the present batch, None without micro-batches. A loss or gradient that is not finite leaves its
+    mark in these sums: that is how a run is seen to diverge.
     """
 
     position: jax.Array
-    loss: jax.Array
-    weight: jax.Array
-    norm: jax.Array
-    partial: BatchLoss | None
+    numbers: Sums
+    partial: BatchSums | None
+
+    @property
+    def loss(self) -> jax.Array:
+        """The sum of `w * l`."""
+        return self.numbers.totals[0]
+
+    @property
+    def weight(self) -> jax.Array:
+        """The sum of `w`."""
+        return self.numbers.totals[1]
+
+    @property
+    def norm(self) -> jax.Array:
+        """The sum of gradient norms."""
+        return self.numbers.totals[2]
 
     @property
     def are_finite(self) -> jax.Array:
@@ -80,8 +107,9 @@ class TrainState(NamedTuple):
 def initial_state(trainer: Trainer, key: jax.Array, params: Any) -> TrainState:
     """The state before the first update, from initial parameters."""
     zero = jnp.zeros((), jnp.int32)
-    rules = tuple(rule.init(params) for rule in trainer.rules)
-    moving = Moving(params, trainer.optimizer.init(params), trainer.problem.model_state, rules)
+    model_state = trainer.problem.model_state
+    rules = tuple(with_model_state(rule.init, params, model_state=model_state) for rule in trainer.rules)
+    moving = Moving(params, trainer.optimizer.init(params), model_state, rules)
     return TrainState(
         key=key,
         **moving._asdict(),
@@ -119,23 +147,24 @@ def _with_rules(trainer: Trainer, states: tuple) -> list[tuple[Any, Any]]:
 
 def no_sums(trainer: Trainer, params: Any) -> EpochSums:
     """The sums at the start of an epoch."""
-    number, partial = jnp.zeros(()), None
+    partial = None
     if trainer.microbatch.value is not None:
         wide = jax.tree.map(lambda p: jnp.zeros(p.shape, jnp.promote_types(p.dtype, jnp.float32)), params)
-        partial = BatchLoss(wide, number, number)
-    return EpochSums(jnp.zeros((), jnp.int32), number, number, number, partial)
+        partial = BatchSums(wide, no_sums_of(2))
+    return EpochSums(jnp.zeros((), jnp.int32), no_sums_of(3), partial)
 
 
 class Packed(NamedTuple):
     """A state in as few arrays as loops should carry: on a CPU each costs kernels of its own.
 
-    anchor: what the anchor holds besides `updates`. partial: that of the sums. numbers: float[3], the sums.
+    anchor: what the anchor holds besides `updates`. partial: the gradients of the sums over a batch. numbers:
+    float[2, 3], the epoch's sums and their errors; with micro-batches float[2, 5], the batch's after them.
     counts: int32[7], see `STATE_COUNTS`. The key is left out: it never changes.
     """
 
     moving: Moving
     anchor: Moving | None
-    partial: BatchLoss | None
+    partial: Any
     numbers: jax.Array
     counts: jax.Array
 
@@ -156,17 +185,22 @@ def count_of(counts: Any, name: str) -> Any:
 def pack(state: TrainState) -> Packed:
     """The state without its key."""
     sums, anchor = state.sums, state.anchor
-    numbers = jnp.stack([sums.loss, sums.weight, sums.norm])
+    numbers, partial = jnp.stack(sums.numbers), None
+    if sums.partial is not None:
+        numbers = jnp.concatenate([numbers, jnp.stack(sums.partial.numbers)], axis=1)
+        partial = sums.partial.grads
     own = (getattr(state, name) for name in STATE_COUNTS[:5])
     counts = jnp.stack([*own, sums.position, anchor.updates])
-    return Packed(moving_part(state), anchor.moving, sums.partial, numbers, counts)
+    return Packed(moving_part(state), anchor.moving, partial, numbers, counts)
 
 
 def unpack(packed: Packed, key: Any) -> TrainState:
     """The state."""
-    numbers = packed.numbers
+    numbers, partial = packed.numbers, None
+    if packed.partial is not None:
+        partial = BatchSums(packed.partial, Sums(*numbers[:, 3:]))
     counts: dict[str, Any] = {name: packed.count(name) for name in STATE_COUNTS[:5]}
-    sums = EpochSums(packed.count("position"), numbers[0], numbers[1], numbers[2], packed.partial)
+    sums = EpochSums(packed.count("position"), Sums(*numbers[:, :3]), partial)
     anchor: Any = Anchor(packed.anchor, packed.count("anchor_updates"))  # pyright: ignore[reportArgumentType]
     fields = packed.moving._asdict() | counts
     return TrainState(key=key, anchor=anchor, sums=sums, **fields)

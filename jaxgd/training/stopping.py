@@ -10,7 +10,7 @@ import numpy as np
 from jaxgd.optim.hyperparameters import one_of
 from jaxgd.optim.static import Static
 from jaxgd.training.history import measured_names
-from jaxgd.training.rules import Rule, number, with_rule
+from jaxgd.training.rules import NEVER, Rule, number, scored_by, whole_number, with_rule
 from jaxgd.training.trainers import Trainer
 
 STOPPED_EARLY = 1
@@ -48,9 +48,9 @@ class EarlyStopping(Rule):
     def __repr__(self):
         return f"early_stopping(patience={self.patience}, monitor={self.monitor.value!r})"
 
-    def init(self, params):
-        """Nothing seen; the best parameters so far are the first ones."""
-        return _unwatched(self.mode.value), params if self.restore_best.value else None
+    def init(self, params, model_state):
+        """Nothing seen; the best parameters and model state so far are the first ones."""
+        return _unwatched(self.mode.value), (params, model_state) if self.restore_best.value else None
 
     def observe(self, seen: Watched, value: jax.Array, epoch: Any) -> tuple[Watched, Any, Any]:
         """What has been seen after `value` in `epoch`, whether it is the best, and whether the run stops."""
@@ -67,19 +67,19 @@ class EarlyStopping(Rule):
         return Watched(best, at, wait.astype(jnp.int32)), is_best, stops
 
     def after_epoch(self, own, trainer, state, row):
-        """Stop once the wait is over; keep the best parameters."""
-        seen, best_params = own
+        """Stop once the wait is over; keep the parameters and the model state that scored best."""
+        seen, best = own
         seen, is_best, stops = self.observe(seen, row[self.monitor.value], state.epoch)
-        if best_params is not None:
-            best_params = jax.lax.cond(is_best, lambda: state.params, lambda: best_params)
-        return (seen, best_params), jnp.where(stops, STOPPED_EARLY, 0)
+        if best is not None:
+            best = jax.lax.cond(is_best, lambda: scored_by(self.monitor.value, trainer, state), lambda: best)
+        return (seen, best), jnp.where(stops, STOPPED_EARLY, 0)
 
-    def finish(self, own, params):
-        """The best parameters, however the run ended; its last where there never was a best."""
-        seen, best_params = own
-        if best_params is None:
-            return params
-        return jax.lax.cond(seen.epoch >= 0, lambda: best_params, lambda: params)
+    def finish(self, own, params, model_state):
+        """What scored best, however the run ended; the last where there never was a best."""
+        seen, best = own
+        if best is None:
+            return params, model_state
+        return jax.lax.cond(seen.epoch >= 0, lambda: best, lambda: (params, model_state))
 
 
 def early_stopping(
@@ -101,12 +101,14 @@ def early_stopping(
 
     Args:
         trainer: the trainer.
-        patience: epochs without improvement to wait for, 0 or more; may be traced and swept.
+        patience: epochs without improvement to wait for, 0 or more; may be traced and swept. Infinity waits
+            for ever: the run keeps its best and goes on to its last epoch.
         min_delta: an improvement is one of more than this, 0 or more; may be traced.
         baseline: if given, an improvement ends the wait only if it is also better than this.
-        restore_best: the run ends with the parameters of its best epoch, whether it stopped early, was ended
-            by another rule, diverged or reached its last epoch. False: with its last parameters. The
-            optimizer's state is the last in either case.
+        restore_best: the run ends with the parameters and the model state of its best epoch, those that
+            scored the best value of `monitor`, whether it stopped early, was ended by another rule, diverged
+            or reached its last epoch. With a monitor of `average_weights` they are the average. False: with
+            its last parameters. The optimizer's state is the last in either case.
         start_from_epoch: epochs before this one (from 0) are not looked at.
         monitor: an entry of the history.
         mode: "min" where less is better, "max" where more is.
@@ -125,10 +127,10 @@ def _early_stopping(
     patience: Any, min_delta: Any, baseline: Any, restore_best: bool, start: Any, mode: str, monitor: str
 ) -> EarlyStopping:
     return EarlyStopping(
-        number("patience", patience, "a whole number of epochs, 0 or more", lambda x: x >= 0, np.int32),
+        whole_number("patience", patience, " of epochs", 0),
         _min_delta(min_delta),
         None if baseline is None else number("baseline", baseline, "a finite number or None", np.isfinite),
-        number("start_from_epoch", start, "a whole number of epochs, 0 or more", lambda x: x >= 0, np.int32),
+        whole_number("start_from_epoch", start, " of epochs", 0),
         Static(bool(restore_best)),
         Static(monitor),
         Static(one_of("mode", mode, ("min", "max"))),
@@ -223,7 +225,7 @@ class ReduceOnPlateau(Rule):
             jnp.where(falls, 0, wait),
         )
         # One more than the epochs of the cooldown: the count is lowered before it is looked at.
-        rest = jnp.where(falls, self.cooldown + 1, cooldown).astype(jnp.int32)
+        rest = jnp.where(falls, jnp.minimum(self.cooldown, NEVER - 1) + 1, cooldown).astype(jnp.int32)
         return (seen, rest, jnp.where(falls, lower, scale)), 0
 
 
@@ -245,9 +247,9 @@ def reduce_on_plateau(
     Args:
         trainer: the trainer.
         factor: what the rate is multiplied by, above 0 and below 1; may be traced, as the other numbers may.
-        patience: epochs without improvement to wait for, 1 or more.
+        patience: epochs without improvement to wait for, 1 or more; infinity never lowers the rate.
         min_delta: an improvement is one of more than this.
-        cooldown: epochs after a reduction in which nothing is counted.
+        cooldown: epochs after a reduction in which nothing is counted; infinity for one reduction at most.
         min_scale: the scale falls no lower than this.
         monitor: an entry of the history.
         mode: "min" where less is better, "max" where more is.
@@ -257,9 +259,9 @@ def reduce_on_plateau(
     """
     rule = ReduceOnPlateau(
         number("factor", factor, "above 0 and below 1", lambda x: (x > 0) & (x < 1)),
-        number("patience", patience, "a whole number of epochs, 1 or more", lambda x: x >= 1, np.int32),
+        whole_number("patience", patience, " of epochs", 1),
         _min_delta(min_delta),
-        number("cooldown", cooldown, "a whole number of epochs, 0 or more", lambda x: x >= 0, np.int32),
+        whole_number("cooldown", cooldown, " of epochs", 0),
         number("min_scale", min_scale, "from 0 to 1", lambda x: (x >= 0) & (x <= 1)),
         Static(one_of("monitor", monitor, measured_names(trainer))),
         Static(one_of("mode", mode, ("min", "max"))),

@@ -63,8 +63,10 @@ class Trainer(PyTree):
         """The trainer with the batch size that its schedule has in an epoch, if there is a schedule."""
         if not self.has_schedule:
             return self
-        size = jnp.clip(jnp.round(self.batch_size(epoch)), 1, self.problem.num_examples).astype(jnp.int32)
-        return dataclasses.replace(self, batch_size=size)
+        num = self.problem.num_examples
+        size = jnp.clip(jnp.round(self.batch_size(epoch)), 1, num).astype(jnp.int32)
+        # As a float, a number of examples above 2**24 may have been rounded up.
+        return dataclasses.replace(self, batch_size=jnp.minimum(size, num))
 
     @property
     def examples_per_batch(self) -> Any:

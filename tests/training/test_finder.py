@@ -66,6 +66,14 @@ def test_bad_rates(rates, error, message):
         jaxgd.find_learning_rate(trainer_of(*noise(), jaxgd.sgd(0.1)), KEY, rates)
 
 
+def test_updates_without_end():
+    trainer = trainer_of(*noise(), jaxgd.sgd(0.1))
+    with pytest.raises(ValueError, match=r"updates must be at most \d+ for \d+ examples .*, got inf"):
+        jaxgd.find_learning_rate(trainer, KEY, updates=float("inf"))
+    with pytest.raises(ValueError, match="updates must be a whole number, 1 or more, got 0"):
+        jaxgd.find_learning_rate(trainer, KEY, updates=0)
+
+
 def test_an_optimizer_without_a_rate():
     chained = jaxgd.chain(jaxgd.optim.clip(1.0), jaxgd.optim.scale(-0.1))
     with pytest.raises(TypeError, match="the optimizer must have a learning_rate to find, got chain"):
