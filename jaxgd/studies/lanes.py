@@ -90,8 +90,8 @@ def lane_shape(problem: Problem, params: Any, name: str = "params") -> tuple[int
     """The leading axes that all of `params` have beyond what the problem's `init` gives; () for one model.
 
     Raises:
-        ValueError: another structure, another shape, leading axes that differ from leaf to leaf, or a NaN or
-            an infinity; the message names the leaf.
+        ValueError: another structure, another shape, leading axes that differ from leaf to leaf, complex
+            numbers, or a NaN or an infinity; the message names the leaf.
     """
     one = jax.eval_shape(lambda key: problem.init(key), jax.random.key(0))
     wanted, given = _by_path(one), _by_path(params)
@@ -110,6 +110,7 @@ def lane_shape(problem: Problem, params: Any, name: str = "params") -> tuple[int
                 f"{name} must be stacked along the same leading axes in every leaf, "
                 f"got {lanes} in {next(iter(shapes))} and {shape} in {path}"
             )
+        _check_real(name, path, given[path])
         _check_finite(name, path, given[path], len(shape))
     return lanes
 
@@ -141,6 +142,14 @@ def _leading(name: str, path: str, leaf: Any, wanted: tuple[int, ...]) -> tuple[
     if split < 0 or shape[split:] != wanted:
         raise ValueError(f"{name}: {path} must have shape {wanted}, or it behind axes of lanes, got {shape}")
     return shape[:split]
+
+
+def _check_real(name: str, path: str, leaf: Any) -> None:
+    if jnp.iscomplexobj(leaf):
+        raise ValueError(
+            f"{name} must be real, but {path} is {leaf.dtype}: losses and curvature are looked at along real "
+            "directions; give real and imaginary parts as parameters of their own"
+        )
 
 
 def _check_finite(name: str, path: str, leaf: Any, num_axes: int) -> None:

@@ -159,12 +159,14 @@ def check_start(function: Any, start: Any, name: str = "start") -> jax.Array:
 
     Raises:
         ValueError: another number of coordinates than a `Surface` has, a NaN, or a place outside its domain.
-        TypeError: a surface that cannot be called, or a start that is not numbers.
+        TypeError: a surface that cannot be called, or a start that is not numbers or is complex.
     """
     check_callable(function)
     if any(isinstance(x, str) for x in jax.tree.leaves(start)):
         raise TypeError(f"{name} must be an array of numbers [dim], got {start!r}")
     start = jnp.asarray(start)
+    if jnp.iscomplexobj(start):
+        raise TypeError(f"{name} must be real, got an array of {start.dtype}")
     if not jnp.issubdtype(start.dtype, jnp.floating):
         start = start.astype(jnp.result_type(float))
     if start.ndim == 0:

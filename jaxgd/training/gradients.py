@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgd.optim.steps import value_and_gradient
 from jaxgd.training.batching import take
 from jaxgd.training.models import takes
 from jaxgd.training.problem import Problem, num_examples
@@ -94,13 +95,19 @@ def batch_gradient(
         loss, weight = weighted_sums(losses, weights, mask)
         return (loss / or_one(weight) if mean else loss), (loss, weight, state)
 
-    (_, (loss, weight, state)), grads = jax.value_and_grad(objective, has_aux=True)(params)
+    (_, (loss, weight, state)), grads = value_and_gradient(objective, has_aux=True)(params)
     return BatchLoss(grads, loss, weight), is_weighted, state
 
 
 def weighted_sums(losses: jax.Array, weights: Any, mask: Any) -> tuple[jax.Array, jax.Array]:
-    """`sum(w * l)` and `sum(w)` where `mask` is True or None; weights of None are 1."""
-    weights = jnp.ones_like(losses) if weights is None else weights
+    """`sum(w * l)` and `sum(w)` where `mask` is True or None; weights of None are 1.
+
+    A loss of weight 0 is left out, whatever it is: padding may give an infinity, and 0 times that is NaN.
+    """
+    if weights is None:
+        weights = jnp.ones_like(losses)
+    else:
+        losses = jnp.where(weights == 0, 0, losses)
     if mask is not None:
         weights, losses = jnp.where(mask, weights, 0), jnp.where(mask, losses, 0)
     return jnp.sum(weights * losses), jnp.sum(weights)

@@ -137,3 +137,33 @@ def test_soft_threshold_gives_exact_zeros():
     assert params[1] == 0
     with pytest.raises(ValueError, match="soft_threshold needs the parameters"):
         optimizer.update(params, state)
+
+
+def test_arrays_that_occur_twice_are_updated_each_by_its_own():
+    def loss(params, x):
+        return 0.5 * jnp.sum((params["a"] - x) ** 2) + 0.5 * jnp.sum((params["b"] + x) ** 2)
+
+    shared, optimizer = jnp.zeros(3), optim.momentum(0.1)
+    update = optim.make_update(optimizer, loss)
+    params = {"a": shared, "b": shared}
+    params, state, value = update(params, optimizer.init(params), jnp.ones(3))
+    np.testing.assert_allclose(params["a"], 0.1, rtol=1e-6)
+    np.testing.assert_allclose(params["b"], -0.1, rtol=1e-6)
+    np.testing.assert_allclose(value, 3.0)
+    # The same array in the parameters and in the state, and in the batch.
+    update = optim.make_update(optimizer, lambda p, x: jnp.sum(p * x))
+    x = jnp.ones(3)
+    state = jax.tree.map(lambda leaf: x if leaf.shape else leaf, optimizer.init(x))
+    params, state, value = update(x, state, x)
+    np.testing.assert_allclose(params, 1 - 0.1 * 1.9, rtol=1e-6)
+    np.testing.assert_array_equal(x, 1)
+
+
+def test_complex_parameters_descend():
+    target = 3 - 1j
+    update = optim.make_update(optim.sgd(0.1), lambda p: jnp.abs(p - target) ** 2)
+    params = jnp.zeros((), jnp.complex64)
+    state = optim.sgd(0.1).init(params)
+    for made in range(1, 20):
+        params, state, _ = update(params, state)
+        np.testing.assert_allclose(params, target * (1 - 0.8**made), rtol=1e-5)

@@ -94,6 +94,7 @@ def test_optax_transforms_and_line_searches_are_taken():
         ({"start": [0.0, 9.0]}, ValueError, "inside the domain of himmelblau, from -5 to 5 in coordinate 1"),
         ({"start": [0.0, np.nan]}, ValueError, "start must be finite"),
         ({"start": ["a", "b"]}, TypeError, r"start must be an array of numbers \[dim\], got \['a', 'b'\]"),
+        ({"start": [0.0, 1j]}, TypeError, "start must be real, got an array of complex64"),
         ({"surface": "himmelblau"}, TypeError, r"jaxgd.landscape.surface\('himmelblau'\), not its name"),
         ({"surface": 3}, TypeError, "surface must be a function of a point, got 3"),
         ({"start": 3.0}, ValueError, r"start must be a point \[dim\]"),

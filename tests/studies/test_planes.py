@@ -181,6 +181,10 @@ def test_memory_is_bounded_by_the_chunk():
         (lambda p: {"w": p}, "direction 2 must have the structure of the problem's parameters, but lacks"),
         (lambda p: jax.tree.map(lambda x: x[..., :1], p), "direction 2: .* must have shape"),
         (lambda p: jax.tree.map(lambda x: x * np.nan, p), "direction 2 must be finite, but .* has a NaN"),
+        (
+            lambda p: jax.tree.map(lambda x: x * 1j, p),
+            "direction 2 must be real, but .* is complex64: losses and curvature are looked at along real",
+        ),
         (lambda p: models(3), r"direction 2 must be stacked like the parameters, \(2,\), got \(3,\)"),
     ],
 )

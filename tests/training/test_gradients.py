@@ -96,6 +96,66 @@ def test_a_batch_of_no_weight_makes_no_update(microbatch):
     np.testing.assert_allclose(fit.history["grad_norm"], np.linalg.norm(ROWS[3]), rtol=1e-6)
 
 
+@pytest.mark.parametrize("microbatch", [None, 2])
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_a_loss_of_no_weight_is_left_out_whatever_it_is(microbatch, bad):
+    def with_padding(params, batch):
+        """The loss of padding, marked 0, has no number; its derivative is finite."""
+        values, marks = batch
+        return params * values + jnp.where(marks > 0, 0, bad), marks
+
+    data = (np.array([1, 7, 3, 7, 5], np.float32), np.array([1, 0, 2, 0, 1], np.float32))
+    problem = jaxgd.Problem(lambda key: jnp.ones(()), with_padding, data, valid=data)
+    mean = (1 * 1 + 2 * 3 + 1 * 5) / 4
+    np.testing.assert_allclose(jaxgd.evaluate(problem, jnp.ones(()))["loss"], mean)
+    fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(0.1), 5, microbatch), jax.random.key(0), 1)
+    np.testing.assert_allclose(fit.history["train_loss"], mean)
+    np.testing.assert_allclose(fit.history["grad_norm"], mean, rtol=1e-6)
+    np.testing.assert_allclose(fit.history["valid_loss"], (1 - 0.1 * mean) * mean, rtol=1e-6)
+    assert fit.state.status == 0
+
+
+TARGET = 3 - 1j
+
+
+def distance(params, batch):
+    return jnp.abs(params - TARGET) ** 2 * batch
+
+
+def complex_problem():
+    return jaxgd.Problem(lambda key: jnp.zeros((), jnp.complex64), distance, np.ones(6, np.float32))
+
+
+@pytest.mark.parametrize("microbatch", [None, 2])
+def test_complex_parameters_descend(microbatch):
+    trainer = jaxgd.trainer(complex_problem(), jaxgd.sgd(0.1), 3, microbatch)
+    fit = jaxgd.fit(trainer, jax.random.key(0), 5)
+    np.testing.assert_allclose(fit.state.params, TARGET * (1 - 0.8**10), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_complex_parameters_descend_by_every_kind_of_optimizer():
+    optimizers = [
+        jaxgd.sgd(0.1), jaxgd.momentum(0.02), jaxgd.adam(0.1), jaxgd.rmsprop(0.01), jaxgd.adagrad(1.0),
+        jaxgd.adadelta(30.0), jaxgd.nadam(0.1),
+    ]  # fmt: skip
+
+    @jax.jit
+    def ends(optimizers):
+        trainers = [jaxgd.trainer(complex_problem(), optimizer, 3) for optimizer in optimizers]
+        return [jaxgd.fit(trainer, jax.random.key(0), 300).state.params for trainer in trainers]
+
+    np.testing.assert_allclose(ends(optimizers), TARGET, rtol=1e-4)
+
+
+def test_a_rate_for_complex_parameters_is_found():
+    problem = jaxgd.Problem(lambda key: jnp.zeros((), jnp.complex64), distance, np.ones(20, np.float32))
+    found = jaxgd.find_learning_rate(
+        jaxgd.trainer(problem, jaxgd.sgd(0.1), 4), jax.random.key(0), [1e-3, 0.1, 10.0], updates=20
+    )
+    np.testing.assert_allclose(found.losses[:2], [10 * 0.998**40, 10 * 0.8**40], rtol=1e-3)
+
+
 def test_sums_over_microbatches_are_the_mean():
     problem, params = make_problem(weighted), jnp.array([2.0, 3.0])
     mask = jnp.array([True, False])
