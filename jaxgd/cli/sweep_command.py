@@ -60,4 +60,5 @@ def _best_line(result, metric: str) -> str:
     }
     point = ", ".join(f"{name} {value}" for name, value in values.items())
     spread = "" if math.isnan(best.spread) else f" ± {best.spread:.2g} (standard deviation over seeds)"
-    return f"Best {metric} at the last epoch: {best.value:.4g}{spread}, at {point}"
+    when = "in the epoch that was kept" if "kept_epoch" in result.dataset else "at the last epoch"
+    return f"Best {metric} {when}: {best.value:.4g}{spread}, at {point}"

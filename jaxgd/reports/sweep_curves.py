@@ -37,7 +37,7 @@ def learning_curves(
     """A metric over the epochs: for each value of an axis its best point, the mean over seeds.
 
     Each seed is a faint line, which ends where the run stops. The best point of a value is the one with the
-    best mean after the last epoch; a value at which every point has a run that diverged has no curve.
+    best mean as its runs ended; a value at which every point has a run that diverged has no curve.
 
     Args:
         result: a sweep's result.

@@ -87,7 +87,12 @@ def _deck(result: SweepResult) -> str:
 
 
 def _sections(result: SweepResult, scores: Scores, order: np.ndarray, mode: str | None) -> list[Section]:
-    over = f"Means over {count_text(scores.runs.sizes[RUN], 'run')} after the last epoch."
+    when = (
+        "in the epoch whose parameters were kept"
+        if "kept_epoch" in result.dataset
+        else "after the last epoch"
+    )
+    over = f"Means over {count_text(scores.runs.sizes[RUN], 'run')} {when}."
     found = [
         Section(
             "Learning curves",
@@ -144,8 +149,8 @@ def _maps(result: SweepResult, scores: Scores, mode: str | None) -> list[go.Figu
 def _rows(result: SweepResult, scores: Scores, order: np.ndarray) -> list[list[str]]:
     names = axis_names(result, scores)
     columns = [labels(result, name, column(scores, name)[order]) for name in names]
-    runs = scores.runs.transpose(*scores.axes, RUN, "epoch").values
-    last = runs.reshape(-1, *runs.shape[-2:])[order, :, -1]
+    final = scores.final.transpose(*scores.axes, RUN).values
+    last = final.reshape(-1, final.shape[-1])[order]
     clock = scores.clock.transpose(*scores.axes, RUN, "epoch").values
     updates = clock.reshape(-1, *clock.shape[-2:])[order, :, -1].max(axis=-1)
     head = [*map(_words, names), _words(scores.metric), "spread", "runs diverged", "updates"]

@@ -12,7 +12,7 @@ from jaxgd.optim.hyperparameters import unknown
 from jaxgd.reports.scales import ScoreScale, rounded, score_scale
 from jaxgd.reports.style import base_layout
 from jaxgd.sweeps import SweepResult
-from jaxgd.sweeps.ranking import axes_over, better, check_metric, values_and_ends
+from jaxgd.sweeps.ranking import axes_over, better, check_metric, final_places, values_and_ends
 from jaxgd.sweeps.selection import linked_names
 
 # The dimension of the runs that are averaged over; no axis of a sweep has this name.
@@ -24,20 +24,21 @@ class Scores:
     """A metric of a sweep.
 
     metric: its name. runs: [*axes, RUN, epoch]; NaN where a run diverged, its last value where it stopped
-    before. ends: [*axes, RUN], the place of a run's last epoch. clock: [*axes, RUN, epoch], updates made.
-    sign: 1 where less is better, -1 where more is.
+    before. ends: [*axes, RUN], the place of a run's last epoch. final: [*axes, RUN], the value that a run's
+    parameters have. clock: [*axes, RUN, epoch], updates made. sign: 1 where less is better, -1 where more is.
     """
 
     metric: str
     runs: xr.DataArray
     ends: xr.DataArray
+    final: xr.DataArray
     clock: xr.DataArray
     sign: int
 
     @cached_property
     def last(self) -> xr.DataArray:
-        """The mean over the runs after the last epoch: [*axes], NaN where a run diverged."""
-        return self.runs.isel(epoch=-1).mean(RUN, skipna=False)
+        """The mean over the runs as they ended: [*axes], NaN where a run diverged."""
+        return self.final.mean(RUN, skipna=False)
 
     @property
     def axes(self) -> list[str]:
@@ -83,6 +84,8 @@ def scores_of(
     kept = [name for name in axes if name not in over]
     shape = [dataset.sizes[name] for name in kept]
     values, ends = values_and_ends(dataset, metric, [*kept, *over])
+    places = final_places(dataset, [*kept, *over], ends)
+    final = np.take_along_axis(values, places[..., None], axis=-1)
     clock = dataset.updates.transpose(*kept, *over, "epoch").values
     coords = {name: coord for name, coord in dataset.coords.items() if set(coord.dims) <= {*kept, "epoch"}}
 
@@ -96,6 +99,7 @@ def scores_of(
         metric,
         labelled(values.reshape(*shape, -1, epochs), "epoch"),
         labelled(ends.reshape(*shape, -1)),
+        labelled(final.reshape(*shape, -1)),
         labelled(clock.reshape(*shape, -1, epochs), "epoch"),
         1 if better(metric, mode) == "min" else -1,
     )

@@ -19,13 +19,18 @@ SEED_POLICY = "seed s is jax.random.key(s): initial parameters and epoch orders 
 
 
 class LaneResults(NamedTuple):
-    """What a run gives; in a program's slots, with a leading axis over them."""
+    """What a run gives; in a program's slots, with a leading axis over them.
+
+    kept_epoch: the epoch (from 1) that `params` and `model_state` are of, -1 if it is the last; None where no
+    rule chooses one.
+    """
 
     params: Any
     model_state: Any
     history: dict[str, Any]
     status: Any
     stopped_at: Any
+    kept_epoch: Any
 
 
 def assemble(
@@ -47,6 +52,9 @@ def assemble(
     status = np.array([STATUS_WORDS[int(result.status)] for result in results])
     variables["status"] = (dims, status.reshape(shape))
     variables["stopped_at"] = (dims, np.array([int(result.stopped_at) for result in results]).reshape(shape))
+    if any(result.kept_epoch is not None for result in results):
+        kept = [-1 if result.kept_epoch is None else int(result.kept_epoch) for result in results]
+        variables["kept_epoch"] = (dims, np.array(kept).reshape(shape))
     if seconds_per_update is not None:
         rate = np.array(seconds_per_update).reshape(*shape, 1)
         variables["seconds"] = ([*dims, "epoch"], rate * variables["updates"][1])

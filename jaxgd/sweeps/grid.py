@@ -135,7 +135,7 @@ def points(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
 
 def check_names(axes: Mapping[str, Sequence[Any]], trainer: Trainer) -> None:
     """Raise ValueError if an axis is named like a variable of the result, or names one batch size twice."""
-    taken = {"epoch", "status", "stopped_at", "seconds", *COUNTS, *measured_names(trainer)}
+    taken = {"epoch", "status", "stopped_at", "kept_epoch", "seconds", *COUNTS, *measured_names(trainer)}
     for name in {*axes, *columns(axes)}:
         if name in taken:
             raise ValueError(f"axis {name!r} has the name of a result variable; call it something else")

@@ -21,7 +21,7 @@ class Best(NamedTuple):
 
     coords: its coordinates by name, without the axes that were averaged over. value: the mean of the metric
     over those. spread: their standard deviation, NaN of a single run. epoch: the epoch of the value, from 1;
-    the last of any of its runs where they stopped at different ones.
+    the last of any of its runs where they stopped, or had their best, at different ones.
     """
 
     coords: dict[str, Any]
@@ -45,19 +45,20 @@ def best_point(
     over = axes_over(over, axes)
     kept = [name for name in axes if name not in over]
     values, ends = values_and_ends(dataset, metric, [*kept, *over])
+    if at == "last":
+        ends = final_places(dataset, [*kept, *over], ends)
+        values = np.take_along_axis(values, ends[..., None], axis=-1)
     shape = [dataset.sizes[name] for name in kept]
     values, ends = values.reshape(*shape, -1, values.shape[-1]), ends.reshape(*shape, -1)
     badness = np.where(np.isnan(values), np.inf, sign * values).mean(axis=-2)
-    epochs = badness.shape[-1]
-    badness = badness[..., -1:] if at == "last" else badness
     *point, epoch = np.unravel_index(np.argmin(badness), badness.shape)
     if not np.isfinite(badness.min()):
         raise ValueError(_nothing_finite(dataset, metric))
-    epoch = epochs - 1 if at == "last" else int(epoch)
-    runs, end = values[(*point, slice(None), epoch)], ends[tuple(point)].max()
+    runs, end = values[(*point, slice(None), epoch)], int(ends[tuple(point)].max())
+    end = end if at == "last" else min(int(epoch), end)
     spread = float(runs.std(ddof=1)) if len(runs) > 1 else float("nan")
     coords = _coords(dataset, dict(zip(kept, point, strict=True)))
-    return Best(coords, float(runs.mean()), spread, int(dataset.epoch[min(epoch, end)]))
+    return Best(coords, float(runs.mean()), spread, int(dataset.epoch[end]))
 
 
 def check_metric(dataset: "xarray.Dataset", metric: str) -> None:
@@ -90,6 +91,14 @@ def values_and_ends(
     held = np.minimum(np.arange(last + 1), ends[..., None])
     values = np.take_along_axis(values, held, axis=-1)
     return np.where((status == "diverged")[..., None] | ~np.isfinite(values), np.nan, values), ends
+
+
+def final_places(dataset: "xarray.Dataset", axes: Sequence[str], ends: np.ndarray) -> np.ndarray:
+    """The places [*axes] of the epochs that the runs' parameters are of: their last, or the one kept."""
+    if "kept_epoch" not in dataset:
+        return ends
+    kept = dataset["kept_epoch"].transpose(*axes).values
+    return np.where(kept > 0, kept - 1, ends)
 
 
 def axes_over(over: str | Sequence[str] | None, axes: Sequence[str]) -> list[str]:

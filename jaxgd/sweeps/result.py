@@ -23,8 +23,9 @@ class SweepResult:
     Attributes:
         dataset: an `xarray.Dataset` whose dimensions are the axes in their order, then `epoch` (from 1). Its
             variables are every entry of a run's history, `status` (a word) and `stopped_at` (the update, from
-            0, at which a run diverged; -1 if it did not). The coordinate of the batch size "full" is the
-            number of training examples.
+            0, at which a run diverged; -1 if it did not). Where runs end with their best, `kept_epoch` is the
+            epoch that their parameters are of, -1 if it is the last. The coordinate of the batch size "full"
+            is the number of training examples.
         plan: the programs that ran.
         axes: the values of each axis as they were given.
         spec: the description of the sweep that a file gave, None for one that was called from Python.
@@ -48,7 +49,7 @@ class SweepResult:
         return self._states[run_index(self.dataset, self.axes, coords)][0]
 
     def model_state(self, **coords: Any) -> Any:
-        """The model state with which one run ended, None without one; as `params`."""
+        """The model state that belongs to one run's parameters, None without one; as `params`."""
         return self._states[run_index(self.dataset, self.axes, coords)][1]
 
     def best(
@@ -60,14 +61,15 @@ class SweepResult:
     ) -> Best:
         """The point with the best mean of a metric; `result.params(**best.coords, seed=0)` is a run of it.
 
-        A point of which a run diverged is worse than any other. A run that stopped early keeps the value of
-        its last epoch. No claim from one seed: the spread says how far its runs lie apart.
+        A point of which a run diverged is worse than any other. A run that stopped keeps the value of its
+        last epoch. No claim from one seed: the spread says how far its runs lie apart.
 
         Args:
             metric: a variable of the dataset.
             over: the axes that are averaged over; `seed` if None and there is one.
             mode: "min" or "max"; None knows losses, errors, norms, counts and accuracies.
-            at: "last" for the last epoch, "best" for the epoch in which the mean is best.
+            at: "last" for the value that the runs' parameters have: of their last epoch or, where
+                `early_stopping` restored the best, of that. "best" for the epoch in which the mean is best.
 
         Raises:
             ValueError: an unknown metric, axis or word; no point without a run that diverged.

@@ -15,6 +15,7 @@ from jaxgd.sweeps.programs import Occupancy, Slots
 from jaxgd.training.fitting import extent
 from jaxgd.training.history import COUNTS, as_history
 from jaxgd.training.progress import Progress
+from jaxgd.training.rules import kept_epochs
 from jaxgd.training.states import RUNNING, count_of
 
 # Seconds that one call of a program aims at, so that progress shows and Ctrl-C is heard.
@@ -147,9 +148,10 @@ class _Work:
             return []
         moving, runs = self.slots.packed.moving, self.ready.group.runs
         params, model_state, rows = jax.device_get((moving.params, moving.model_state, self.slots.rows))
+        kept = kept_epochs(runs[0].trainer.rules, moving.rules)
         history = as_history(rows)
         status, stopped_at = count_of(counts, "status"), count_of(counts, "stopped_at")
-        on_host = LaneResults(params, model_state, history, status, stopped_at)
+        on_host = LaneResults(params, model_state, history, status, stopped_at, kept)
         found = []
         for slot in ended:
             results = jax.tree.map(lambda x, slot=slot: x[slot].copy(), on_host)

@@ -23,7 +23,7 @@ _MAX_ORDERS = 2**24
 
 
 class Fit(NamedTuple):
-    """A finished run: its last state (`state.params` are the trained parameters) and its history.
+    """A finished run: its last state (`params` and `model_state` are the trained model) and its history.
 
     history: `{name: array [epochs]}`. train_loss: mean over the epoch's examples as they were used.
     valid_loss and valid_<metric>: after the epoch. updates, examples: cumulative counts. grad_norm: mean over

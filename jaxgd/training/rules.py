@@ -74,6 +74,10 @@ class Rule(PyTree):
         """
         return state.params, state.model_state
 
+    def kept_epoch(self, own: Any) -> Any:
+        """The epoch (from 0) whose parameters `finish` gives, -1 where they are the last; None if always."""
+        return None
+
     def finish(self, own: Any, params: Any) -> Any:
         """The parameters that a run ends with; with a parameter `model_state`, the pair of both."""
         return params
@@ -90,6 +94,18 @@ def scored_by(name: str, trainer: "Trainer", state: "TrainState") -> tuple[Any, 
         if name in rule.history_names(trainer):
             return rule.scored(own, trainer, state)
     return state.params, state.model_state
+
+
+def kept_epochs(rules: Sequence[Rule], states: Sequence[Any]) -> Any:
+    """The epochs (from 1) that the parameters of finished runs are of, -1 for their last; None if always.
+
+    The states have leading axes over runs. Of several rules the last has the last word, as in `finish`.
+    """
+    kept = None
+    for epoch in jax.device_get([rule.kept_epoch(own) for rule, own in zip(rules, states, strict=True)]):
+        if epoch is not None:
+            kept = np.where(epoch >= 0, epoch + 1, -1 if kept is None else kept)
+    return kept
 
 
 def with_model_state(hook: Any, *arguments: Any, model_state: Any) -> Any:

@@ -74,6 +74,11 @@ class EarlyStopping(Rule):
             best = jax.lax.cond(is_best, lambda: scored_by(self.monitor.value, trainer, state), lambda: best)
         return (seen, best), jnp.where(stops, STOPPED_EARLY, 0)
 
+    def kept_epoch(self, own):
+        """The best epoch."""
+        seen, best = own
+        return None if best is None else seen.epoch
+
     def finish(self, own, params, model_state):
         """What scored best, however the run ended; the last where there never was a best."""
         seen, best = own

@@ -102,6 +102,20 @@ def test_a_run_that_stopped_keeps_its_last_value():
     assert best_point(data, at="best").epoch == 3
 
 
+def test_a_run_that_restored_its_best_has_that_value():
+    nan = np.nan
+    losses = [[[0.5, 0.2, 0.9, nan], [0.6, 0.5, 0.4, 0.6]], [[0.9, 0.9, 0.9, 0.35], [0.9, 0.9, 0.9, 0.35]]]
+    status = [["stopped early", "completed"], ["completed", "completed"]]
+    updates = [[[1, 2, 3, 3], [1, 2, 3, 4]], [[1, 2, 3, 4], [1, 2, 3, 4]]]
+    data = dataset(losses, status, updates)
+    assert best_point(data).coords == {"learning_rate": 0.2}
+    data["kept_epoch"] = (("learning_rate", "seed"), [[2, 3], [-1, -1]])
+    best = best_point(data)
+    assert (best.coords, best.epoch) == ({"learning_rate": 0.1}, 3)
+    assert best.value == pytest.approx(0.3)
+    assert best.spread == pytest.approx(np.std([0.2, 0.4], ddof=1))
+
+
 def test_a_metric_that_is_lost_on_the_way_is_not_kept():
     losses = [[[0.1, np.nan]], [[0.9, 0.8]]]
     assert best_point(dataset(losses)).coords == {"learning_rate": 0.2}

@@ -135,6 +135,7 @@ def test_complex_parameters_descend(microbatch):
 
 @pytest.mark.slow
 def test_complex_parameters_descend_by_every_kind_of_optimizer():
+    problem = complex_problem()
     optimizers = [
         jaxgd.sgd(0.1), jaxgd.momentum(0.02), jaxgd.adam(0.1), jaxgd.rmsprop(0.01), jaxgd.adagrad(1.0),
         jaxgd.adadelta(30.0), jaxgd.nadam(0.1),
@@ -142,7 +143,7 @@ def test_complex_parameters_descend_by_every_kind_of_optimizer():
 
     @jax.jit
     def ends(optimizers):
-        trainers = [jaxgd.trainer(complex_problem(), optimizer, 3) for optimizer in optimizers]
+        trainers = [jaxgd.trainer(problem, optimizer, 3) for optimizer in optimizers]
         return [jaxgd.fit(trainer, jax.random.key(0), 300).state.params for trainer in trainers]
 
     np.testing.assert_allclose(ends(optimizers), TARGET, rtol=1e-4)

@@ -56,8 +56,12 @@ def test_a_sweep_hands_out_the_pair_that_scored_best():
         for patience in axes["patience"]:
             run = {"rate": rate, "patience": patience}
             found = score(make_trainer().problem, result.params(**run), result.model_state(**run))
-            best = result.dataset.valid_loss.sel(run).min("epoch")
-            np.testing.assert_allclose(found, best, rtol=1e-5)
+            losses = result.dataset.valid_loss.sel(run)
+            np.testing.assert_allclose(found, losses.min("epoch"), rtol=1e-5)
+            np.testing.assert_allclose(found, losses.sel(epoch=result.dataset.kept_epoch.sel(run)), rtol=1e-5)
+    best = result.best("valid_loss")
+    found = score(make_trainer().problem, result.params(**best.coords), result.model_state(**best.coords))
+    np.testing.assert_allclose(found, best.value, rtol=1e-5)
 
 
 def test_without_restoring_the_last_of_both_remain():
