@@ -23,7 +23,7 @@ from jaxgd.optim.masks import for_optax
 from jaxgd.optim.moments import widened
 from jaxgd.optim.parameters import check_trainable
 from jaxgd.optim.sharding import split_alike
-from jaxgd.optim.static import Static
+from jaxgd.optim.static import Static, as_static
 from jaxgd.optim.transform import Kind, Transform, foreign_update
 
 
@@ -110,8 +110,10 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
 
 
 def _child(name: str, value: Any, default: Any, is_optimizer: bool) -> Any:
-    if isinstance(value, Parametric | jax.tree_util.Partial | Tracer):
+    if isinstance(value, Parametric | Tracer):
         return value
+    if callable(value):
+        return as_static(value)
     is_number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array) and not isinstance(
         value, bool
     )

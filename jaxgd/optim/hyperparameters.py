@@ -12,7 +12,7 @@ from jax.core import Tracer
 
 from jaxgd.optim.equality import identity
 from jaxgd.optim.paths import Parted
-from jaxgd.optim.static import Static
+from jaxgd.optim.static import Static, as_static
 
 # A decay rate is stored as one minus itself, taken in float64: in float32, 1 - 0.99999 is off by 1e-3.
 COMPLEMENTED = frozenset({"b1", "b2", "decay", "rho"})
@@ -91,7 +91,7 @@ def store(name: str, value: Any, optional: frozenset[str] | None = None) -> Any:
     if name in _SWITCHES or (isinstance(value, bool) and optional is None):
         return Static(_switch(name, value))
     if callable(value) and (optional is None or name in _SCHEDULED):
-        return value if isinstance(value, Parametric | jax.tree_util.Partial) else Static(value)
+        return value if isinstance(value, Parametric) else as_static(value)
     leaf = as_number(name, value)
     check_number(name, leaf, *_RANGES.get(name, _NOT_NEGATIVE))
     if name in UPDATES and _needs_int32(leaf):

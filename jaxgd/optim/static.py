@@ -1,42 +1,76 @@
 """Static data in pytrees, compared by what it does rather than by identity."""
 
 import functools
-import sys
-import types
+import inspect
 from typing import Any
 
 import jax
-import numpy as np
 from jax.core import Tracer
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, type, np.dtype, np.generic)
+from jaxgd.optim.fingerprints import Described, is_importable
+from jaxgd.optim.readings import Reading, forget_old_traces
 
 
 @jax.tree_util.register_pytree_node_class
-class Static:
+class Static(Described):
     """A pytree node without leaves that carries any Python object as structure.
 
-    Two functions built separately are equal if they have the same code, defaults, closure and referenced
-    globals, so that `optax.clip(1.0)` written twice is one tree structure and hence one compiled program.
-    The referenced globals are read when the `Static` is made: a constant or a function that is redefined
-    afterwards gives a different structure, never a stale program. Arrays are compared by identity.
+    Two functions built separately are equal if they have the same code, defaults and closure and read the
+    same state, so that `optax.clip(1.0)` written twice is one tree structure and hence one compiled program.
+    That state is read when the `Static` is made: globals, entries of dicts and lists, and of objects, classes
+    and modules the attributes that the code names. A constant or a function that is redefined afterwards
+    gives a different structure, and a call of the older one is an error: never a stale program. Arrays are
+    compared by identity, those of NumPy by content too (large ones by a sample). Installed packages are taken
+    for constant.
     """
 
-    __slots__ = ("__weakref__", "_fingerprint", "value")  # jax.jit keeps weak references to functions
+    __slots__ = ("__weakref__", "_hash", "_now", "value")  # jax.jit keeps weak references to functions
 
     def __init__(self, value: Any):
         self.value = value.value if isinstance(value, Static) else value
-        self._fingerprint = _fingerprint(self.value, ())
+        self.reading = value.reading if isinstance(value, Static) else Reading(self.value)
+        self._now, self._hash = self.reading, None
 
     def __call__(self, *args, **kwargs):
-        """What the wrapped function returns."""
-        return self.value(*args, **kwargs)
+        """What the wrapped function returns.
+
+        Raises:
+            ValueError: the state that it reads has changed since.
+        """
+        self.check()
+        forget_old_traces(self.reading.jitted)
+        result = self.value(*args, **kwargs)
+        if not self._now.is_same():
+            self._now = Reading(self.value)  # what it changes itself, a count of its calls, is its own affair
+        return result
+
+    def check(self) -> None:
+        """Raise ValueError if the state that the wrapped function reads has changed since this was made."""
+        if self._now.is_same():
+            return
+        now = Reading(self.value)
+        if now.fingerprint != self._now.fingerprint:
+            raise ValueError(
+                f"{self._now.change}: a trainer keeps to the values with which it was made, so make it anew "
+                "after a change, and where trainers are made first and run later (as in sweep) close over a "
+                "value for each, or bind it: jax.tree_util.Partial(loss, value)"
+            )
+        self._now = now
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """That of the wrapped function."""
+        return inspect.signature(self.value)
 
     def __eq__(self, other):
-        return self is other or (isinstance(other, Static) and self._fingerprint == other._fingerprint)
+        if self is other:
+            return True
+        return isinstance(other, Static) and self.reading.fingerprint == other.reading.fingerprint
 
     def __hash__(self):
-        return hash(self._fingerprint)
+        if self._hash is None:
+            self._hash = hash(self.reading.fingerprint)
+        return self._hash
 
     def __repr__(self):
         return getattr(self.value, "__name__", None) or repr(self.value)
@@ -59,93 +93,40 @@ class Static:
     @property
     def tracers(self) -> tuple[Tracer, ...]:
         """The JAX tracers that the wrapped functions close over."""
-        return tuple(_tracers(self._fingerprint))
+        return self.reading.tracers
 
 
-class _Identity:
-    """A hashable stand-in for an object that is equal to nothing but itself."""
+@jax.tree_util.register_pytree_node_class
+class Bound(functools.partial):
+    """A function, a `Static`, with arguments bound to it whose numbers and arrays are leaves."""
 
-    __slots__ = ("object",)
+    def tree_flatten(self):
+        """All of it as children."""
+        return (self.func, self.args, self.keywords), None
 
-    def __init__(self, obj):
-        self.object = obj
-
-    def __eq__(self, other):
-        return isinstance(other, _Identity) and self.object is other.object
-
-    def __hash__(self):
-        return id(self.object)
-
-
-def _fingerprint(value: Any, seen: tuple[int, ...]) -> Any:
-    """Hashable description of `value`; `seen` holds the functions being described, to end cycles."""
-    if isinstance(value, _PLAIN):
-        return type(value), repr(value) if isinstance(value, float | complex | np.generic) else value
-    describe = functools.partial(_fingerprint, seen=(*seen, id(value)))
-    if id(value) in seen:
-        return "cycle", seen.index(id(value))
-    if isinstance(value, Static):
-        return value._fingerprint
-    if isinstance(value, tuple | list):
-        return type(value), tuple(map(describe, value))
-    if isinstance(value, dict):
-        return dict, tuple((describe(k), describe(v)) for k, v in value.items())
-    if isinstance(value, set | frozenset):
-        return type(value), frozenset(map(describe, value))
-    if isinstance(value, functools.partial):
-        return type(value), describe(value.func), describe(value.args), describe(value.keywords)
-    if isinstance(value, types.MethodType):
-        return "method", describe(value.__func__), describe(value.__self__)
-    if isinstance(value, types.FunctionType) and not _is_importable(value):
-        return _describe_function(value, describe)
-    return value if _compares_by_value(value) else _Identity(value)
+    @classmethod
+    def tree_unflatten(cls, aux, children):
+        """The function with these arguments."""
+        function, args, keywords = children
+        return cls(function, *args, **keywords)
 
 
-def _describe_function(function: types.FunctionType, describe) -> Any:
-    names = sorted(_global_names(function.__code__) & function.__globals__.keys())
-    return (
-        "function",
-        function.__code__,
-        describe(function.__defaults__),
-        describe(function.__kwdefaults__),
-        tuple(describe(_contents(cell)) for cell in function.__closure__ or ()),
-        tuple((name, describe(function.__globals__[name])) for name in names),
-    )
+def as_static(function: Any) -> Any:
+    """`function` as a pytree: structure, but for the arguments that a `jax.tree_util.Partial` binds."""
+    if not isinstance(function, jax.tree_util.Partial):
+        return function if isinstance(function, Static | Bound) else Static(function)
+    if is_importable(function.func):
+        return function
+    return Bound(Static(function.func), *function.args, **function.keywords)
 
 
-def _contents(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # a name that is bound later
-        return None
+def statics(tree: Any) -> list[Static]:
+    """Every `Static` in a tree."""
+    nodes = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, Static))
+    return [node for node in nodes if isinstance(node, Static)]
 
 
-def _global_names(code: types.CodeType) -> set[str]:
-    inner = (_global_names(const) for const in code.co_consts if isinstance(const, types.CodeType))
-    return set(code.co_names).union(*inner)
-
-
-def _is_importable(function: types.FunctionType) -> bool:
-    """Whether it is the function of that name in an imported module; those of `__main__` may be redefined."""
-    if function.__module__ == "__main__" or function.__closure__:
-        return False
-    return getattr(sys.modules.get(function.__module__), function.__name__, None) is function
-
-
-def _compares_by_value(value: Any) -> bool:
-    """Whether the type promises value equality, as a frozen dataclass or a Flax Linen module does."""
-    if type(value).__eq__ is object.__eq__ or isinstance(value, np.ndarray | jax.Array):
-        return False
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _tracers(fingerprint: Any):
-    if isinstance(fingerprint, _Identity) and isinstance(fingerprint.object, Tracer):
-        yield fingerprint.object
-    elif isinstance(fingerprint, tuple | frozenset):
-        for part in fingerprint:
-            yield from _tracers(part)
+def check_unchanged(tree: Any) -> None:
+    """Raise ValueError if a function in a tree reads state that has changed since the tree was made."""
+    for static in statics(tree):
+        static.check()

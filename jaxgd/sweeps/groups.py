@@ -72,13 +72,14 @@ def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -
 
     Raises:
         TypeError: `make_trainer` returns something else than a trainer.
+        ValueError: state that functions of a trainer read was changed after it was made.
         Exception: what it raises, with the point at which it did.
     """
     interned: dict[Any, Any] = {}
     seen: dict[int, Any] = {}
 
     def intern(leaf):
-        if np.ndim(leaf) == 0 or not isinstance(leaf, np.ndarray | jax.Array):
+        if not isinstance(leaf, np.ndarray | jax.Array) or np.ndim(leaf) == 0:
             return leaf
         if id(leaf) not in seen:
             content = np.asarray(leaf)
@@ -86,10 +87,15 @@ def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -
             seen[id(leaf)] = (leaf, interned.setdefault(key, leaf))  # holding it keeps its id taken
         return seen[id(leaf)][1]
 
-    runs = []
+    runs, held = [], set()
     for index, point in enumerate(grid):
         trainer = _made(make_trainer, point)
-        leaves, structure = jax.tree.flatten(trainer)
+        # A `Static` is taken for a leaf here, to be checked.
+        leaves, structure = jax.tree.flatten(trainer, is_leaf=lambda node: isinstance(node, Static))
+        nodes = [leaf for leaf in leaves if isinstance(leaf, Static) and leaf.reading.places]
+        for node in nodes:
+            node.check()
+        held.update(nodes)
         interned_leaves = [intern(leaf) for leaf in leaves]
         if any(new is not leaf for new, leaf in zip(interned_leaves, leaves, strict=True)):
             trainer = jax.tree.unflatten(structure, interned_leaves)
@@ -97,6 +103,8 @@ def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -
             if seen[given][0] is not seen[given][1]:
                 del seen[given]  # a copy that nothing holds any more: its id may be used again
         runs.append(Run(index, trainer, int(point["seed"]) if "seed" in point else 0))
+    for node in held:  # programs are traced from now on: what a run reads must not be another's
+        node.check()
     _warn_of_unread(grid, runs)
     return runs
 

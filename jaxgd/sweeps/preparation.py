@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgd.optim.static import check_unchanged
 from jaxgd.sweeps.groups import Group, Run
 from jaxgd.sweeps.programs import (
     LaneInputs,
@@ -152,7 +153,9 @@ def compile_for(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     flags = jax.ShapeDtypeStruct((recipe.slots,), np.bool_)
     lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
     arguments = abstract((inputs.shared, lanes, slots, Occupancy(flags, flags), extent(0, num, num)))
-    return build_program(group, recipe, epochs, devices).lower(*arguments).compile()
+    lowered = build_program(group, recipe, epochs, devices).lower(*arguments)
+    check_unchanged(group.runs[0].trainer)  # since the program is traced in a thread, when others may act
+    return lowered.compile()
 
 
 def _key(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.optim.parameters import check_trainable
-from jaxgd.optim.static import Static
+from jaxgd.optim.static import Static, check_unchanged
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
 from jaxgd.training.compiling import quick_jit
 from jaxgd.training.history import Rows, as_history, as_rows, empty_rows
@@ -65,7 +65,8 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
         epochs: 1 or more; an epoch is as many examples as the training data has.
 
     Raises:
-        ValueError: epochs below 1, or a loss that does not give one number per example. Outside of any
+        ValueError: epochs below 1, a loss that does not give one number per example, or a function whose
+            globals, or attributes that it reads, have changed since the trainer was made. Outside of any
             transformation also a first loss or gradient that is not finite.
     """
     check_run(trainer, key, epochs)
@@ -83,9 +84,10 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
 
 
 def check_run(trainer: Trainer, key: Any, epochs: Any) -> None:
-    """Raise unless these are a trainer, a key and a number of epochs that `fit` takes."""
+    """Raise unless these are a trainer as it was made, a key and a number of epochs that `fit` takes."""
     if not isinstance(trainer, Trainer):
         raise TypeError(f"trainer must be a jaxgd.trainer(...), got {trainer!r}")
+    check_unchanged(trainer)
     check_epochs(epochs, trainer.problem.num_examples)
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")

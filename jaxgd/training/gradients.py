@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgd.optim.static import check_unchanged
 from jaxgd.optim.steps import value_and_gradient
 from jaxgd.training.batching import take
 from jaxgd.training.models import takes
@@ -178,4 +179,5 @@ def evaluate(
         ValueError: an unknown split, or one that the problem does not have.
     """
     problem.split(split)
+    check_unchanged(problem)
     return _evaluate(problem, params, split, problem.model_state if model_state is None else model_state)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
 
-from jaxgd.optim.static import Static
+from jaxgd.optim.static import as_static
 
 
 @dataclass_transform(frozen_default=True)
@@ -47,6 +47,4 @@ class PyTree:
 
 def as_function(function: Any) -> Any:
     """`function` as a pytree: one that has leaves of its own stays, any other becomes structure."""
-    if isinstance(function, Static | PyTree | jax.tree_util.Partial):
-        return function
-    return Static(function)
+    return function if isinstance(function, PyTree) else as_static(function)

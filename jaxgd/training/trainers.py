@@ -13,7 +13,7 @@ from jax.core import Tracer
 
 from jaxgd.optim.combining import chain
 from jaxgd.optim.hyperparameters import Parametric, one_of
-from jaxgd.optim.static import Static
+from jaxgd.optim.static import Static, as_static
 from jaxgd.optim.transform import Transform
 from jaxgd.training.problem import Problem
 from jaxgd.training.pytrees import PyTree
@@ -186,8 +186,7 @@ def _checked_batch_size(batch_size: Any, num: int, microbatch: int | None) -> An
             raise ValueError(
                 "a batch_size that is a schedule needs a static microbatch, such as microbatch=8"
             )
-        is_tree = isinstance(batch_size, Parametric | jax.tree_util.Partial)
-        return batch_size if is_tree else Static(batch_size)
+        return batch_size if isinstance(batch_size, Parametric) else as_static(batch_size)
     if not is_structure and not isinstance(batch_size, np.ndarray | jax.Array):
         raise TypeError(f'batch_size must be {allowed} or "full", got {batch_size!r}')
     if not is_structure and not jnp.issubdtype(batch_size.dtype, jnp.integer):  # pyright: ignore

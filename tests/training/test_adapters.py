@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 
 import jaxgd
+from jaxgd.optim.static import check_unchanged
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
 DATA = (INPUTS, (INPUTS[:, 0] > 0).astype(int))
@@ -159,3 +160,73 @@ def test_a_module_instead_of_a_function(build, argument):
 def test_libraries_are_not_imported_unasked():
     code = "import sys, jaxgd; jaxgd.mlp, jaxgd.from_linen; assert not {'flax', 'equinox'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+FACTOR = 1.0
+
+
+def scaled_tanh(x):
+    return jnp.tanh(FACTOR * x)
+
+
+class LinenSetup(nn.Module):
+    def setup(self):
+        self.dense, self.factor = nn.Dense(2), FACTOR
+
+    def __call__(self, x):
+        return self.dense(self.factor * x)
+
+
+class NnxInner(nnx.Module):
+    def __init__(self, rngs):
+        self.dense = nnx.Linear(4, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.dense(FACTOR * x)
+
+
+class NnxOuter(nnx.Module):
+    def __init__(self, rngs):
+        self.inner = NnxInner(rngs)
+
+    def __call__(self, x):
+        return self.inner(x)
+
+
+class EquinoxInner(eqx.Module):
+    dense: eqx.nn.Linear
+
+    def __init__(self, key):
+        self.dense = eqx.nn.Linear(4, 2, key=key)
+
+    def __call__(self, x):
+        return self.dense(FACTOR * x)
+
+
+class EquinoxOuter(eqx.Module):
+    inner: EquinoxInner
+
+    def __init__(self, key):
+        self.inner = EquinoxInner(key)
+
+    def __call__(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: jaxgd.from_linen(LinenSetup(), INPUTS[:1]),
+        lambda: jaxgd.from_linen(nn.Sequential([nn.Dense(3), scaled_tanh]), INPUTS[:1]),
+        lambda: jaxgd.from_nnx(NnxOuter),
+        lambda: jaxgd.from_equinox(EquinoxOuter),
+        lambda: jaxgd.from_equinox(lambda key: eqx.nn.MLP(4, 2, 8, 1, activation=scaled_tanh, key=key)),
+    ],
+)
+def test_a_global_that_a_network_reads_is_part_of_it(build, monkeypatch):
+    model = build()
+    check_unchanged(model)
+    monkeypatch.setitem(globals(), "FACTOR", 10.0)
+    with pytest.raises(ValueError, match=r"reads FACTOR, which was 1\.0 then and is 10\.0 now"):
+        check_unchanged(model)
+    assert jax.tree.structure(build()) != jax.tree.structure(model)
