@@ -22,6 +22,7 @@ from jaxgd.sweeps.programs import with_settings_of_caller
 from jaxgd.sweeps.recipes import free_bytes
 from jaxgd.sweeps.units import run_unit
 from jaxgd.sweeps.variants import largest_batch, only_group
+from jaxgd.training.coupling import check_coupling
 from jaxgd.training.progress import Progress
 
 # Timing updates alone takes about this part of the time that running took, and no less than one call.
@@ -51,12 +52,20 @@ def run_units(
         futures: dict[Future[Ready], Unit] = {pool.submit(make_ready, unit): unit for unit in units}
         # While the programs compile: what they are given, and what the result will be made of.
         sources.make([run for unit in units for run in unit.group.runs])
+        _check_coupling([unit.group.runs[0] for unit in units], sources)
         importlib.import_module("xarray")
         for future in as_completed(futures):
             yield from _run_in_memory(future.result, futures[future], devices, sources, shown, clock)
     finally:
         # Where the sweep ends early, Ctrl-C need not wait for the program that is compiling.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _check_coupling(runs: Sequence[Run], sources: Sources) -> None:
+    """Raise ValueError if a run's problem does not say that its examples are coupled."""
+    for run in runs:
+        size = getattr(run.trainer.batch_size, "value", None)
+        check_coupling(run.trainer.problem, sources.params(run), size)
 
 
 def _run_in_memory(

@@ -106,7 +106,8 @@ def from_equinox(build: Callable) -> Model:
     training, evaluation = map(_equinox_call, (module, eqx.nn.inference_mode(module)))
     takes_key = "key" in inspect.signature(type(module).__call__).parameters
     init = functools.partial(_init_equinox, build)
-    return Model(init, _switched(training, evaluation) if takes_key else _deterministic(evaluation))
+    apply = _switched(training, evaluation) if takes_key else _deterministic(evaluation)
+    return Model(init, apply, coupled=False)
 
 
 def _switched(training: Callable, evaluation: Callable) -> Callable:

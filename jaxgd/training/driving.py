@@ -18,9 +18,9 @@ from jaxgd.training.fitting import (
     Fit,
     check_run,
     check_start,
-    drawn_params,
     extent,
     finished,
+    first_params,
     is_traced,
     orders_of,
     segment,
@@ -70,7 +70,7 @@ def train(
         writers = [_writer(item, stack) for item in log]
         interrupted = stack.enter_context(_deferred_interrupt())
         shown = stack.enter_context(Progress(progress, epochs, epochs * num, "epochs"))
-        state, history = start_run(trainer, key, drawn_params(trainer.problem.init, key), epochs)
+        state, history = start_run(trainer, key, first_params(trainer, key), epochs)
         first, orders = orders_of(trainer, key, 0, epochs)
         begin, width, done = 0, num, 0
         while begin < epochs * num:

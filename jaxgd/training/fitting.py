@@ -13,6 +13,7 @@ from jaxgd.optim.parameters import check_trainable
 from jaxgd.optim.static import Static, check_unchanged
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
 from jaxgd.training.compiling import quick_jit
+from jaxgd.training.coupling import check_coupling
 from jaxgd.training.history import Rows, as_history, as_rows, empty_rows
 from jaxgd.training.loop import finish, run_epoch
 from jaxgd.training.states import DIVERGED, STATUS_WORDS, Packed, TrainState, initial_state, pack, unpack
@@ -67,13 +68,14 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
     Raises:
         ValueError: epochs below 1, a loss that does not give one number per example, or a function whose
             globals, or attributes that it reads, have changed since the trainer was made. Outside of any
-            transformation also a first loss or gradient that is not finite.
+            transformation also a first loss or gradient that is not finite, and a loss whose examples depend
+            on each other though the problem does not say so.
     """
     check_run(trainer, key, epochs)
     if is_traced((trainer, key)):
         return _fit_traced(trainer, key, epochs)
     num, done = trainer.problem.num_examples, 0
-    state, history = start_run(trainer, key, drawn_params(trainer.problem.init, key), epochs)
+    state, history = start_run(trainer, key, first_params(trainer, key), epochs)
     while done < epochs:
         first, orders = orders_of(trainer, key, done, epochs)
         stop = min(first + len(orders), epochs)
@@ -151,6 +153,17 @@ def initial_params(init: Any, key: jax.Array) -> Any:
 
 # The same of concrete arguments, as a program.
 drawn_params = quick_jit(initial_params, level=2)
+
+
+def first_params(trainer: Trainer, key: jax.Array) -> Any:
+    """The initial parameters of a run that is about to begin.
+
+    Raises:
+        ValueError: the loss of an example depends on others, and the problem does not say so.
+    """
+    params = drawn_params(trainer.problem.init, key)
+    check_coupling(trainer.problem, params, getattr(trainer.batch_size, "value", None))
+    return params
 
 
 @functools.partial(jax.jit, static_argnums=3)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.custom_batching import sequential_vmap
 
 from jaxgd.optim.hyperparameters import one_of
+from jaxgd.optim.static import Static
 from jaxgd.training.pytrees import PyTree, as_function
 
 ACTIVATIONS: dict[str, Callable] = {
@@ -55,14 +56,19 @@ class Model(PyTree):
         init: `init(key) -> params`.
         apply: `apply(params, inputs) -> outputs` on a batch, examples on axis 0. If it has a parameter named
             `keys` it gets one PRNG key per example in training and None in evaluation.
+        coupled: whether an output depends on the other examples in the batch, as with batch normalisation;
+            None, not said. A problem made of the model has it.
     """
 
     init: Any
     apply: Any
+    coupled: Any = Static(None)
 
     def __post_init__(self):
         object.__setattr__(self, "init", as_function(self.init))
         object.__setattr__(self, "apply", as_function(self.apply))
+        if not isinstance(self.coupled, Static):
+            object.__setattr__(self, "coupled", Static(None if self.coupled is None else bool(self.coupled)))
 
     def __repr__(self):
         return f"Model(init={self.init!r}, apply={self.apply!r})"
@@ -80,7 +86,7 @@ def as_model(model: Any) -> Model:
     if isinstance(model, Model):
         return model
     if hasattr(model, "init") and hasattr(model, "apply"):
-        return Model(model.init, model.apply)
+        return Model(model.init, model.apply, getattr(model, "coupled", None))
     if isinstance(model, tuple) and len(model) == 2:
         return Model(*model)
     raise TypeError(f"model must have the functions init(key) and apply(params, inputs), got {model!r}")

@@ -31,7 +31,8 @@ def linear(num_inputs: int, num_outputs: int = 1, init: str | Callable = "zeros"
     """
     check_sizes(num_inputs=num_inputs, num_outputs=num_outputs)
     initializer = named("init", init, INITIALIZERS)
-    return Model(functools.partial(_init_layer, (num_inputs, num_outputs), initializer, bias), dense)
+    init_layer = functools.partial(_init_layer, (num_inputs, num_outputs), initializer, bias)
+    return Model(init_layer, dense, coupled=False)
 
 
 def mlp(
@@ -66,7 +67,7 @@ def mlp(
         rate = as_rate(dropout, "dropout")
         apply = jax.tree_util.Partial(_apply_mlp_with_dropout, as_function(function), rate)
     shapes = tuple(itertools.pairwise(sizes))
-    model = Model(functools.partial(_init_layers, shapes, initializer), apply)
+    model = Model(functools.partial(_init_layers, shapes, initializer), apply, _coupled(activation))
     return model if drop_connect is None else with_drop_connect(model, as_rate(drop_connect, "drop_connect"))
 
 
@@ -111,7 +112,13 @@ def conv_net(
     return Model(
         functools.partial(_init_layers, shapes, initializer),
         functools.partial(_apply_conv_net, shape, function),
+        _coupled(activation),
     )
+
+
+def _coupled(activation: str | Callable) -> bool | None:
+    """Whether a network couples examples: not by an activation that is known."""
+    return False if isinstance(activation, str) else None
 
 
 def check_sizes(**sizes: Any) -> None:

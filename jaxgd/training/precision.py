@@ -28,7 +28,7 @@ def mixed_precision(model: Model, dtype: Any = "bfloat16") -> Model:
     if jnp.dtype(dtype) not in (jnp.dtype("bfloat16"), jnp.dtype("float32")):
         raise ValueError(f"dtype must be bfloat16 or float32, got {dtype}")
     apply = _apply_with_keys if takes_keys(model.apply) else _apply
-    return Model(model.init, jax.tree_util.Partial(apply, model.apply, Static(jnp.dtype(dtype))))
+    return model.replace(apply=jax.tree_util.Partial(apply, model.apply, Static(jnp.dtype(dtype))))
 
 
 def _apply_with_keys(apply, dtype, params, inputs, keys=None):

@@ -35,8 +35,9 @@ class Problem(PyTree):
             of batch normalisation; None without. The loss, and any metric that has a parameter of that name,
             is then called with `model_state=...`, and the loss returns `(losses, new_model_state)` or
             `(losses, weights, new_model_state)`. Evaluation drops the new one.
-        coupled: True where an example's loss depends on the others in its batch (batch normalisation,
-            contrastive losses): such a batch is never split or padded.
+        coupled: True where an example's loss depends on the others in its batch, or on its place in it (batch
+            normalisation, contrastive losses): such a batch is never split or padded. None, not said: the
+            first run looks at a few examples and refuses such a loss. False: it is trained all the same.
         augment: `augment(batch, key) -> batch`, applied to every training batch (to each micro-batch, where
             there are any) before the loss, or None.
 
@@ -55,7 +56,7 @@ class Problem(PyTree):
     test: Any = None
     metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     model_state: Any = None
-    coupled: Any = Static(False)
+    coupled: Any = Static(None)
     augment: Any = None
 
     def __post_init__(self):
@@ -73,7 +74,8 @@ class Problem(PyTree):
         if self.augment is not None:
             object.__setattr__(self, "augment", as_function(self.augment))
         if not isinstance(self.coupled, Static):
-            object.__setattr__(self, "coupled", Static(bool(self.coupled)))
+            coupled = None if self.coupled is None else bool(self.coupled)
+            object.__setattr__(self, "coupled", Static(coupled))
         if self.model_state is not None and not takes(self.loss, "model_state"):
             raise TypeError("loss must have a parameter model_state: the problem has such a state")
         object.__setattr__(self, "model_state", jax.tree.map(jnp.asarray, self.model_state))
@@ -81,6 +83,12 @@ class Problem(PyTree):
             object.__setattr__(self, split, _checked(split, getattr(self, split)))
         if self.train is None:
             raise ValueError("train must be a tree of arrays with examples on axis 0, got None")
+
+    def replace(self, **changes: Any) -> "Problem":
+        """A copy with some fields changed, checked. A new loss may couple examples that the old one did not."""
+        if "loss" in changes and not self.coupled.value:
+            changes = {"coupled": None} | changes
+        return super().replace(**changes)
 
     @property
     def num_examples(self) -> int:
@@ -127,7 +135,8 @@ def classification(model: Model, train: Any, valid: Any = None, test: Any = None
     splits = {name: (x, jnp.asarray(labels).astype(jnp.int32)) for name, (x, labels) in splits.items()}
     loss = _cross_entropy_with_keys if takes_keys(model.apply) else _cross_entropy
     metrics = {"accuracy": jax.tree_util.Partial(_is_correct, model.apply)}
-    return Problem(model.init, jax.tree_util.Partial(loss, model.apply), metrics=metrics, **splits)
+    loss = jax.tree_util.Partial(loss, model.apply)
+    return Problem(model.init, loss, metrics=metrics, coupled=model.coupled, **splits)
 
 
 def regression(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
@@ -151,7 +160,8 @@ def regression(model: Model, train: Any, valid: Any = None, test: Any = None) ->
         _check_targets(f"{name} targets", data[1], _output_shape(model, name, data))
     loss = _half_squared_error_with_keys if takes_keys(model.apply) else _half_squared_error
     metrics = {"squared_error": jax.tree_util.Partial(_squared_error, model.apply)}
-    return Problem(model.init, jax.tree_util.Partial(loss, model.apply), metrics=metrics, **splits)
+    loss = jax.tree_util.Partial(loss, model.apply)
+    return Problem(model.init, loss, metrics=metrics, coupled=model.coupled, **splits)
 
 
 def _cross_entropy(apply, params, batch):

@@ -89,7 +89,8 @@ def regularized(problem: Problem, l1: Any = None, l2: Any = None, mask: Any = No
         if strength is not None:
             strengths[name] = as_number(name, strength)
             check_number(name, strength, lambda x: x >= 0, "0 or more")
-    return problem.replace(loss=_PenalisedLoss(problem.loss, mask=Static(mask), **strengths))
+    loss = _PenalisedLoss(problem.loss, mask=Static(mask), **strengths)
+    return problem.replace(loss=loss, coupled=problem.coupled)
 
 
 def as_rate(rate: Any, name: str = "rate") -> Any:

@@ -37,7 +37,7 @@ def char_transformer(
     if width % num_heads:
         raise ValueError(f"width must be a multiple of num_heads, got {width} and {num_heads}")
     init = functools.partial(_init, num_characters, length, width, num_blocks)
-    return Model(init, functools.partial(_apply, num_heads))
+    return Model(init, functools.partial(_apply, num_heads), coupled=False)
 
 
 def _init(num_characters, length, width, num_blocks, key):
