@@ -85,7 +85,7 @@ class Problem(PyTree):
             raise ValueError("train must be a tree of arrays with examples on axis 0, got None")
 
     def replace(self, **changes: Any) -> "Problem":
-        """A copy with some fields changed, checked. A new loss may couple examples that the old one did not."""
+        """A copy with some fields changed, checked. Of a new loss it is not known that it couples none."""
         if "loss" in changes and not self.coupled.value:
             changes = {"coupled": None} | changes
         return super().replace(**changes)
