@@ -8,7 +8,7 @@ import optax
 
 from jaxgd.optim.family import coefficients, initial_second_moment
 from jaxgd.optim.hyperparameters import Hyperparameters
-from jaxgd.optim.moments import MomentsState, bias_correction, cast, root, square, widened
+from jaxgd.optim.moments import MomentsState, bias_correction, cast, root, scheduled, square, widened
 from jaxgd.optim.parameters import as_arrays, check_trainable
 from jaxgd.optim.transform import Kind, Transform
 
@@ -83,7 +83,7 @@ def _init(h: Hyperparameters, params: Any) -> MomentsState:
 def _update(h: Hyperparameters, grads: Any, state: MomentsState, params: Any = None, **extra: Any):
     if params is None:
         raise ValueError("a generalized optimizer needs the parameters: call update(grads, state, params)")
-    h = Hyperparameters({name: part(state.count) if callable(part) else part for name, part in h.items()})
+    h = Hyperparameters({name: scheduled(part, state.count) for name, part in h.items()})
     time = state.count.astype(jnp.result_type(float)) + 1  # a full counter plus 1 would wrap
     terms = ((h.m_debias, h.lookahead), (h.m_debias, 0), (h.g_debias, 0), (h.v_debias, 0))
     corrections = [bias_correction(jnp.asarray(rate, time.dtype), time + ahead) for rate, ahead in terms]

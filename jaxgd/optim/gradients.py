@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgd.optim.moments import cast, root, square
+from jaxgd.optim.moments import cast, root, scheduled, square
 from jaxgd.optim.parameters import as_arrays
 from jaxgd.optim.sharding import is_split
 from jaxgd.optim.transform import Kind, Transform
@@ -49,7 +49,7 @@ def _clip(h, updates, state, params=None, **extra):
     squared = sum(_squared_norm(leaf) for leaf in jax.tree.leaves(updates))
     norm = root(jnp.asarray(squared))
     factor = jnp.where(norm < h.max_norm, 1, h.max_norm / jnp.where(norm > 0, norm, 1))
-    return jax.tree.map(lambda g: g * cast(factor, g), updates), state
+    return jax.tree.map(lambda g: g * cast(factor, g).astype(g.dtype), updates), state
 
 
 def _squared_norm(leaf):
@@ -72,7 +72,7 @@ def _init_threshold(h, params):
 def _soften(h, updates, state, params=None, **extra):
     if params is None:
         raise ValueError("soft_threshold needs the parameters: call update(grads, state, params)")
-    threshold = h.threshold(state.count) if callable(h.threshold) else h.threshold
+    threshold = scheduled(h.threshold, state.count)
 
     def step(u, p):
         moved = p + u.astype(p.dtype)

@@ -16,6 +16,7 @@ AMSGrad has the largest `v / (1 - b2**t)` so far under the root; Adamax divides 
 program at all.
 """
 
+import contextlib
 import dataclasses
 import math
 from functools import partial
@@ -149,7 +150,7 @@ def update_moments(
     """
     if params is None and (c.l2 is not None or c.weight_decay is not None):
         raise ValueError("weight decay needs the parameters: call update(grads, state, params)")
-    c = jax.tree.map(lambda part: part(state.count) if callable(part) else part, c, is_leaf=callable)
+    c = jax.tree.map(lambda part: scheduled(part, state.count), c, is_leaf=callable)
     weights, mu_product = _weigh(c, state)
     # A gradient of None is a leaf here: that parameter is frozen, its update is None and its moments rest.
     leaves, structure = jax.tree.flatten(grads, is_leaf=_is_none)
@@ -205,7 +206,9 @@ def _weigh(c: Coefficients, state: MomentsState) -> tuple[_Weights, Any]:
         return _Weights(_quotient(m, correction(c.m_debias, 2 if c.lookahead else 1)), g, v, p), None
 
     def decay(ahead):
-        return c.m_decay * (1 - 0.5 * 0.96 ** ((updates_made + ahead) * c.momentum_decay))
+        time = updates_made + ahead
+        m_decay, momentum_decay = (jnp.asarray(x, time.dtype) for x in (c.m_decay, c.momentum_decay))
+        return m_decay * (1 - 0.5 * 0.96 ** (time * momentum_decay))
 
     product = state.mu_product * decay(1)
     m = _quotient((decay(2), rate), 1 - product * decay(2))
@@ -242,12 +245,25 @@ def widened(tree: Any) -> Any:
     return jax.tree.map(widen, tree)
 
 
+def scheduled(number: Any, count: jax.Array) -> Any:
+    """`number`, or its value at `count` where it is a schedule; another library's may promote dtypes."""
+    if not callable(number):
+        return number
+    with jax.numpy_dtype_promotion("standard"):
+        return number(count)
+
+
 @jax.jit
 def _step(c: Coefficients, weights: _Weights, row: tuple) -> tuple:
     """The recursion for one leaf: `(update, m, v, d, w, nu_max)`. Traced once for all leaves of one shape."""
-    before = row[3:]
     if row[0] is None:
-        return None, *before
+        return None, *row[3:]
+    with jax.numpy_dtype_promotion("standard") if jnp.iscomplexobj(row[0]) else contextlib.nullcontext():
+        return _moved(c, weights, row)  # a complex gradient meets real numbers
+
+
+def _moved(c, weights, row):
+    before = row[3:]
     is_half = c.v_in is not None and row[0].dtype == jnp.float16
     g, p, decays, m, v, d, w, v_max = widened(row) if is_half else row
     c, weights = jax.tree.map(partial(cast, like=g), (c, weights))

@@ -88,7 +88,9 @@ def foreign_update(name: str, transform: Any, updates: Any, state: Any, params: 
         TypeError: it needs more than gradients and parameters, such as the loss or the objective function.
     """
     try:
-        return optax.with_extra_args_support(transform).update(updates, state, params, **extra)
+        # Other libraries are not written for the strict settings of JAX, which jaxgd's own transforms keep.
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            return optax.with_extra_args_support(transform).update(updates, state, params, **extra)
     except (TypeError, ValueError) as error:
         missing = _missing_arguments(str(error))
         if not missing:

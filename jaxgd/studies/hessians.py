@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import take
+from jaxgd.training.dtypes import common_dtype
 from jaxgd.training.gradients import example_losses, or_one, weighted_sums
 from jaxgd.training.problem import Problem, num_examples
 from jaxgd.training.pytrees import PyTree
@@ -85,7 +86,7 @@ def objective_of(problem: Problem, split: str, chunk: int) -> Objective:
 def flat_product(objective: Objective, params: Any) -> tuple[Callable, jax.Array, Callable]:
     """`(product, flat, unravel)`: the Hessian's product with flat vectors, and the parameters as one."""
     # In half precision neither a product nor a basis means anything.
-    params = jax.tree.map(lambda x: x.astype(jnp.promote_types(x.dtype, jnp.float32)), params)
+    params = jax.tree.map(lambda x: x.astype(common_dtype(x.dtype, jnp.float32)), params)
     flat, unravel = ravel_pytree(params)
 
     def product(vector):

@@ -14,8 +14,8 @@ from jaxgd.optim.generalized import generalize
 from jaxgd.optim.transform import Transform, stack_leaves
 from jaxgd.studies.paths import Path, follow
 from jaxgd.sweeps.devices import BY_LANE, WHOLE, mesh_of, over_devices
-from jaxgd.sweeps.programs import with_settings_of_caller
 from jaxgd.sweeps.variants import can_generalize
+from jaxgd.training.switches import with_settings_of_caller
 
 Cases = Mapping[str, Sequence[Transform]]
 

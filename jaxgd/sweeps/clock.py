@@ -12,13 +12,14 @@ from jaxgd.sweeps.grid import Point, checked_axes, points
 from jaxgd.sweeps.groups import make_runs
 from jaxgd.sweeps.planner import make_units
 from jaxgd.sweeps.preparation import Ready, Sources, prepare
-from jaxgd.sweeps.programs import Occupancy, with_settings_of_caller
+from jaxgd.sweeps.programs import Occupancy
 from jaxgd.sweeps.recipes import num_bytes
 from jaxgd.sweeps.units import empty_slots
 from jaxgd.sweeps.variants import largest_batch
 from jaxgd.sweeps.weighing import Options
 from jaxgd.training.fitting import check_epochs, extent
 from jaxgd.training.states import count_of
+from jaxgd.training.switches import own_programs, with_settings_of_caller
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
@@ -56,15 +57,15 @@ def throughput(
     check_epochs(epochs, made[0].trainer.problem.num_examples)
     devices, sources = jax.devices(), Sources(epochs)
     options = Options(merge=False, kind="map", generalize=False, width=1)
-    units = [make_units([run], devices, sources, options)[0] for run in made]
     make_ready = with_settings_of_caller(
         lambda unit: prepare(unit.group, unit.planned.recipe, devices, sources)
     )
-    with ThreadPoolExecutor(2) as pool:
+    with own_programs(), ThreadPoolExecutor(2) as pool:
+        units = [make_units([run], devices, sources, options)[0] for run in made]
         alone = [LaneAlone(ready) for ready in pool.map(make_ready, units)]
-    for lane in alone:
-        lane.calibrate(seconds)
-    times = np.array([[lane.seconds_per_update() for lane in alone] for _ in range(repeats)])
+        for lane in alone:
+            lane.calibrate(seconds)
+        times = np.array([[lane.seconds_per_update() for lane in alone] for _ in range(repeats)])
     per_update = np.median(times, axis=0)
     batches = np.array([int(run.trainer.examples_per_batch) for run in made])
     variables = {

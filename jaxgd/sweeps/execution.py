@@ -18,12 +18,12 @@ from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.planner import Unit
 from jaxgd.sweeps.plans import PlannedGroup
 from jaxgd.sweeps.preparation import Ready, Sources, prepare
-from jaxgd.sweeps.programs import with_settings_of_caller
 from jaxgd.sweeps.recipes import free_bytes
 from jaxgd.sweeps.units import run_unit
 from jaxgd.sweeps.variants import largest_batch, only_group
 from jaxgd.training.coupling import check_coupling
 from jaxgd.training.progress import Progress
+from jaxgd.training.switches import with_settings_of_caller
 
 # Timing updates alone takes about this part of the time that running took, and no less than one call.
 _CLOCK_PART = 0.05

@@ -14,6 +14,7 @@ from jaxgd.sweeps.preparation import Sources
 from jaxgd.sweeps.variants import Form, can_generalize, merged, only_group, sizes_of
 from jaxgd.sweeps.weighing import EXACT, Options, Weigher, largest_of_group, pays
 from jaxgd.training.fitting import check_epochs
+from jaxgd.training.switches import own_programs
 from jaxgd.training.trainers import Trainer
 
 
@@ -62,7 +63,8 @@ def plan(
     options = checked_options(merge, kind, lanes, width, generalize, exact)._replace(clock=clock)
     runs = checked_runs(make_trainer, checked_axes(axes), epochs)
     devices = jax.devices()
-    return plan_of(make_units(runs, devices, Sources(epochs), options), len(runs), epochs, devices)
+    with own_programs():
+        return plan_of(make_units(runs, devices, Sources(epochs), options), len(runs), epochs, devices)
 
 
 def checked_runs(make_trainer: Callable, axes: Mapping[str, Sequence[Any]], epochs: int) -> list[Run]:

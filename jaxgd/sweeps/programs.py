@@ -145,19 +145,6 @@ def initial_slot(group: Group, epochs: int, shared: list[Any], lane: LaneInputs)
     return Slots(pack(initial_state(trainer, key, lane.params)), empty_rows(trainer, epochs))
 
 
-def with_settings_of_caller(function: Callable) -> Callable:
-    """`function` for another thread, under the JAX settings of this one, set for a thread each."""
-    x64 = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
-    precision = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
-
-    @functools.wraps(function)
-    def run(*arguments):
-        with jax.enable_x64(x64), jax.default_matmul_precision(precision):
-            return function(*arguments)
-
-    return run
-
-
 def abstract(tree: Any) -> Any:
     """Shapes and dtypes as JAX would take them in."""
     return jax.tree.map(

@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 
-from jaxgd.sweeps.assembly import assemble
+from jaxgd.sweeps.assembly import LaneResults, assemble
 from jaxgd.sweeps.execution import run_units
-from jaxgd.sweeps.grid import Point, checked_axes
+from jaxgd.sweeps.grid import Point, checked_axes, points
 from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.planner import (
     Unit,
@@ -27,6 +27,8 @@ from jaxgd.sweeps.preparation import Sources
 from jaxgd.sweeps.result import SweepResult
 from jaxgd.sweeps.weighing import EXACT, Options
 from jaxgd.training.progress import Progress
+from jaxgd.training.states import DIVERGED
+from jaxgd.training.switches import own_programs
 from jaxgd.training.trainers import Trainer
 
 
@@ -87,19 +89,22 @@ def sweep(
     lists = checked_axes(axes)
     runs = checked_runs(make_trainer, lists, epochs)
     devices, sources = jax.devices(), Sources(epochs)
-    units = _units(runs, devices, sources, plan, exact, clock)
-    planned = plan_of(units, len(runs), epochs, devices)
-    if explain:
-        print(planned, file=sys.stderr)  # noqa: T201
-    examples = epochs * sum(run.trainer.problem.num_examples for run in runs)
-    with Progress(progress, len(runs), examples, "runs") as shown:
-        done = list(run_units(units, devices, sources, shown, clock))
+    with own_programs() as checks:
+        units = _units(runs, devices, sources, plan, exact, clock)
+        planned = plan_of(units, len(runs), epochs, devices)
+        if explain:
+            print(planned, file=sys.stderr)  # noqa: T201
+        examples = epochs * sum(run.trainer.problem.num_examples for run in runs)
+        with Progress(progress, len(runs), examples, "runs") as shown:
+            done = list(run_units(units, devices, sources, shown, clock))
     seconds = time.perf_counter() - begun
     _warn_of_idle_cores(devices, len(runs), seconds)
     clocks = sum(part.clock_seconds for part in done)
     groups = tuple(part.planned for part in done)
     followed = dataclasses.replace(planned, groups=groups, seconds=seconds, clock_seconds=clocks)
     results = {run.index: results for part in done for run, results in part.results}
+    if any(checks):
+        _tell_of_divergence(lists, results)
     per_update = {index: seconds for part in done for index, seconds in part.seconds_per_update.items()}
     dataset = assemble(
         lists,
@@ -131,6 +136,17 @@ def _units(
             stacklevel=3,
         )
     return units_of_plan(plan, runs, devices)
+
+
+def _tell_of_divergence(axes: Mapping[str, Sequence[Any]], results: Mapping[int, LaneResults]) -> None:
+    """Warn of runs that JAX was told to stop at: a sweep goes on and marks them, whatever is set."""
+    diverged = [index for index in sorted(results) if results[index].status == DIVERGED]
+    if diverged:
+        warnings.warn(
+            f"{len(diverged)} of {len(results)} runs diverged, the first at {points(axes)[diverged[0]]}: "
+            "to see where, give that trainer to jaxgd.fit while jax_debug_nans or jax_debug_infs is set",
+            stacklevel=3,
+        )
 
 
 def _warn_of_idle_cores(devices: Sequence[Any], num_runs: int, seconds: float) -> None:

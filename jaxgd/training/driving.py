@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxgd.training.fitting import (
     Fit,
+    check_end,
     check_run,
     check_start,
     extent,
@@ -28,6 +29,7 @@ from jaxgd.training.fitting import (
 )
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import RUNNING
+from jaxgd.training.switches import own_programs
 from jaxgd.training.trainers import Trainer
 
 # Seconds that a segment aims at: so long Ctrl-C and the progress bar wait.
@@ -70,6 +72,7 @@ def train(
         writers = [_writer(item, stack) for item in log]
         interrupted = stack.enter_context(_deferred_interrupt())
         shown = stack.enter_context(Progress(progress, epochs, epochs * num, "epochs"))
+        checks = stack.enter_context(own_programs())
         state, history = start_run(trainer, key, first_params(trainer, key), epochs)
         first, orders = orders_of(trainer, key, 0, epochs)
         begin, width, done = 0, num, 0
@@ -87,11 +90,13 @@ def train(
             _write(writers, jax.device_get(history), rows)
             shown.advance(len(rows), end - begin)
             begin, done = end, int(state.epoch)
-            check_start(trainer, state)
+            if not any(checks):
+                check_start(trainer, state)
             if interrupted:
                 print(f"interrupted after {done} of {epochs} epochs", file=sys.stderr)  # noqa: T201
                 break
-    return Fit(finished(trainer, state) if trainer.rules else state, history)
+        check_end(trainer, key, epochs, state, history, checks)
+        return Fit(finished(trainer, state) if trainer.rules else state, history)
 
 
 def _next_width(width: int, seconds: float, num: int) -> int:

@@ -15,6 +15,7 @@ from jaxgd.training.fitting import check_run, fit, initial_params
 from jaxgd.training.gradients import example_losses
 from jaxgd.training.problem import Problem, num_examples
 from jaxgd.training.states import DIVERGED
+from jaxgd.training.switches import own_programs
 from jaxgd.training.trainers import Trainer
 
 # Examples on which a rate is judged, at most.
@@ -79,7 +80,8 @@ def find_learning_rate(
     for train_on in (problem, controlled) if _has_targets(problem.train) else (problem,):
         run = _limited(trainer, train_on, updates)
         epochs = _epochs_of(run, updates)
-        before, losses = jax.device_get(_losses(run, key, jnp.asarray(tried), judges, epochs))
+        with own_programs():
+            before, losses = jax.device_get(_losses(run, key, jnp.asarray(tried), judges, epochs))
         after, control = (losses, control) if after is None else (after, losses)
     return _conclude(tried, before, after, control)
 

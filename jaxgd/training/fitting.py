@@ -17,6 +17,7 @@ from jaxgd.training.coupling import check_coupling
 from jaxgd.training.history import Rows, as_history, as_rows, empty_rows
 from jaxgd.training.loop import finish, run_epoch
 from jaxgd.training.states import DIVERGED, STATUS_WORDS, Packed, TrainState, initial_state, pack, unpack
+from jaxgd.training.switches import Checks, own_programs
 from jaxgd.training.trainers import Trainer
 
 # Epoch orders are made for as many epochs at once as fit into this many numbers.
@@ -75,14 +76,16 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
     if is_traced((trainer, key)):
         return _fit_traced(trainer, key, epochs)
     num, done = trainer.problem.num_examples, 0
-    state, history = start_run(trainer, key, first_params(trainer, key), epochs)
-    while done < epochs:
-        first, orders = orders_of(trainer, key, done, epochs)
-        stop = min(first + len(orders), epochs)
-        state, history = segment(trainer, state, history, orders, first, extent(done * num, stop * num, num))
-        done = stop
-    check_start(trainer, state)
-    return Fit(finished(trainer, state) if trainer.rules else state, history)
+    with own_programs() as checks:
+        state, history = start_run(trainer, key, first_params(trainer, key), epochs)
+        while done < epochs:
+            first, orders = orders_of(trainer, key, done, epochs)
+            stop = min(first + len(orders), epochs)
+            part = extent(done * num, stop * num, num)
+            state, history = segment(trainer, state, history, orders, first, part)
+            done = stop
+        check_end(trainer, key, epochs, state, history, checks)
+        return Fit(finished(trainer, state) if trainer.rules else state, history)
 
 
 def check_run(trainer: Trainer, key: Any, epochs: Any) -> None:
@@ -107,6 +110,17 @@ def check_start(trainer: Trainer, state: TrainState) -> None:
             "the loss or its gradient on the first batch is NaN or infinite at the initial parameters: check "
             "loss, init and the data's scale (trainer(..., halt_on_divergence=False) trains all the same)"
         )
+
+
+def check_end(
+    trainer: Trainer, key: jax.Array, epochs: int, state: TrainState, history: dict[str, Any], checks: Checks
+) -> None:
+    """Raise where a run came to nothing: at its start, or anywhere if JAX is told to stop at such numbers."""
+    if any(checks):
+        from jaxgd.training.replay import check_numbers  # which drives segments of this module
+
+        check_numbers(trainer, key, epochs, state, history, checks)
+    check_start(trainer, state)
 
 
 def orders_of(trainer: Trainer, key: jax.Array, epoch: int, epochs: int) -> tuple[int, jax.Array]:

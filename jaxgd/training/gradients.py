@@ -9,8 +9,10 @@ import jax.numpy as jnp
 from jaxgd.optim.static import check_unchanged
 from jaxgd.optim.steps import value_and_gradient
 from jaxgd.training.batching import take
+from jaxgd.training.dtypes import common_dtype
 from jaxgd.training.models import takes
 from jaxgd.training.problem import Problem, num_examples
+from jaxgd.training.switches import own_programs
 
 # Validation runs in chunks of this many examples, so that its memory does not grow with the split.
 _CHUNK = 4096
@@ -50,7 +52,7 @@ def example_losses(
     losses, weights = parts if len(parts) == 2 else (parts[0], None)
     size = num_examples(batch)
     _check_vector("loss", losses, size)
-    losses = losses.astype(jnp.promote_types(losses.dtype, jnp.float32))
+    losses = losses.astype(common_dtype(losses.dtype, jnp.float32))
     if weights is not None:
         _check_vector("the weights of loss", weights, size)
         weights = jax.lax.stop_gradient(weights).astype(losses.dtype)
@@ -180,4 +182,6 @@ def evaluate(
     """
     problem.split(split)
     check_unchanged(problem)
-    return _evaluate(problem, params, split, problem.model_state if model_state is None else model_state)
+    state = problem.model_state if model_state is None else model_state
+    with own_programs(has_marks=False):
+        return _evaluate(problem, params, split, state)

@@ -202,7 +202,7 @@ def _micro_batch(trainer: Trainer, order: jax.Array, position: Any) -> tuple[Any
     width = trainer.microbatch.value or size
     if trainer.problem.coupled.value and isinstance(position, int):
         width = min(width, num - position)
-    positions = position + jnp.arange(width)
+    positions = position + jnp.arange(width, dtype=jnp.result_type(position))
     if trainer.order_sampling == "sequential" and width == num:
         return data, positions, None, num
     first = position // size * size
@@ -232,7 +232,8 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: 
         partial=None if sums.partial is None else jax.tree.map(jnp.zeros_like, sums.partial),
     )
     counts = (has_weight & sums.are_finite) if trainer.halt_on_divergence.value else has_weight
-    return state._replace(**moving._asdict(), updates=state.updates + counts, sums=sums)
+    updates = state.updates + jnp.asarray(counts, jnp.int32)
+    return state._replace(**moving._asdict(), updates=updates, sums=sums)
 
 
 def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
@@ -303,7 +304,7 @@ def _measure(trainer: Trainer, state: TrainState) -> dict[str, jax.Array]:
     row = {
         # An epoch without examples, its budget being spent, has no loss.
         "train_loss": jnp.where(sums.weight == 0, jnp.nan, sums.loss / or_one(sums.weight)),
-        "grad_norm": sums.norm / jnp.maximum(num_updates, 1),
+        "grad_norm": sums.norm / jnp.maximum(num_updates, 1).astype(sums.norm.dtype),
     }
     if problem.valid is not None:
         means = split_means(problem, state.params, problem.valid, state.model_state)

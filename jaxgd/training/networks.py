@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgd.training.dtypes import in_common_dtype
 from jaxgd.training.models import ACTIVATIONS, INITIALIZERS, Model, named
 from jaxgd.training.pytrees import as_function
 from jaxgd.training.regularizers import as_rate, drop, drop_connect as with_drop_connect
@@ -157,10 +158,11 @@ def _apply_mlp_with_dropout(activation, rate, params, inputs, keys=None):
 def _apply_conv_net(shape, activation, params, inputs):
     images = inputs.reshape(len(inputs), *shape)
     for layer in params[:-1]:
+        images, kernel = in_common_dtype(images, layer["w"])
         images = jax.lax.conv_general_dilated(
-            images, layer["w"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+            images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
-        images = _largest_of_four(activation(images + layer["b"]))
+        images = _largest_of_four(activation(images + jax.lax.broadcast_to_rank(layer["b"], images.ndim)))
     return dense(params[-1], images.reshape(len(inputs), -1))
 
 
@@ -173,5 +175,6 @@ def _largest_of_four(images):
 
 def dense(layer: dict[str, jax.Array], inputs: jax.Array) -> jax.Array:
     """`inputs @ w + b`, of a layer `{"w": [in, out], "b": [out]}`, `b` optional."""
-    outputs = inputs @ layer["w"]
-    return outputs + layer["b"] if "b" in layer else outputs
+    inputs, weights = in_common_dtype(inputs, layer["w"])
+    outputs = inputs @ weights
+    return outputs + jax.lax.broadcast_to_rank(layer["b"], outputs.ndim) if "b" in layer else outputs

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.optim.sharding import is_split
+from jaxgd.training.dtypes import common_dtype
 
 # Arrays of so many numbers, and rows of so few.
 _LARGE = 2**12
@@ -17,11 +18,12 @@ def squared_norm(tree: Any, of_one: bool = False) -> jax.Array:
 
     `of_one` says that they are one example's gradient, in a dense layer the outer product of two vectors.
     """
-    return sum((_of_leaf(leaf, of_one) for leaf in jax.tree.leaves(tree)), start=jnp.zeros(()))
+    start = jnp.zeros(())
+    return sum((_of_leaf(leaf, of_one).astype(start.dtype) for leaf in jax.tree.leaves(tree)), start=start)
 
 
 def _of_leaf(leaf: jax.Array, of_one: bool) -> jax.Array:
-    leaf = leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
+    leaf = leaf.astype(common_dtype(leaf.dtype, jnp.float32))
     squares = jnp.square(jnp.abs(leaf)) if jnp.iscomplexobj(leaf) else leaf * leaf
     if is_split(leaf):
         return jnp.sum(squares)

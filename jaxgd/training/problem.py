@@ -11,6 +11,7 @@ from jax.core import Tracer
 
 from jaxgd.optim.hyperparameters import one_of
 from jaxgd.optim.static import Static
+from jaxgd.training.dtypes import common_dtype, in_common_dtype
 from jaxgd.training.models import Model, as_model, outputs, takes, takes_keys
 from jaxgd.training.pytrees import PyTree, as_function
 
@@ -78,7 +79,7 @@ class Problem(PyTree):
             object.__setattr__(self, "coupled", Static(coupled))
         if self.model_state is not None and not takes(self.loss, "model_state"):
             raise TypeError("loss must have a parameter model_state: the problem has such a state")
-        object.__setattr__(self, "model_state", jax.tree.map(jnp.asarray, self.model_state))
+        object.__setattr__(self, "model_state", jax.tree.map(_on_device, self.model_state))
         for split in SPLITS:
             object.__setattr__(self, split, _checked(split, getattr(self, split)))
         if self.train is None:
@@ -132,7 +133,7 @@ def classification(model: Model, train: Any, valid: Any = None, test: Any = None
     splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
     for name, data in splits.items():
         check_labels(f"{name} labels", data[1], _output_shape(model, name, data)[1:])
-    splits = {name: (x, jnp.asarray(labels).astype(jnp.int32)) for name, (x, labels) in splits.items()}
+    splits = {name: (x, _as_int32(labels)) for name, (x, labels) in splits.items()}
     loss = _cross_entropy_with_keys if takes_keys(model.apply) else _cross_entropy
     metrics = {"accuracy": jax.tree_util.Partial(_is_correct, model.apply)}
     loss = jax.tree_util.Partial(loss, model.apply)
@@ -164,6 +165,10 @@ def regression(model: Model, train: Any, valid: Any = None, test: Any = None) ->
     return Problem(model.init, loss, metrics=metrics, coupled=model.coupled, **splits)
 
 
+def _as_int32(labels):
+    return labels.astype(jnp.int32) if isinstance(labels, jax.Array) else np.asarray(labels, np.int32)
+
+
 def _cross_entropy(apply, params, batch):
     return _cross_entropy_with_keys(apply, params, batch, None)
 
@@ -171,17 +176,18 @@ def _cross_entropy(apply, params, batch):
 def _cross_entropy_with_keys(apply, params, batch, keys):
     inputs, labels = batch
     logits = outputs(apply, params, inputs, keys)
-    shifted = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    shifted = logits.astype(common_dtype(logits.dtype, jnp.float32))
     shifted = shifted - jax.lax.stop_gradient(jnp.max(shifted, axis=-1, keepdims=True))
     # A comparison, not a gather: its derivative would be a scatter, slow on every device.
-    is_label = jnp.arange(shifted.shape[-1]) == labels[..., None]
+    classes = jax.lax.broadcasted_iota(labels.dtype, (1,) * labels.ndim + shifted.shape[-1:], labels.ndim)
+    is_label = classes == labels[..., None]
     losses = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1)) - jnp.sum(jnp.where(is_label, shifted, 0), axis=-1)
     return _mean_over_places(losses)
 
 
 def _is_correct(apply, params, batch):
     inputs, labels = batch
-    correct = jnp.argmax(outputs(apply, params, inputs), axis=-1) == labels
+    correct = jnp.argmax(outputs(apply, params, inputs), axis=-1).astype(labels.dtype) == labels
     return _mean_over_places(correct.astype(jnp.result_type(float)))
 
 
@@ -199,8 +205,9 @@ def _half_squared_error_with_keys(apply, params, batch, keys):
 
 def _squared_error(apply, params, batch, keys=None):
     inputs, targets = batch
-    errors = jnp.reshape(outputs(apply, params, inputs, keys), (len(targets), -1))
-    return jnp.sum(jnp.square(errors - targets.reshape(len(targets), -1)), axis=-1)
+    given, targets = in_common_dtype(outputs(apply, params, inputs, keys), targets)
+    errors = given.reshape(len(targets), -1) - targets.reshape(len(targets), -1)
+    return jnp.sum(jnp.square(errors), axis=-1)
 
 
 def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
@@ -282,9 +289,14 @@ def _checked(split: str, data: Any) -> Any:
     return structure.unflatten(_as_finite(split + jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
 
 
+def _on_device(leaf: Any) -> jax.Array:
+    """The leaf as a JAX array, a copy of one of NumPy's: moved by intent, which `jax_transfer_guard` asks."""
+    return leaf if isinstance(leaf, jax.Array) else jax.device_put(np.array(leaf))
+
+
 def _as_finite(name: str, leaf: Any) -> jax.Array:
     with np.errstate(over="ignore"):
-        array = jnp.asarray(leaf)
+        array = _on_device(leaf)
     if isinstance(leaf, Tracer) or jnp.issubdtype(array.dtype, jax.dtypes.extended):
         return array
     rows = (len(leaf), -1)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.optim.masks import tree_of
 from jaxgd.optim.static import Static
+from jaxgd.training.dtypes import common_dtype
 from jaxgd.training.models import Model, outputs, takes, takes_keys
 from jaxgd.training.norms import squared_norm
 from jaxgd.training.problem import Problem
@@ -104,7 +105,9 @@ def drop(x: Any, rate: Any, key: jax.Array, first: int = 0) -> jax.Array:
     """`dropout` by the random numbers of `key` from number `first` on, its rate unchecked."""
     x, keep = jnp.asarray(x), 1 - jnp.asarray(rate, jnp.result_type(float))
     dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else keep.dtype
-    return jnp.where(_uniform(key, x.shape, first) < keep, (x / keep).astype(dtype), 0)
+    wide = common_dtype(dtype, keep.dtype)
+    scaled = (x.astype(wide) / keep.astype(wide)).astype(dtype)
+    return jnp.where(_uniform(key, x.shape, first).astype(keep.dtype) < keep, scaled, 0)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2), inline=True)
@@ -120,7 +123,7 @@ def _uniform(key: jax.Array, shape: tuple[int, ...], first: int) -> jax.Array:
         raise ValueError(f"key must be one key, or one for each row of shape {shape}, got shape {key.shape}")
     places = shape[key.ndim :]
     bits = first + jnp.arange(math.prod(places), dtype=jnp.uint32).reshape(places)
-    words = jax.random.key_data(key)
+    words, bits = jax.random.key_data(key), jax.lax.broadcast_to_rank(bits, len(shape))
     for i in range(words.shape[-1]):
         bits = _hashed(bits ^ words[..., i].reshape(key.shape + (1,) * len(places)))
     return (bits >> 8).astype(jnp.float32) * jnp.float32(2**-24)
@@ -206,7 +209,7 @@ class _PenalisedLoss(PyTree):
 
     def _penalty(self, params: Any) -> jax.Array:
         chosen = itertools.compress(jax.tree.leaves(params), _chosen(params, self.mask.value))
-        weights = [w.astype(jnp.promote_types(w.dtype, jnp.float32)) for w in chosen]
+        weights = [w.astype(common_dtype(w.dtype, jnp.float32)) for w in chosen]
         penalty = jnp.zeros(())
         if self.l1 is not None:
             penalty += self.l1 * sum(jnp.sum(jnp.abs(w)) for w in weights)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgd.training.dtypes import common_dtype
 from jaxgd.training.gradients import BatchLoss
 from jaxgd.training.rules import with_model_state
 from jaxgd.training.sums import Sums, no_sums_of
@@ -149,7 +150,7 @@ def no_sums(trainer: Trainer, params: Any) -> EpochSums:
     """The sums at the start of an epoch."""
     partial = None
     if trainer.microbatch.value is not None:
-        wide = jax.tree.map(lambda p: jnp.zeros(p.shape, jnp.promote_types(p.dtype, jnp.float32)), params)
+        wide = jax.tree.map(lambda p: jnp.zeros(p.shape, common_dtype(p.dtype, jnp.float32)), params)
         partial = BatchSums(wide, no_sums_of(2))
     return EpochSums(jnp.zeros((), jnp.int32), no_sums_of(3), partial)
 

@@ -60,7 +60,7 @@ class EarlyStopping(Rule):
         is_good = is_best
         if self.baseline is not None:
             is_good = is_best & _improves(value, self.baseline, self.min_delta, mode)
-        wait = jnp.where(is_good, 0, seen.wait + counts)
+        wait = jnp.where(is_good, 0, seen.wait + counts.astype(jnp.int32))
         stops = counts & ~is_best & (wait >= self.patience) & (epoch > 0)
         best = jnp.where(is_best, value, seen.best).astype(seen.best.dtype)
         at = jnp.where(is_best, epoch, seen.epoch).astype(jnp.int32)
@@ -176,7 +176,7 @@ def early_stopping_trace(
         seen, epochs_run, stopped = carry
         new, _, stops = rule.observe(seen, *item)
         seen = jax.tree.map(lambda before, after: jnp.where(stopped, before, after), seen, new)
-        return (seen, epochs_run + ~stopped, stopped | stops), None
+        return (seen, epochs_run + (~stopped).astype(jnp.int32), stopped | stops), None
 
     start = (_unwatched(mode), jnp.zeros((), jnp.int32), jnp.zeros((), bool))
     epochs = jnp.arange(len(values), dtype=jnp.int32)

@@ -64,12 +64,16 @@ def _init_block(width, key):
 
 
 def _apply(num_heads, params, inputs):
-    x = params["embedding"][inputs] + params["positions"][: inputs.shape[1]]
+    x = params["embedding"][inputs] + params["positions"][: inputs.shape[1]][None]
     for block in params["blocks"]:
-        x = x + _attention(num_heads, block, jax.nn.standardize(x) * block["attention_scale"])
-        hidden = jax.nn.gelu(dense(block["up"], jax.nn.standardize(x) * block["perceptron_scale"]))
+        x = x + _attention(num_heads, block, _normalised(x, block["attention_scale"]))
+        hidden = jax.nn.gelu(dense(block["up"], _normalised(x, block["perceptron_scale"])))
         x = x + dense(block["down"], hidden)
-    return (jax.nn.standardize(x) * params["scale"]) @ params["embedding"].T
+    return _normalised(x, params["scale"]) @ params["embedding"].T
+
+
+def _normalised(x, scale):
+    return jax.nn.standardize(x) * jax.lax.broadcast_to_rank(scale, x.ndim)
 
 
 def _attention(num_heads, block, x):

@@ -16,6 +16,7 @@ from flax.training.train_state import TrainState
 import jaxgd
 from jaxgd import optim
 
+pytestmark = pytest.mark.usefixtures("promoting")
 INPUTS = jnp.linspace(-1, 1, 12).reshape(6, 2)
 TARGETS = INPUTS.sum(axis=1, keepdims=True)
 

@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 
-from jaxgd.sweeps.programs import abstract, with_settings_of_caller
+from jaxgd.sweeps.programs import abstract
+from jaxgd.training.switches import with_settings_of_caller
 
 
 def test_abstract_is_what_jax_takes_in(x64):
