@@ -8,6 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.training.fitting import extent, orders_of, segment
+from jaxgd.training.history import as_rows
 from jaxgd.training.loop import run_epoch
 from jaxgd.training.states import (
     DIVERGED,
@@ -69,5 +70,6 @@ def _replay(
         given = jax.tree.map(jnp.copy, (begin, history))  # the program takes over their memory
         start = epoch * num
         begin, _ = segment(trainer, *given, orders, first, extent(start, start + position, num))
+    rows = as_rows(history)
     with jax.disable_jit(), jax.debug_nans(checks.nans), jax.debug_infs(checks.infs):
-        run_epoch(trainer, pack(begin), None, key, orders[epoch - first], position, position + 1)
+        run_epoch(trainer, pack(begin), rows, key, orders[epoch - first], position, position + 1)
