@@ -13,7 +13,7 @@ from jaxgd.reports.scales import ScoreScale, rounded, score_scale
 from jaxgd.reports.style import base_layout
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.ranking import axes_over, better, check_metric, final_places, values_and_ends
-from jaxgd.sweeps.selection import linked_names
+from jaxgd.sweeps.selection import linked_names, places_of
 
 # The dimension of the runs that are averaged over; no axis of a sweep has this name.
 RUN = "averaged over"
@@ -116,13 +116,7 @@ def chosen(result: SweepResult, where: Mapping[str, Any]) -> xr.Dataset:
     for name, value in where.items():
         if name not in result.axes:
             raise ValueError(unknown("axis", name, result.axes))
-        known = dataset[name].values.tolist()
-        places = [place for place, entry in enumerate(known) if entry == value]
-        if not places and value in list(result.axes[name]):
-            places = [list(result.axes[name]).index(value)]
-        if not places:
-            raise ValueError(f"axis {name!r} has no value {value!r}; it has {known}")
-        dataset = dataset.isel({name: places})
+        dataset = dataset.isel({name: places_of(result.dataset, name, result.axes[name], name, value)})
     return dataset
 
 

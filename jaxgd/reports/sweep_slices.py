@@ -86,7 +86,7 @@ def _over(scores: Scores) -> str:
 
 def _places(result: SweepResult, axis: str, values: np.ndarray) -> tuple[np.ndarray, dict]:
     """Where values stand along the horizontal axis, and that axis: few values are named, and no others."""
-    known = np.array(list(dict.fromkeys(values.tolist())))
+    known = _different(values)
     base: dict[str, Any] = {"title": {"text": axis}, "showgrid": False, "zeroline": False}
     is_number = values.dtype.kind in "iuf"
     if is_logarithmic(values):
@@ -112,9 +112,15 @@ def _groups(result: SweepResult, scores: Scores, by: str | None) -> dict[str, np
     if by is None:
         return {scores.metric: np.arange(scores.last.size)}
     values = column(scores, by)
-    known = list(dict.fromkeys(values.tolist()))
-    texts = labels(result, by, np.array(known))
+    known = _different(values)
+    texts = labels(result, by, known)
     return {text: np.flatnonzero(values == value) for text, value in zip(texts, known, strict=True)}
+
+
+def _different(values: np.ndarray) -> np.ndarray:
+    """Each of the values once, in their order."""
+    first = {value: place for place, value in reversed(list(enumerate(values.tolist())))}
+    return values[sorted(first.values())]
 
 
 def _traces(

@@ -4,6 +4,7 @@ Only plain Python here, so that the command line rejects bad input before jax is
 """
 
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -13,11 +14,22 @@ from jaxgd.studies.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates
 
 def check_count(name: str, value, least: int = 1) -> int:
     """The value, a whole number of at least `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    count = _as_count(value)
+    if count is None:
         raise TypeError(f"{name} is {value!r}; a whole number of at least {least} is needed")
-    if value < least:
+    if count < least:
         raise ValueError(f"{name} is {value}; at least {least} is needed")
-    return int(value)
+    return count
+
+
+def _as_count(value) -> int | None:
+    """As `jaxgd.optim.integers.as_integer`, which would load jax."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -58,7 +70,8 @@ def check_learning_rates(
 
 
 def _check_rates(name: str, rates) -> Rates:
-    rates = (rates,) if isinstance(rates, int | float) else tuple(rates)
+    is_one = isinstance(rates, int | float) or not hasattr(rates, "__iter__")
+    rates = (rates,) if is_one else tuple(rates)  # pyright: ignore[reportArgumentType]
     if not rates:
         raise ValueError(f"{name} is empty; at least one rate is needed")
     for rate in rates:
@@ -73,19 +86,21 @@ def check_batch_sizes(
     batch_sizes: int | str | Iterable[int | str], num_train: int | None = None
 ) -> tuple[int | str, ...]:
     """Batch sizes as given, each once: whole numbers from 1 to the number of training examples, or "full"."""
-    sizes = (batch_sizes,) if isinstance(batch_sizes, int | str) else tuple(batch_sizes)
+    is_one = isinstance(batch_sizes, str) or _as_count(batch_sizes) is not None
+    sizes: tuple[Any, ...] = (batch_sizes,) if is_one else tuple(batch_sizes)  # pyright: ignore
     if not sizes:
         raise ValueError('batch_sizes is empty; at least one size or "full" is needed')
     limit = "" if num_train is None else f" to {num_train}, the number of training examples"
     allowed = f'allowed: "full", or whole numbers from 1{limit}'
     seen = {}
     for size in sizes:
-        if size != "full" and (isinstance(size, bool | str) or not hasattr(size, "__index__")):
+        count = None if isinstance(size, str) else _as_count(size)
+        if size != "full" and count is None:
             raise TypeError(f"batch_sizes has {size!r}; {allowed}")
-        if size != "full" and (size < 1 or (num_train is not None and size > num_train)):
+        if count is not None and (count < 1 or (num_train is not None and count > num_train)):
             raise ValueError(f"batch_sizes has {size}; {allowed}")
         # A size equal to the number of training examples is the full batch under another name.
-        seen.setdefault("full" if size in ("full", num_train) else int(size))
+        seen.setdefault("full" if count in (None, num_train) else count)
     return tuple(seen)
 
 

@@ -111,7 +111,7 @@ def plan_comparison(
     )
     source = _source(problem, data)
     num_train = source.problem.num_examples
-    check_epochs(epochs, num_train)
+    check_epochs(counts[0], num_train)
     if batch_sizes is None:
         batch_sizes = fitting_batch_sizes(DEFAULT.batch_sizes, num_train)
     return Experiment(source, names, check_batch_sizes(batch_sizes, num_train), rates, *counts)

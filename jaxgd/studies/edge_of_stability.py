@@ -8,9 +8,11 @@ import jax
 import numpy as np
 
 from jaxgd.optim.family import coefficients
+from jaxgd.optim.integers import as_integer
 from jaxgd.studies.hessian_spectra import sharpness
 from jaxgd.studies.planes import losses_at
 from jaxgd.studies.training_paths import recorded_run
+from jaxgd.training.fitting import check_run
 from jaxgd.training.trainers import Trainer
 
 _LINEAR = ("sgd", "momentum", "nesterov")
@@ -51,13 +53,15 @@ def sharpness_along(
         probe_key: draws the starting vector of Lanczos' recursion; `key(0)` if None.
         options: `steps`, `split`, `chunk` of `jaxgd.curvature.extreme_eigenvalues`.
     """
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+    step = as_integer(every)
+    if step is None or step < 1:
         raise ValueError(f"every must be a whole number of epochs, 1 or more, got {every!r}")
     keys: list[Any] = list(key) if isinstance(key, list | tuple) else [key]
     if not keys:
         raise ValueError("key must be a PRNG key or a list of them, got an empty list")
+    epochs = check_run(trainer, keys[0], epochs)
     runs = [recorded_run(trainer, one, epochs) for one in keys]
-    measured = np.unique([*range(0, epochs + 1, every), epochs])
+    measured = np.unique([*range(0, epochs + 1, step), epochs])
     points = jax.tree.map(lambda *leaves: np.stack(leaves)[:, measured], *runs)
     if not isinstance(key, list | tuple):
         points = jax.tree.map(lambda leaf: leaf[0], points)

@@ -119,7 +119,8 @@ def checked_sizes(batch_sizes: Any, noise: Any) -> np.ndarray:
     Raises:
         ValueError: sizes that are none, or sizes without noise, or noise without a size.
     """
-    given = [batch_sizes] if isinstance(batch_sizes, int | float | str) else list(batch_sizes)
+    is_one = isinstance(batch_sizes, str) or not hasattr(batch_sizes, "__iter__")
+    given = [batch_sizes] if is_one else list(batch_sizes)
     check_number("noise", noise, lambda x: x >= 0, "0 or more")
     for size in given:
         is_number = hasattr(size, "__float__") and not isinstance(size, bool)

@@ -1,13 +1,13 @@
 """A problem's mean loss over a split and products with its Hessian, in chunks of examples."""
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from jaxgd.optim.integers import as_integer
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import take
 from jaxgd.training.dtypes import common_dtype
@@ -78,9 +78,10 @@ def objective_of(problem: Problem, split: str, chunk: int) -> Objective:
     """
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxgd.Problem, got {type(problem).__name__}")
-    if not isinstance(chunk, Integral) or isinstance(chunk, bool) or chunk < 1:
+    count = as_integer(chunk)
+    if count is None or count < 1:
         raise ValueError(f"chunk must be a whole number of examples, 1 or more, got {chunk!r}")
-    return Objective(problem, problem.split(split), problem.model_state, Static(int(chunk)))
+    return Objective(problem, problem.split(split), problem.model_state, Static(count))
 
 
 def flat_product(objective: Objective, params: Any) -> tuple[Callable, jax.Array, Callable]:

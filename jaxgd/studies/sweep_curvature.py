@@ -10,6 +10,7 @@ from jaxgd.studies.hessian_spectra import extreme_eigenvalues, trace
 from jaxgd.studies.hessians import CHUNK
 from jaxgd.studies.planes import losses_at
 from jaxgd.sweeps import SweepResult
+from jaxgd.sweeps.coordinates import entry_at
 from jaxgd.training.problem import Problem
 
 if TYPE_CHECKING:
@@ -60,10 +61,8 @@ def curvature_of(
 
 def run_coords(result: SweepResult, index: tuple[int, ...]) -> dict[str, Any]:
     """The coordinates of the run at a place of the grid."""
-    return {
-        axis: result.dataset[axis].values[place].item()
-        for axis, place in zip(result.axes, index, strict=True)
-    }
+    named = zip(result.axes, index, strict=True)
+    return {axis: entry_at(result.dataset[axis], place) for axis, place in named}
 
 
 def _groups(result: SweepResult, problem: Any) -> list[tuple[Problem, tuple, Any, Any]]:

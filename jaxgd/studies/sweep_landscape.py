@@ -16,6 +16,7 @@ from jaxgd.studies.sweep_curvature import curvature_of, run_coords
 from jaxgd.studies.training_paths import recorded_run
 from jaxgd.studies.wording import batch_text
 from jaxgd.sweeps import SweepResult
+from jaxgd.sweeps.coordinates import entry_at
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
@@ -127,18 +128,20 @@ def _chosen(
     result: SweepResult, contrast: str | None, metric: str, num_examples: int
 ) -> dict[str, dict[str, Any]]:
     """The coordinates of the best run of each value of the contrast, by name; runs of the first seed."""
-    parts: dict[Any, Any] = {None: result.dataset}
+    parts = {"the best run": result.dataset}
     if contrast is not None:
-        values = result.dataset[contrast].values
-        places = np.unique(np.linspace(0, len(values) - 1, min(len(values), _MOST)).round().astype(int))
-        parts = {value: result.dataset.sel({contrast: [value]}) for value in values[places]}
+        num = result.dataset.sizes[contrast]
+        places = np.unique(np.linspace(0, num - 1, min(num, _MOST)).round().astype(int))
+        values = [entry_at(result.dataset[contrast], place) for place in places]
+        names = [_value_name(contrast, value, num_examples) for value in values]
+        datasets = [result.dataset.isel({contrast: [place]}) for place in places]
+        parts = dict(zip(names, datasets, strict=True))
     chosen = {}
-    for value, dataset in parts.items():
+    for name, dataset in parts.items():
         try:
             best = dataclasses.replace(result, dataset=dataset).best(metric)
         except ValueError:
             continue  # every run with it diverged
-        name = "the best run" if contrast is None else _value_name(contrast, value.item(), num_examples)
         chosen[name] = _with_seed(result, best.coords)
     return chosen
 
@@ -151,7 +154,7 @@ def _value_name(axis: str, value: Any, num_examples: int) -> str:
 
 def _with_seed(result: SweepResult, coords: Mapping[str, Any], place: int = 0) -> dict[str, Any]:
     coords = {name: value for name, value in coords.items() if name in result.axes}
-    seed = {"seed": result.dataset.seed.values[place].item()} if "seed" in result.axes else {}
+    seed = {"seed": entry_at(result.dataset.seed, place)} if "seed" in result.axes else {}
     return {**coords, **seed}
 
 

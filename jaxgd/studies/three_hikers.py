@@ -64,6 +64,7 @@ def hikers(batch_size: int = 32, epochs: int = 3, seed: int = 0) -> Hikers:
     inputs = inputs[:, list(FEATURES.values())]
     num = len(targets)
     epochs, batch_size = check_count("epochs", epochs), check_count("batch_size", batch_size, 2)
+    seed = check_count("seed", seed, 0)
     if batch_size >= num:
         raise ValueError(f"batch_size is {batch_size}; below {num}, the number of examples, is needed")
     best = np.linalg.lstsq(inputs, targets, rcond=None)[0]

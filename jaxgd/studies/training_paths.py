@@ -41,7 +41,7 @@ def training_path(trainer: Trainer, key: jax.Array, epochs: int) -> Any:
 
 def recorded_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, Any]:
     """`(params, model_state)` before training and after each epoch, each leaf [epochs + 1, ...]."""
-    check_run(trainer, key, epochs)
+    epochs = check_run(trainer, key, epochs)
     if is_traced((trainer, key)):
         return _traced_run(trainer, key, epochs)
     num = trainer.problem.num_examples

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxgd.sweeps.grid import columns, is_linked, label
+from jaxgd.sweeps.coordinates import coordinate, kept
+from jaxgd.sweeps.grid import columns, is_linked
 from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.plans import Plan
 from jaxgd.training.history import COUNTS
@@ -72,7 +73,7 @@ def _coordinates(axes: Mapping[str, Sequence[Any]], runs: Sequence[Run]) -> dict
             coords[axis] = (axis, np.arange(len(values)))
         for name, column in columns({axis: values}).items():
             sizes = [num if name == "batch_size" and value == "full" else value for value in column]
-            coords[name] = (axis, [label(value) for value in sizes])
+            coords[name] = (axis, kept(coordinate(sizes)))
     return coords
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from jaxgd.optim.integers import as_integer
 from jaxgd.sweeps.grid import Point, checked_axes, points
 from jaxgd.sweeps.groups import make_runs
 from jaxgd.sweeps.planner import make_units
@@ -51,10 +52,11 @@ def throughput(
     import xarray
 
     sizes = checked_axes({"batch_size": batch_sizes})["batch_size"]
-    if repeats < 1:
+    count = as_integer(repeats)
+    if count is None or count < 1:
         raise ValueError(f"repeats must be 1 or more, got {repeats}")
     made = make_runs(make_trainer, points({"batch_size": sizes}))
-    check_epochs(epochs, made[0].trainer.problem.num_examples)
+    epochs = check_epochs(epochs, made[0].trainer.problem.num_examples)
     devices, sources = jax.devices(), Sources(epochs)
     options = Options(merge=False, kind="map", generalize=False, width=1)
     make_ready = with_settings_of_caller(
@@ -65,7 +67,7 @@ def throughput(
         alone = [LaneAlone(ready) for ready in pool.map(make_ready, units)]
         for lane in alone:
             lane.calibrate(seconds)
-        times = np.array([[lane.seconds_per_update() for lane in alone] for _ in range(repeats)])
+        times = np.array([[lane.seconds_per_update() for lane in alone] for _ in range(count)])
     per_update = np.median(times, axis=0)
     batches = np.array([int(run.trainer.examples_per_batch) for run in made])
     variables = {

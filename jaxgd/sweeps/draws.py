@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxgd.optim.hyperparameters import one_of
+from jaxgd.optim.integers import as_integer
 
 METHODS = ("sobol", "latin", "random")
 _MOST_ROUNDS = 16
@@ -56,14 +56,14 @@ def int_uniform(low: int, high: int, log: bool = False) -> Range:
     Raises:
         ValueError, TypeError: numbers that are not whole, low that is not below high, or is 0 with `log`.
     """
-    for end in (low, high):
-        if not isinstance(end, Integral) or isinstance(end, bool):
-            raise TypeError(f"int_uniform needs whole numbers, got {end!r}")
-    _ends("int_uniform", low, high, least=0 if log else -math.inf)
-    first, count = int(low), int(high) - int(low) + 1
+    first, last = as_integer(low), as_integer(high)
+    if first is None or last is None:
+        raise TypeError(f"int_uniform needs whole numbers, got {low if first is None else high!r}")
+    _ends("int_uniform", first, last, least=0 if log else -math.inf)
+    count = last - first + 1
     if log:
-        return Range("int_uniform", low, high, lambda place: _int_between_logs(first, count, place), count)
-    return Range("int_uniform", low, high, lambda place: first + int(place * count), count)
+        return Range("int_uniform", first, last, lambda place: _int_between_logs(first, count, place), count)
+    return Range("int_uniform", first, last, lambda place: first + int(place * count), count)
 
 
 def draw(
@@ -92,9 +92,7 @@ def draw(
         >>> points[0]
         {'learning_rate': 0.00436..., 'width': 64}
     """
-    for name, value, least in (("num", num, 1), ("seed", seed, 0)):
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number, {least} or more, got {value!r}")
+    num, seed = _count("num", num, 1), _count("seed", seed, 0)
     if not isinstance(ranges, Mapping) or not ranges:
         raise ValueError(f"ranges must have at least one name with its range, got {ranges!r}")
     known = {name: _as_range(name, given) for name, given in ranges.items()}
@@ -103,6 +101,13 @@ def draw(
         raise ValueError(f"num is {num}, but the ranges have only {most:.0f} different points")
     one_of("method", method, METHODS)
     return _different_points(num, known, _places_by(method, len(known), np.random.default_rng(seed)))
+
+
+def _count(name: str, value: Any, least: int) -> int:
+    count = as_integer(value)
+    if count is None or count < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more, got {value!r}")
+    return count
 
 
 def _different_points(num: int, ranges: Mapping[str, Range], places: Callable) -> list[dict[str, Any]]:

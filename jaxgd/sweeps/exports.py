@@ -20,7 +20,14 @@ _ENGINES = {"netcdf4": "netCDF4", "h5netcdf": "h5netcdf", "scipy": "scipy"}
 
 def to_pandas(dataset: "xarray.Dataset") -> Any:
     """One row for each run and epoch: the axes and what is known along them, the epoch, and the variables."""
-    table: Any = dataset.to_dataframe().reset_index()
+    import pandas
+
+    # An index of pandas' has no None: such an axis goes in as places.
+    mixed = [name for name in dataset.dims if name in dataset.coords and dataset[name].dtype.kind == "O"]
+    places = {name: np.arange(dataset.sizes[name]) for name in mixed}
+    table: Any = dataset.assign_coords(places).to_dataframe().reset_index()
+    for name in mixed:
+        table[name] = pandas.Series(dataset[name].values[table[name]], dtype=object)
     axes = [*dataset.status.dims, *linked_names(dataset), "epoch"]
     counts = [name for name in dataset.coords if name not in axes]
     return table[[*axes, *counts, *dataset.data_vars]]

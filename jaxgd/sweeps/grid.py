@@ -1,12 +1,15 @@
 """From axes to points: the axes of a sweep checked, and every point of their grid."""
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxgd.optim.hyperparameters import unknown
+from jaxgd.optim.integers import as_integer
+from jaxgd.sweeps.coordinates import label
 from jaxgd.training.history import COUNTS, measured_names
 from jaxgd.training.trainers import Trainer
 
@@ -49,8 +52,8 @@ def checked_axes(axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
     """The axes as lists; a list of points becomes one axis, `point`.
 
     Raises:
-        ValueError: no axis, an empty one, a value given twice, a seed outside 0 to 2**32 - 1, linked values
-            whose names differ or are those of other axes.
+        ValueError: no axis, an empty one, a value or a point given twice, a seed outside 0 to 2**32 - 1,
+            linked values whose names differ or are those of other axes.
     """
     if isinstance(axes, list | tuple):
         axes = {POINT: axes}
@@ -62,26 +65,31 @@ def checked_axes(axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
     _check_linked(lists)
     for name, values in columns(lists).items():
         for seed in values if name == "seed" else ():
-            if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-                raise ValueError(f"axis 'seed' must hold whole numbers from 0 to 2**32 - 1, got {seed!r}")
+            count = as_integer(seed)
+            if count is None or not 0 <= count < 2**32:
+                raise ValueError(
+                    f"axis 'seed' must hold whole numbers from 0 to 2**32 - 1, got {label(seed)!r}"
+                )
     return lists
 
 
 def _checked_axis(name: str, values: Any) -> list[Any]:
     if not isinstance(name, str):
         raise TypeError(f"axes must have names that are strings, got {name!r}")
-    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
+    is_single = isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__")
+    if is_single or getattr(values, "ndim", 1) == 0:
         raise TypeError(f"axis {name!r} must be a list of values, got {values!r}")
     values = list(np.asarray(values) if hasattr(values, "__array__") else values)
     if not values:
         raise ValueError(f"axis {name!r} is empty: give it at least one value")
-    if is_linked(values):
-        return values
-    labels = [label(value) for value in values]
-    twice = {str(value) for value in labels if labels.count(value) > 1}
-    if twice:
-        raise ValueError(f"axis {name!r} has values twice: {', '.join(sorted(twice))}")
+    if not is_linked(values):
+        _check_different(f"axis {name!r} has values twice", [label(value) for value in values])
     return values
+
+
+def _check_different(complaint: str, entries: list[Any]) -> None:
+    if twice := sorted(str(entry) for entry, count in Counter(entries).items() if count > 1):
+        raise ValueError(f"{complaint}: {', '.join(twice)}")
 
 
 def _check_linked(lists: Mapping[str, list[Any]]) -> None:
@@ -97,6 +105,8 @@ def _check_linked(lists: Mapping[str, list[Any]]) -> None:
         if twice := taken & set(values[0]):
             raise ValueError(f"axis {name!r} has points with the name of another axis: {sorted(twice)}")
         taken |= set(values[0])
+        texts = [repr({key: label(value[key]) for key in values[0]}) for value in values]
+        _check_different(f"axis {name!r} has points twice", texts)
 
 
 def is_linked(values: Sequence[Any]) -> bool:
@@ -113,13 +123,6 @@ def columns(axes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         else:
             found[axis] = list(values)
     return found
-
-
-def label(value: Any) -> Any:
-    """A value as a coordinate: numbers and strings as they are, anything else by its name."""
-    if isinstance(value, bool | int | float | str | np.generic):
-        return value.item() if isinstance(value, np.generic) else value
-    return getattr(value, "__name__", None) or repr(value)
 
 
 def points(axes: Mapping[str, Sequence[Any]]) -> list[Point]:

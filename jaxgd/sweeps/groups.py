@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from jaxgd.optim.static import Static
-from jaxgd.sweeps.grid import Point, label
+from jaxgd.sweeps.coordinates import label
+from jaxgd.sweeps.grid import Point
 from jaxgd.training.trainers import OneOf, Trainer
 
 # So many programs that differ in what one function holds are warned of.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxgd.optim.hyperparameters import one_of
+from jaxgd.optim.integers import as_integer
 from jaxgd.sweeps.grid import Point, check_names, checked_axes, points
 from jaxgd.sweeps.groups import Group, Run, group_runs, make_runs, warn_of_closures
 from jaxgd.sweeps.plans import Plan, PlannedGroup, versions
@@ -61,19 +62,19 @@ def plan(
         ValueError, TypeError: as in `sweep`, and an option out of range.
     """
     options = checked_options(merge, kind, lanes, width, generalize, exact)._replace(clock=clock)
-    runs = checked_runs(make_trainer, checked_axes(axes), epochs)
+    runs, epochs = checked_runs(make_trainer, checked_axes(axes), epochs)
     devices = jax.devices()
     with own_programs():
         return plan_of(make_units(runs, devices, Sources(epochs), options), len(runs), epochs, devices)
 
 
-def checked_runs(make_trainer: Callable, axes: Mapping[str, Sequence[Any]], epochs: int) -> list[Run]:
-    """The run of every point of checked axes, checked against the names and the length of a sweep."""
+def checked_runs(
+    make_trainer: Callable, axes: Mapping[str, Sequence[Any]], epochs: Any
+) -> tuple[list[Run], int]:
+    """The run of every point of checked axes, and the epochs; names and length checked against each other."""
     runs = make_runs(make_trainer, points(axes))
     check_names(axes, runs[0].trainer)
-    for run in runs:
-        check_epochs(epochs, run.trainer.problem.num_examples)
-    return runs
+    return runs, max(check_epochs(epochs, run.trainer.problem.num_examples) for run in runs)
 
 
 def checked_options(merge: Any, kind: Any, lanes: Any, width: Any, generalize: Any, exact: bool) -> Options:
@@ -82,15 +83,11 @@ def checked_options(merge: Any, kind: Any, lanes: Any, width: Any, generalize: A
     Raises:
         ValueError: one is out of range, or contradicts `exact`.
     """
-    if merge is not None and not isinstance(merge, bool | int):
-        raise TypeError(f"merge must be None, True, False or a number of examples, got {merge!r}")
-    if merge is not None and not isinstance(merge, bool) and merge < 1:
-        raise ValueError(f"merge must be None, True, False or a number of examples from 1 on, got {merge!r}")
+    if merge is not None and not isinstance(merge, bool):
+        merge = _checked_merge(merge)
     if kind is not None:
         one_of("kind", kind, ("map", "vmap"))
-    for name, number in (("lanes", lanes), ("width", width)):
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-            raise ValueError(f"{name} must be a whole number, 1 or more, or None, got {number!r}")
+    lanes, width = _count_or_none("lanes", lanes), _count_or_none("width", width)
     if (width or 1) > 1 and (kind == "vmap" or (lanes or width) % width):
         raise ValueError(
             f"width must divide lanes, of kind 'map', got width={width}, lanes={lanes}, kind={kind!r}"
@@ -100,6 +97,22 @@ def checked_options(merge: Any, kind: Any, lanes: Any, width: Any, generalize: A
             "exact=True runs one lane at a time, unmerged: it takes no other merge, kind, lanes or width"
         )
     return EXACT if exact else Options(merge, kind, lanes, generalize, width)
+
+
+def _checked_merge(merge: Any) -> int:
+    count = as_integer(merge)
+    if count is None:
+        raise TypeError(f"merge must be None, True, False or a number of examples, got {merge!r}")
+    if count < 1:
+        raise ValueError(f"merge must be None, True, False or a number of examples from 1 on, got {count}")
+    return count
+
+
+def _count_or_none(name: str, value: Any) -> int | None:
+    count = None if value is None else as_integer(value)
+    if value is not None and (count is None or count < 1):
+        raise ValueError(f"{name} must be a whole number, 1 or more, or None, got {value!r}")
+    return count
 
 
 def plan_of(units: Sequence[Unit], num_runs: int, epochs: int, devices: Sequence[Any]) -> Plan:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxgd.optim.hyperparameters import one_of, unknown
+from jaxgd.sweeps.coordinates import entry_at
 from jaxgd.sweeps.selection import linked_names
 
 if TYPE_CHECKING:
@@ -130,4 +131,4 @@ def _coords(dataset: "xarray.Dataset", places: Mapping[str, Any]) -> dict[str, A
     """The coordinates of a place along some axes, by name."""
     linked = linked_names(dataset)
     names = [*places, *(name for name, axis in linked.items() if axis in places)]
-    return {name: dataset[name].values[places[linked.get(name, name)]].item() for name in names}
+    return {name: entry_at(dataset[name], places[linked.get(name, name)]) for name in names}

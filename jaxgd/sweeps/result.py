@@ -10,7 +10,7 @@ import numpy as np
 from jaxgd.sweeps.exports import to_netcdf, to_pandas
 from jaxgd.sweeps.plans import Plan
 from jaxgd.sweeps.ranking import Best, best_point
-from jaxgd.sweeps.selection import run_index
+from jaxgd.sweeps.selection import as_given, run_index
 
 if TYPE_CHECKING:
     import xarray
@@ -74,7 +74,9 @@ class SweepResult:
         Raises:
             ValueError: an unknown metric, axis or word; no point without a run that diverged.
         """
-        return best_point(self.dataset, metric, over, mode, at)
+        found = best_point(self.dataset, metric, over, mode, at)
+        coords = {name: as_given(self.axes, name, value) for name, value in found.coords.items()}
+        return found._replace(coords=coords)
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write the result into a folder, for `jaxgd.load`: dataset, parameters and model states, plan.

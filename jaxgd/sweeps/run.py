@@ -87,7 +87,7 @@ def sweep(
     """
     begun = time.perf_counter()
     lists = checked_axes(axes)
-    runs = checked_runs(make_trainer, lists, epochs)
+    runs, epochs = checked_runs(make_trainer, lists, epochs)
     devices, sources = jax.devices(), Sources(epochs)
     with own_programs() as checks:
         units = _units(runs, devices, sources, plan, exact, clock)

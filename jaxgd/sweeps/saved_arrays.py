@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from jaxgd.sweeps.coordinates import kept
+
 if TYPE_CHECKING:
     import xarray
 
@@ -78,7 +80,7 @@ def dataset_of(arrays: Mapping[str, np.ndarray], about: Mapping) -> "xarray.Data
         if "objects" in entry:
             values = np.empty(len(entry["objects"]), object)
             values[:] = entry["objects"]
-            values = values.reshape(entry["shape"])
+            values = kept(values.reshape(entry["shape"]))
         else:
             values = decoded(arrays[str(place)], entry["dtype"])
         parts[entry["is_coord"]][entry["name"]] = (entry["dims"], values, entry["attrs"])

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgd.optim.hyperparameters import unknown
-from jaxgd.sweeps.grid import columns, label
+from jaxgd.sweeps.coordinates import label, matches
+from jaxgd.sweeps.grid import columns
 
 if TYPE_CHECKING:
     import xarray
@@ -42,11 +43,8 @@ def _place(dataset: "xarray.Dataset", axis: str, values: Sequence[Any], given: M
         return 0
     matching = list(range(len(values)))
     for name, value in given.items():
-        is_there = _matches(dataset[name].values.tolist(), values, name, axis, label(value))
-        if not is_there.any():
-            known = dataset[name].values.tolist()
-            raise ValueError(f"axis {name!r} has no value {label(value)!r}; it has {known}")
-        matching = [place for place in matching if is_there[place]]
+        there = places_of(dataset, axis, values, name, value)
+        matching = [place for place in matching if place in there]
     if not matching:
         words = " and ".join(f"{name} {label(value)!r}" for name, value in given.items())
         raise ValueError(f"axis {axis!r} has no point with {words}")
@@ -56,8 +54,23 @@ def _place(dataset: "xarray.Dataset", axis: str, values: Sequence[Any], given: M
     return matching[0]
 
 
-def _matches(known: list, values: Sequence[Any], name: str, axis: str, value: Any) -> np.ndarray:
-    """Which places have the value, by the dataset's coordinate or as the axis was given ("full")."""
-    typed = columns({axis: values}).get(name, known)
-    by_label = np.array([label(entry) == value for entry in typed])
-    return by_label if by_label.any() else np.array([entry == value for entry in known])
+def places_of(
+    dataset: "xarray.Dataset", axis: str, values: Sequence[Any], name: str, value: Any
+) -> list[int]:
+    """The places along an axis that have a value under a name, as the axis was given ("full") or is shown.
+
+    Raises:
+        ValueError: none has it.
+    """
+    known = dataset[name].values.tolist()
+    named = columns({axis: values})
+    found = matches(named[name], value) if name in named else []
+    found = found if any(found) else matches(known, value)
+    if not any(found):
+        raise ValueError(f"axis {name!r} has no value {label(value)!r}; it has {known}")
+    return [place for place, is_there in enumerate(found) if is_there]
+
+
+def as_given(axes: Mapping[str, Sequence[Any]], name: str, shown: Any) -> Any:
+    """A coordinate as its axis was given, 8 where the dataset shows 8.0; "full" stays the number shown."""
+    return next((given for given in map(label, columns(axes).get(name, ())) if given == shown), shown)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
-from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from jaxgd.optim.integers import as_integer
 
 Examples = tuple[np.ndarray, np.ndarray]
 
@@ -65,8 +66,10 @@ def load_characters(length: int = 64) -> Splits:
 
     length: characters of a window, 1 or more.
     """
-    if not isinstance(length, Integral) or length < 1:
+    count = as_integer(length)
+    if count is None or count < 1:
         raise ValueError(f"length must be a whole number, 1 or more, got {length}")
+    length = count
     from pydoc_data.topics import topics
 
     paragraphs = dict.fromkeys(p for name in sorted(topics) for p in topics[name].split("\n\n"))

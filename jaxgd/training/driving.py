@@ -64,7 +64,7 @@ def train(
         ValueError, TypeError: as in `fit`, or if traced.
         OSError: a log file that cannot be written, before anything runs.
     """
-    check_run(trainer, key, epochs)
+    epochs = check_run(trainer, key, epochs)
     if is_traced((trainer, key)):
         raise TypeError("train drives a run from the host: inside jit, vmap or grad use fit")
     num = trainer.problem.num_examples

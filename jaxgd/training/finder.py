@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgd.optim.integers import as_integer
 from jaxgd.optim.static import Static
 from jaxgd.training.batching import take
 from jaxgd.training.budgets import budget
@@ -73,13 +74,16 @@ def find_learning_rate(
     if tried.ndim != 1 or not tried.size or not np.all(np.isfinite(tried) & (tried > 0)):
         raise ValueError(f"rates must be a list of positive finite numbers, got {rates}")
     tried = np.sort(tried)
-    _epochs_of(_limited(trainer, trainer.problem, updates), updates)
+    count = as_integer(updates)
+    if count is None or count < 1:
+        raise ValueError(f"updates must be a whole number, 1 or more, got {updates!r}")
+    _epochs_of(_limited(trainer, trainer.problem, count), count)
     problem, judges = _split(trainer.problem)
     controlled = problem.replace(train=_with_shuffled_targets(problem.train, key))
     before, after, control = None, None, None
     for train_on in (problem, controlled) if _has_targets(problem.train) else (problem,):
-        run = _limited(trainer, train_on, updates)
-        epochs = _epochs_of(run, updates)
+        run = _limited(trainer, train_on, count)
+        epochs = _epochs_of(run, count)
         with own_programs():
             before, losses = jax.device_get(_losses(run, key, jnp.asarray(tried), judges, epochs))
         after, control = (losses, control) if after is None else (after, losses)

@@ -1,7 +1,6 @@
 """A whole run: `fit`, one pure function, and the segments that it and a sweep are driven in."""
 
 import functools
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.optim.integers import as_integer
 from jaxgd.optim.parameters import check_trainable
 from jaxgd.optim.static import Static, check_unchanged
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
@@ -72,7 +72,7 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
             transformation also a first loss or gradient that is not finite, and a loss whose examples depend
             on each other though the problem does not say so.
     """
-    check_run(trainer, key, epochs)
+    epochs = check_run(trainer, key, epochs)
     if is_traced((trainer, key)):
         return _fit_traced(trainer, key, epochs)
     num, done = trainer.problem.num_examples, 0
@@ -88,14 +88,15 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
         return Fit(finished(trainer, state) if trainer.rules else state, history)
 
 
-def check_run(trainer: Trainer, key: Any, epochs: Any) -> None:
-    """Raise unless these are a trainer as it was made, a key and a number of epochs that `fit` takes."""
+def check_run(trainer: Trainer, key: Any, epochs: Any) -> int:
+    """The epochs as an int; raises unless these are a trainer as it was made, a key and epochs of `fit`."""
     if not isinstance(trainer, Trainer):
         raise TypeError(f"trainer must be a jaxgd.trainer(...), got {trainer!r}")
     check_unchanged(trainer)
-    check_epochs(epochs, trainer.problem.num_examples)
+    epochs = check_epochs(epochs, trainer.problem.num_examples)
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
+    return epochs
 
 
 def check_start(trainer: Trainer, state: TrainState) -> None:
@@ -131,16 +132,18 @@ def orders_of(trainer: Trainer, key: jax.Array, epoch: int, epochs: int) -> tupl
     return first, epoch_orders(key, first, block, num, trainer.order_sampling)
 
 
-def check_epochs(epochs: Any, num: int) -> None:
-    """Raise unless `epochs` is a whole number from 1 to what 32-bit counts of examples can hold."""
-    if not isinstance(epochs, Integral) or isinstance(epochs, bool):
+def check_epochs(epochs: Any, num: int) -> int:
+    """The epochs as an int; raises unless from 1 to what 32-bit counts of `num` examples each can hold."""
+    count = as_integer(epochs)
+    if count is None:
         raise TypeError(f"epochs must be a whole number, 1 or more, got {epochs!r}")
-    if epochs < 1:
-        raise ValueError(f"epochs must be 1 or more, got {epochs}")
-    if int(epochs) * num >= 2**31:
+    if count < 1:
+        raise ValueError(f"epochs must be 1 or more, got {count}")
+    if count * num >= 2**31:
         raise ValueError(
-            f"epochs must be below {2**31 // num} for {num} examples (32-bit counts), got {epochs}"
+            f"epochs must be below {2**31 // num} for {num} examples (32-bit counts), got {count}"
         )
+    return count
 
 
 def is_key(key: Any) -> bool:

@@ -3,12 +3,12 @@
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxgd.optim.integers import as_integer
 from jaxgd.training.dtypes import in_common_dtype
 from jaxgd.training.models import ACTIVATIONS, INITIALIZERS, Model, named
 from jaxgd.training.pytrees import as_function
@@ -30,7 +30,7 @@ def linear(num_inputs: int, num_outputs: int = 1, init: str | Callable = "zeros"
     Raises:
         ValueError: a number below 1, an unknown name.
     """
-    check_sizes(num_inputs=num_inputs, num_outputs=num_outputs)
+    num_inputs, num_outputs = check_sizes(num_inputs=num_inputs, num_outputs=num_outputs)
     initializer = named("init", init, INITIALIZERS)
     init_layer = functools.partial(_init_layer, (num_inputs, num_outputs), initializer, bias)
     return Model(init_layer, dense, coupled=False)
@@ -58,8 +58,8 @@ def mlp(
     Raises:
         ValueError: fewer than two sizes, a size below 1, an unknown name, a rate outside of [0, 1).
     """
-    sizes = tuple(sizes)
-    if len(sizes) < 2 or any(not isinstance(size, Integral) or size < 1 for size in sizes):
+    counts = [as_integer(size) for size in sizes]
+    if len(counts) < 2 or any(count is None or count < 1 for count in counts):
         raise ValueError(f"sizes must be at least two whole numbers, each 1 or more, got {list(sizes)}")
     initializer = named("init", init, INITIALIZERS)
     function = named("activation", activation, ACTIVATIONS)
@@ -67,7 +67,7 @@ def mlp(
     if dropout is not None:
         rate = as_rate(dropout, "dropout")
         apply = jax.tree_util.Partial(_apply_mlp_with_dropout, as_function(function), rate)
-    shapes = tuple(itertools.pairwise(sizes))
+    shapes = tuple(itertools.pairwise(counts))
     model = Model(functools.partial(_init_layers, shapes, initializer), apply, _coupled(activation))
     return model if drop_connect is None else with_drop_connect(model, as_rate(drop_connect, "drop_connect"))
 
@@ -95,24 +95,28 @@ def conv_net(
     Raises:
         ValueError: a size below 1, an image that is too small, an unknown name.
     """
-    shape, channels = (*image_shape, 1)[:3], tuple(channels)
+    shape, channels = (*image_shape, 1)[:3], list(channels)
     if len(image_shape) not in (2, 3) or not channels:
         raise ValueError(
             "conv_net needs an image_shape (height, width) or (height, width, colours) and at least one of "
-            f"channels, got {tuple(image_shape)} and {channels}"
+            f"channels, got {tuple(image_shape)} and {tuple(channels)}"
         )
-    check_sizes(height=shape[0], width=shape[1], colours=shape[2], num_classes=num_classes)
-    check_sizes(**{f"channels[{i}]": size for i, size in enumerate(channels)})
+    *shape, num_classes = check_sizes(
+        height=shape[0], width=shape[1], colours=shape[2], num_classes=num_classes
+    )
+    channels = check_sizes(**{f"channels[{i}]": size for i, size in enumerate(channels)})
     height, width = (size >> len(channels) for size in shape[:2])
     if not height * width:
-        raise ValueError(f"{len(channels)} convolutions halve an image of shape {shape[:2]} to nothing")
+        raise ValueError(
+            f"{len(channels)} convolutions halve an image of shape {tuple(shape[:2])} to nothing"
+        )
     kernels = ((3, 3, *pair) for pair in itertools.pairwise((shape[2], *channels)))
     shapes = (*kernels, (height * width * channels[-1], num_classes))
     initializer = named("init", init, INITIALIZERS)
     function = named("activation", activation, ACTIVATIONS)
     return Model(
         functools.partial(_init_layers, shapes, initializer),
-        functools.partial(_apply_conv_net, shape, function),
+        functools.partial(_apply_conv_net, tuple(shape), function),
         _coupled(activation),
     )
 
@@ -122,11 +126,15 @@ def _coupled(activation: str | Callable) -> bool | None:
     return False if isinstance(activation, str) else None
 
 
-def check_sizes(**sizes: Any) -> None:
-    """Raise ValueError unless every size is a whole number, 1 or more."""
+def check_sizes(**sizes: Any) -> list[int]:
+    """The sizes as ints; ValueError unless every one is a whole number, 1 or more."""
+    counts = []
     for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
+        count = as_integer(size)
+        if count is None or count < 1:
             raise ValueError(f"{name} must be a whole number, 1 or more, got {size}")
+        counts.append(count)
+    return counts
 
 
 def _init_layers(shapes, initializer, key):

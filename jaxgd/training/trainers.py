@@ -13,6 +13,7 @@ from jax.core import Tracer
 
 from jaxgd.optim.combining import chain
 from jaxgd.optim.hyperparameters import Parametric, one_of
+from jaxgd.optim.integers import as_integer
 from jaxgd.optim.static import Static, as_static
 from jaxgd.optim.transform import Transform
 from jaxgd.training.problem import Problem
@@ -144,18 +145,18 @@ def trainer(
         raise TypeError(f"problem must be a jaxgd.Problem, got {type(problem).__name__}")
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
         raise TypeError(f"optimizer must be a gradient transformation, got {optimizer!r}")
-    is_whole = isinstance(microbatch, Integral) and not isinstance(microbatch, bool)
-    if microbatch is not None and (not is_whole or microbatch < 1):
+    micro = None if microbatch is None else as_integer(microbatch)
+    if microbatch is not None and (micro is None or micro < 1):
         raise ValueError(f"microbatch must be a whole number, 1 or more, or None, got {microbatch}")
     if problem.coupled.value:
-        _check_coupled(batch_size, microbatch)
+        _check_coupled(batch_size, micro)
     if any(not isinstance(rule, Rule) for rule in rules):
         raise TypeError(f"rules must be jaxgd.Rule objects, got {rules!r}")
     return Trainer(
         problem,
         optimizer if isinstance(optimizer, Transform) else chain(optimizer),
-        _checked_batch_size(batch_size, problem.num_examples, microbatch),
-        Static(None if microbatch is None else int(microbatch)),
+        _checked_batch_size(batch_size, problem.num_examples, micro),
+        Static(micro),
         Static(one_of("sampling", sampling, ("shuffle", "replacement"))),
         Static(one_of("remainder", remainder, ("keep", "drop"))),
         tuple(rules),

@@ -32,8 +32,13 @@ def char_transformer(
     Raises:
         ValueError: a size below 1, a width that is no multiple of `num_heads`.
     """
-    check_sizes(num_characters=num_characters, length=length, width=width, num_blocks=num_blocks)
-    check_sizes(num_heads=num_heads)
+    num_characters, length, width, num_blocks, num_heads = check_sizes(
+        num_characters=num_characters,
+        length=length,
+        width=width,
+        num_blocks=num_blocks,
+        num_heads=num_heads,
+    )
     if width % num_heads:
         raise ValueError(f"width must be a multiple of num_heads, got {width} and {num_heads}")
     init = functools.partial(_init, num_characters, length, width, num_blocks)

@@ -25,7 +25,7 @@ def test_too_few(value):
         check_count("epochs", value)
 
 
-@pytest.mark.parametrize("value", [2.0, "2", True, None])
+@pytest.mark.parametrize("value", [2.0, "2", True, None, np.array([2]), np.float32(2), np.True_])
 def test_no_whole_number(value):
     with pytest.raises(TypeError, match=r"epochs is .*; a whole number of at least 1"):
         check_count("epochs", value)
@@ -53,6 +53,7 @@ def test_rates():
     assert check_learning_rates([1, 0.1, 1.0], ("sgd", "adam")) == {"sgd": (0.1, 1.0), "adam": (0.1, 1.0)}
     assert check_learning_rates(0.1, ("sgd",)) == {"sgd": (0.1,)}
     assert check_learning_rates(np.array([0.1]), ("sgd",)) == {"sgd": (0.1,)}
+    assert check_learning_rates(np.float32(0.5), ("sgd",)) == {"sgd": (0.5,)}
     assert check_learning_rates({"sgd": [1.0], "adam": [0.1]}, ("adam",)) == {"adam": (0.1,)}
 
 
@@ -77,7 +78,8 @@ def test_batch_sizes():
     assert check_batch_sizes(["full", 32, 1, 32], 100) == ("full", 32, 1)
     assert check_batch_sizes([32, 100, "full"], 100) == (32, "full")
     assert check_batch_sizes("full", 100) == ("full",)
-    assert check_batch_sizes(7) == (7,)
+    assert check_batch_sizes(7) == check_batch_sizes(np.int64(7)) == check_batch_sizes(np.array([7])) == (7,)
+    assert [type(size) for size in check_batch_sizes(np.arange(1, 3), 100)] == [int, int]
 
 
 @pytest.mark.parametrize("size", [0, -1, 101])

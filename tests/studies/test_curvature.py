@@ -294,3 +294,11 @@ def test_what_belongs_to_training_is_not_looked_at():
     expected = np.linalg.eigvalsh(dense(classifier))[-1]
     for problem in (dropped, jaxgd.regularized(plain, l2=3.0)):
         np.testing.assert_allclose(curvature.sharpness(problem, params, KEY), expected, rtol=1e-4)
+
+
+def test_counts_of_any_spelling():
+    params = PROBLEM.init(KEY)
+    for number in (np.uint8, jnp.int32):  # one program
+        options = {"steps": number(3), "chunk": number(50)}
+        found = curvature.extreme_eigenvalues(PROBLEM, params, KEY, number(2), **options)
+        assert found.largest.shape == (2,)

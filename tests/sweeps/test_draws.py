@@ -110,3 +110,11 @@ def test_values_of_a_list_may_be_anything():
 def test_bad_arguments(call, message):
     with pytest.raises((ValueError, TypeError), match=message):
         call()
+
+
+def test_counts_of_any_spelling():
+    ranges = {"width": jaxgd.int_uniform(np.int8(1), np.int8(100)), "rate": jaxgd.uniform(0, 1)}
+    drawn = jaxgd.draw(np.uint8(4), ranges, seed=np.int64(3))
+    plain = {"width": jaxgd.int_uniform(1, 100), "rate": jaxgd.uniform(0, 1)}
+    assert drawn == jaxgd.draw(4, plain, seed=3)
+    assert all(type(point["width"]) is int for point in drawn)

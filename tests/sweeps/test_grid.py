@@ -36,7 +36,7 @@ def test_the_last_axis_varies_fastest():
 def test_labels():
     assert [label(x) for x in (1, 0.5, "full", np.float32(0.5), True)] == [1, 0.5, "full", 0.5, True]
     assert label(jaxgd.adam) == "adam"
-    assert label(None) == "None"
+    assert label(None) is None
 
 
 def test_axes_may_be_arrays():

@@ -217,3 +217,20 @@ def test_eight_devices_give_the_numbers_of_one(part):
     ]
     assert runs[0].stdout == runs[1].stdout
     assert len(runs[0].stdout) > 100
+
+
+@pytest.mark.parametrize("two", [np.int64(2), np.uint8(2)], ids=repr)
+def test_numbers_of_other_libraries(two, tmp_path):
+    rates = list(jnp.logspace(-2, -1, 2))
+    found = sweep(
+        axes={"batch_size": [np.uint8(6)], "learning_rate": rates, "seed": list(jnp.arange(2))}, epochs=two
+    )
+    assert found.dataset.sizes["epoch"] == found.plan.epochs == 2
+    found.save(tmp_path)
+    for each in (found, jaxgd.load(tmp_path)):
+        best = each.best().coords
+        assert best in ({"batch_size": 6, "learning_rate": rate} for rate in (0.01, 0.1))
+        trainer = jaxgd.trainer(PROBLEM, jaxgd.momentum(rates[0]), 6)
+        expected = jaxgd.fit(trainer, jax.random.key(1), 2).state.params
+        given = each.params(batch_size=6, learning_rate=0.01, seed=1)
+        jax.tree.map(np.testing.assert_array_equal, given, expected)

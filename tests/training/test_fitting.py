@@ -273,3 +273,14 @@ def test_integer_parameters_are_named_before_anything_compiles(how, optimizer):
     finally:
         jax.monitoring.unregister_event_duration_listener(note)
     assert not [name for name in compiled if "params" in name or "run" in name or "segment" in name]
+
+
+@pytest.mark.parametrize("two", [np.int64(2), np.uint8(2), jnp.int32(2)], ids=repr)
+def test_whole_numbers_of_any_spelling(two):
+    problem = make_problem(300, np.float32)
+    expected = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(0.1), 6, 2), KEY, 2)
+    size = 6 if isinstance(two, jax.Array) else type(two)(6)  # of JAX's it would be a leaf
+    given = jaxgd.trainer(problem, jaxgd.sgd(0.1), size, two)
+    assert_same_bits(result_of(jaxgd.fit(given, KEY, two)), result_of(expected))
+    assert_same_bits(result_of(jaxgd.train(given, KEY, two, progress=False)), result_of(expected))
+    assert type(given.batch_size.value) is type(given.microbatch.value) is int
