@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxgd.optim.hyperparameters import one_of
@@ -141,12 +142,16 @@ def _as_range(name: Any, given: Any) -> Range:
         raise TypeError(f"ranges must have names that are strings, got {name!r}")
     if isinstance(given, Range):
         return given
-    if isinstance(given, str | Mapping) or not isinstance(given, Sequence | np.ndarray) or not len(given):
+    if isinstance(given, np.ndarray | jax.Array):
+        # Of a short float tolist would give another number than was typed.
+        exact = given.dtype.kind in "biuU" or given.dtype == np.float64
+        given = np.asarray(given).tolist() if exact else list(np.atleast_1d(np.asarray(given)))
+    if isinstance(given, str) or not isinstance(given, Sequence) or not given:
         raise TypeError(
             f"ranges[{name!r}] must be uniform(low, high), log_uniform(low, high), int_uniform(low, high) or "
             f"a list of values, got {given!r}"
         )
-    values = given.tolist() if isinstance(given, np.ndarray) else list(given)
+    values = list(given)
     return Range("choice", values[0], values[-1], lambda place: values[int(place * len(values))], len(values))
 
 

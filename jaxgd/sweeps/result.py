@@ -25,7 +25,8 @@ class SweepResult:
             variables are every entry of a run's history, `status` (a word) and `stopped_at` (the update, from
             0, at which a run diverged; -1 if it did not). Where runs end with their best, `kept_epoch` is the
             epoch that their parameters are of, -1 if it is the last. The coordinate of the batch size "full"
-            is the number of training examples.
+            is the number of training examples. The coordinate of values of several kinds, such as None and
+            0.5, has dtype object; a number of NumPy's or JAX's of less than 64 bits is its shortest decimal.
         plan: the programs that ran.
         axes: the values of each axis as they were given.
         spec: the description of the sweep that a file gave, None for one that was called from Python.
@@ -41,7 +42,8 @@ class SweepResult:
         """The trained parameters of one run, by a value for every axis that has more than one.
 
         A coordinate along an axis serves in its place where one run has it: `learning_rate=0.013` where the
-        axis is a list of points that each hold a rate.
+        axis is a list of points that each hold a rate. Two numbers are compared in the coarser of their
+        precisions: 0.001 and `np.float32(0.001)` are one rate.
 
         Raises:
             ValueError: an axis or a value that the sweep does not have, or an axis that is not given.

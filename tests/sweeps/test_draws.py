@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import numpy as np
 import pytest
 
@@ -83,6 +84,9 @@ def test_values_of_a_list_may_be_anything():
         None,
         2,
     }
+    rates = jax.numpy.logspace(-3, -1, 3)
+    assert {point["r"] for point in draw(3, {"r": rates})} == set(np.asarray(rates))
+    assert {point["n"] for point in draw(3, {"n": np.arange(3)})} == {0, 1, 2}
 
 
 @pytest.mark.parametrize(
