@@ -11,7 +11,7 @@ from jaxgd.studies.splits import complete_splits
 from jaxgd.studies.user_files import call_user, load_object
 from jaxgd.training import Model, Problem, classification, datasets, mlp, regression
 from jaxgd.training.gradients import split_means
-from jaxgd.training.tables import Table, read_csv, read_npz
+from jaxgd.training.tables import Table, check_target, read_csv, read_npz
 
 HIDDEN = 64
 
@@ -57,13 +57,17 @@ def load_source(data: str, target: str | None = None, task: str | None = None) -
 
 def is_python(data: str) -> bool:
     """Whether the text names a problem in Python code: "my.py", "my.py:problem", "package.module:problem"."""
-    suffix = Path(data).suffix
-    return suffix == ".py" or (suffix not in (".csv", ".npz") and ":" in data)
+    return Path(data).suffix == ".py" or (_suffix(data) not in (".csv", ".npz") and ":" in data)
+
+
+def _suffix(data: str) -> str:
+    """The end of a file's name, in lower case: some systems write `DATA.CSV`."""
+    return Path(data).suffix.lower()
 
 
 def load_splits(data: str, target: str | None = None, task: str | None = None) -> SplitData:
     """The data set, the `.csv` with a target column or the `.npz` that a text names, in three splits."""
-    suffix = Path(data).suffix
+    suffix = _suffix(data)
     if target is not None and suffix != ".csv":
         raise ValueError(_only_a_csv_has(target, data))
     if suffix == ".csv":
@@ -112,6 +116,7 @@ def _named_splits(name: str) -> SplitData:
 
 
 def _table_splits(data: str, table: Table, call: str) -> SplitData:
+    check_target(data, table)
     flat = np.reshape(table.inputs, (len(table.inputs), -1))
     splits = datasets.split(flat, table.labels, table.task)
     code = [

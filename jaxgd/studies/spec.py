@@ -76,11 +76,11 @@ def read_spec(path: str | os.PathLike) -> Spec:
     """
     path = Path(path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     data = document.get("data")
-    if isinstance(data, str) and Path(data.partition(":")[0]).suffix in (".csv", ".npz", ".py"):
+    if isinstance(data, str) and Path(data.partition(":")[0]).suffix.lower() in (".csv", ".npz", ".py"):
         document["data"] = str(path.parent.resolve() / data)
     return parse_spec(document, str(path))
 

@@ -20,10 +20,11 @@ _MORE = ("accuracy", "r2", "f1", "auc", "precision", "recall")
 class Best(NamedTuple):
     """The best point of a sweep.
 
-    coords: its coordinates by name, without the axes that were averaged over: None, bools, texts and numbers of
-    Python's, as the axes were given ("full" among batch sizes is the number of training examples). value: the mean of the metric
-    over those. spread: their standard deviation, NaN of a single run. epoch: the epoch of the value, from 1;
-    the last of any of its runs where they stopped, or had their best, at different ones.
+    coords: its coordinates by name, without the axes that were averaged over: None, bools, texts and numbers
+    of Python's, as the axes were given ("full" among batch sizes is the number of training examples). value:
+    the mean of the metric over those axes. spread: their standard deviation, NaN of a single run. epoch: the
+    epoch of the value, from 1; the last of any of its runs where they stopped, or had their best, at
+    different ones.
     """
 
     coords: dict[str, Any]

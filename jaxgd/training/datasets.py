@@ -146,6 +146,8 @@ def _class_indices(labels: np.ndarray) -> np.ndarray:
     if bad.any():
         row = np.argmax(bad)
         raise ValueError(f"labels has {labels[row]} in row {row} (from 0); classes are whole numbers from 0")
+    if labels.max() >= 2**31:
+        raise ValueError(f"labels has {labels.max():.0f}; classes are numbered from 0, up to 2**31 - 1")
     return labels.astype(np.int32)
 
 

@@ -1,16 +1,24 @@
 """Examples read from a user's file: a `.csv` with a header, or a `.npz` with arrays `inputs` and `labels`."""
 
 import csv
+import unicodedata
 import zipfile
 import zlib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-# An automatic task is a classification up to this many distinct whole numbers in the target column.
-MAX_CLASSES = 20
+from jaxgd.training.class_names import (
+    are_few,
+    are_whole,
+    array_classes,
+    number_classes,
+    text_classes,
+    whole_number,
+)
+
 _ARRAYS = ("inputs", "labels")
 
 
@@ -19,7 +27,8 @@ class Table(NamedTuple):
 
     inputs: float64[n, features], or of any shape [n, ...] from a `.npz`; labels: int32[n] or float64[n].
     task: "classification" or "regression". feature_names: the columns, empty for a `.npz`.
-    class_names: what the target column holds for each class index, empty for a regression.
+    class_names: what the target holds for each class index, empty for a regression. Texts and whole numbers
+        of a column are named as they are written.
     """
 
     inputs: np.ndarray
@@ -33,13 +42,15 @@ def read_csv(path, target: str, task: str | None = None) -> Table:
     """The table of a comma-separated file: column `target` holds the labels, every other column a feature.
 
     The first line names the columns, every other cell is a finite number. Only the target column may be text,
-    in all of its rows: its distinct texts are then the classes. Without a task, text and up to 20 distinct
-    whole numbers (at most one for two rows) make a classification, and any other target a regression.
+    in all of its rows. Without a task, text and up to 20 distinct whole numbers (at most one for two rows)
+    make a classification, and any other target a regression. Its distinct texts are the classes, numbers
+    too: `01` and `1` are two, and so are 2**53 and 2**53 + 1.
 
     Raises `ValueError` with the row, the line and the column of the first cell that is wrong.
     """
     _check_task(task)
     header, rows, lines = _cells(path)
+    target = next((name for name in header if _is_same_name(name, target)), target)
     if target not in header:
         near = get_close_matches(str(target), header, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"its columns: {', '.join(header)}"
@@ -57,8 +68,8 @@ def read_csv(path, target: str, task: str | None = None) -> Table:
 def read_npz(path, task: str | None = None) -> Table:
     """The table of a NumPy archive with `inputs` [n, ...] and `labels` [n], both of numbers.
 
-    Class labels are class indices and are kept as they are. Without a task, whole labels >= 0 are classes by
-    the rule of `read_csv`.
+    As in `read_csv`, a class for each distinct whole number, by its rule for the task: the years 2019 to 2023
+    are five classes of these names. Labels from 0 on without a gap are kept as they are.
     """
     _check_task(task)
     inputs, labels = _arrays(path)
@@ -66,17 +77,34 @@ def read_npz(path, task: str | None = None) -> Table:
         shapes = f"inputs {inputs.shape} and labels {labels.shape}"
         raise ValueError(f"{path}: has {shapes}; needed: inputs [n, features...] and labels [n] with n >= 1")
     inputs = inputs.astype(np.float64)
+    whole = are_whole(labels)
     if task is None:
-        task = "classification" if _few_whole_numbers(labels) and labels.min() >= 0 else "regression"
+        is_few = bool(whole.all()) and are_few(len(np.unique(labels)), len(labels))
+        task = "classification" if is_few else "regression"
     if task == "regression":
         return Table(inputs, labels.astype(np.float64), task, (), ())
-    bad = ~((labels >= 0) & (labels == np.floor(labels)))
-    if bad.any():
-        row = bad.argmax()
-        raise ValueError(f"{path}: row {row} (from 0): label {labels[row]}; classes are whole numbers from 0")
-    return Table(
-        inputs, labels.astype(np.int32), task, (), tuple(str(i) for i in range(int(labels.max()) + 1))
-    )
+    if not whole.all():
+        row = whole.argmin()
+        raise ValueError(f"{path}: row {row} (from 0): label {labels[row]}; classes are whole numbers")
+    indices, names = array_classes(labels)
+    return Table(inputs, indices, task, (), names)
+
+
+def check_target(path, table: Table) -> None:
+    """Raise ValueError if there is nothing to learn: one value in every row, or a class for each row."""
+    first = table.class_names[0] if table.class_names else f"{table.labels[0]:g}"
+    if (table.labels == table.labels[0]).all():
+        raise ValueError(f"{path}: the target is {first} in every row; at least two values are needed")
+    if len(table.class_names) == len(table.labels):
+        raise ValueError(
+            f"{path}: each of the {len(table.labels)} rows has a class of its own, such as {first!r}; "
+            "rows of one class are needed to learn it"
+        )
+
+
+def _is_same_name(name: str, target: Any) -> bool:
+    """Whether they are the same to a reader: an accent may be a sign of its own."""
+    return unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", str(target))
 
 
 def _check_task(task: str | None) -> None:
@@ -92,7 +120,7 @@ def _cells(path) -> tuple[list[str], list[list[str]], list[int]]:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             for row in reader:
-                if row:  # a blank line is no row
+                if len(row) > 1 or "".join(row).strip():  # a blank line is no row
                     rows.append([cell.strip() for cell in row])
                     lines.append(reader.line_num)
     except UnicodeDecodeError as error:
@@ -113,7 +141,9 @@ def _check_header(path, header: list[str]) -> None:
         raise ValueError(f"{path}: the first line holds numbers; it must name the columns")
     for index, name in enumerate(header):
         if not name:
-            raise ValueError(f"{path}: column {index + 1} has no name (pandas: to_csv(..., index=False))")
+            is_last = 0 < index == len(header) - 1
+            hint = "its line ends with a comma" if is_last else "pandas: to_csv(..., index=False)"
+            raise ValueError(f"{path}: column {index + 1} has no name ({hint})")
         if name in header[:index]:
             raise ValueError(f"{path}: two columns are named {name!r}")
 
@@ -141,14 +171,12 @@ def _check_present(cells, column: str, places: list[str]) -> None:
             raise ValueError(f"{place}, column {column!r}: the cell is missing; every cell must be filled")
 
 
-def _numbers(cells, column: str, places: list[str]) -> np.ndarray:
+def _numbers(cells, column: str, places: list[str], remedy: str = "encode or drop the column") -> np.ndarray:
     """The column's cells as float64[n]."""
     for cell, place in zip(cells, places, strict=True):
         _check_present([cell], column, [place])
         if not _is_number(cell):
-            raise ValueError(
-                f"{place}, column {column!r}: {cell!r} is not a number; encode or drop the column"
-            )
+            raise ValueError(f"{place}, column {column!r}: {cell!r} is not a number; {remedy}")
         if not np.isfinite(float(cell)):
             raise ValueError(f"{place}, column {column!r}: {cell!r} is not a finite number")
     return np.array([float(cell) for cell in cells])
@@ -158,29 +186,38 @@ def _labels(
     cells, target: str, places: list[str], task: str | None
 ) -> tuple[np.ndarray, tuple[str, ...], str]:
     """The labels, the names of their classes, and the task."""
-    if task != "regression" and not any(_is_number(cell) for cell in cells):
+    num_numbers = sum(map(_is_number, cells))
+    if task != "regression" and not num_numbers:
         _check_present(cells, target, places)
-        names, labels = np.unique(np.array(cells), return_inverse=True)
-        return labels.astype(np.int32), tuple(names.tolist()), "classification"
-    values = _numbers(cells, target, places)
+        return *text_classes(cells), "classification"
+    if task != "regression":
+        _check_one_kind(cells, target, places, num_numbers)
+    values = _numbers(cells, target, places, "the target is numbers in all rows, or text in all")
     if task is None:
-        task = "classification" if _few_whole_numbers(values) else "regression"
+        is_whole = all(whole_number(cell) is not None for cell in set(cells))
+        is_few = is_whole and are_few(len(set(cells)), len(cells))
+        task = "classification" if is_few else "regression"
     if task == "regression":
         return values, (), task
-    fractional = values != np.floor(values)
-    if fractional.any():
-        place, cell = places[fractional.argmax()], cells[fractional.argmax()]
-        raise ValueError(
-            f"{place}, column {target!r}: {cell!r} is not a class; whole numbers or text are needed"
-        )
-    names, labels = np.unique(values, return_inverse=True)
-    return labels.astype(np.int32), tuple(f"{name:.0f}" for name in names), task
+    for cell, place in zip(cells, places, strict=True):
+        if whole_number(cell) is None:
+            raise ValueError(
+                f"{place}, column {target!r}: {cell!r} is not a class; whole numbers or text are needed"
+            )
+    try:
+        return *number_classes(cells), task
+    except ValueError as error:
+        file = places[0].partition(": row")[0]
+        raise ValueError(f"{file}: column {target!r}: {error}, or task regression") from None
 
 
-def _few_whole_numbers(values: np.ndarray) -> bool:
-    distinct = np.unique(values)
-    whole = bool(np.isfinite(distinct).all() and (distinct == np.floor(distinct)).all())
-    return whole and 2 <= len(distinct) <= min(MAX_CLASSES, max(2, len(values) // 2))
+def _check_one_kind(cells, target: str, places: list[str], num_numbers: int) -> None:
+    """Raise ValueError if the target is text but for a few rows: then those are the odd ones."""
+    if 2 * num_numbers < len(cells):
+        odd = next(place for place, cell in enumerate(cells) if not cell or _is_number(cell))
+        _check_present([cells[odd]], target, [places[odd]])
+        place = f"{places[odd]}, column {target!r}"
+        raise ValueError(f"{place}: {cells[odd]!r} is a number, but most rows of the target are text")
 
 
 def _arrays(path) -> tuple[np.ndarray, np.ndarray]:

@@ -72,6 +72,28 @@ def test_a_npz(folder):
     assert same_data(run_setup(source), source.problem)
 
 
+def test_labels_of_a_npz_are_names(folder):
+    inputs = np.random.default_rng(0).normal(size=(20, 3))
+    for labels in (np.arange(20) % 2 * 2 - 1, np.arange(20) % 2 * (2**32 + 1), 2019 + np.arange(20) % 2):
+        np.savez(folder / "some.npz", inputs=inputs, labels=labels)
+        assert load_source("some.npz").model == "mlp([3, 64, 2])"
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("yes", "DATA.CSV: the target is yes in every row"),
+        ("1", "DATA.CSV: the target is 1 in every row"),
+        ("n{}", "DATA.CSV: each of the 20 rows has a class of its own, such as 'n0'"),
+    ],
+)
+def test_a_target_that_cannot_be_learnt(folder, target, message):
+    rows = [f"{i},{target.format(i)}" for i in range(20)]
+    (folder / "DATA.CSV").write_text("a,y\n" + "\n".join(rows))
+    with pytest.raises(ValueError, match=message):
+        load_source("DATA.CSV", target="y")
+
+
 MINE = """
 import jax.numpy as jnp
 import jaxgd

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from jaxgd.training import datasets
-from jaxgd.training.tables import read_csv, read_npz
+from jaxgd.training.class_names import number_classes
+from jaxgd.training.tables import Table, check_target, read_csv, read_npz
 
 
 @pytest.fixture
@@ -45,6 +46,86 @@ def test_whole_numbers_are_classes_whatever_they_are(table):
     assert read.labels.tolist() == [1, 0, 1, 1]
 
 
+def column(targets):
+    return "a,y\n" + "".join(f"1,{target}\n" for target in targets)
+
+
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [
+        ([2**53, 2**53 + 1, 2**53 + 2], None),
+        ([9007199254740992, 9007199254740993], None),
+        (["1", "01", "001"], ("001", "01", "1")),
+        ([10**30, 10**30 + 1, -1], ("-1", str(10**30), str(10**30 + 1))),
+        (["1.0", "2.0"], ("1", "2")),
+        (["1e3", "2e3", "5"], ("5", "1000", "2000")),
+        (["+1", "-1"], ("-1", "+1")),
+        (["nan1", "b"], ("b", "nan1")),
+    ],
+    ids=str,
+)
+def test_distinct_labels_are_distinct_classes(table, classes, names):
+    classes, cells = list(map(str, classes)), list(map(str, classes)) * 20
+    read = table(column(cells))
+    assert read.task == "classification"
+    assert read.class_names == (names or tuple(classes))
+    assert len(set(zip(cells, read.labels.tolist(), strict=True))) == len(classes)
+
+
+@given(st.sets(st.integers(-(2**70), 2**70), min_size=2, max_size=20))
+def test_whole_numbers_are_never_merged(numbers):
+    cells = [str(number) for number in numbers] * 2
+    labels, names = number_classes(cells)
+    assert list(map(int, names)) == sorted(numbers)
+    assert [names[label] for label in labels] == cells
+
+
+@pytest.mark.parametrize("spellings", [("1e3", "1000"), ("1", "1.0"), ("2.0", "2.00")])
+def test_one_number_in_two_spellings(table, spellings):
+    with pytest.raises(ValueError, match=r"table.csv: column 'y': '.*' and '.*' are one number; a class is"):
+        table(column([*spellings, "3"] * 4))
+    numbers = table(column([*spellings, "3"] * 4), task="regression").labels
+    assert len(set(numbers.tolist())) == 2
+
+
+def test_numbers_that_only_float64_thinks_whole(table):
+    assert table(column(["1", "1.00000000000000000001"] * 4)).task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["yes", "no", "7", "no"], r"row 3 \(line 4\), column 'y': '7' is a number, but most rows"),
+        (["yes", "no", "no", "nan"], r"row 4 \(line 5\), column 'y': 'nan' is a number, but most rows"),
+        (["1", "2", "1", "unknown"], r"row 4 \(line 5\), column 'y': 'unknown' is not a number; the target"),
+    ],
+)
+def test_the_odd_row_of_a_target_is_named(table, cells, message):
+    with pytest.raises(ValueError, match=message):
+        table(column(cells))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "message"),
+    [
+        ([5.0] * 6, (), "t.csv: the target is 5 in every row; at least two values are needed"),
+        ([0] * 6, ("yes",), "t.csv: the target is yes in every row"),
+        (range(6), tuple("abcdef"), "t.csv: each of the 6 rows has a class of its own, such as 'a'"),
+    ],
+)
+def test_nothing_to_learn(labels, names, message):
+    task = "classification" if names else "regression"
+    with pytest.raises(ValueError, match=message):
+        check_target("t.csv", Table(np.zeros((6, 1)), np.array(labels), task, ("a",), names))
+    check_target(
+        "t.csv", Table(np.zeros((4, 1)), np.array([0, 1, 1, 0]), "classification", ("a",), ("a", "b"))
+    )
+
+
+def test_an_accent_may_be_a_sign_of_its_own(table):
+    assert table("a,caf\u00e9\n1,0.5\n2,1\n", target="cafe\u0301").feature_names == ("a",)
+
+
 @pytest.mark.parametrize(
     ("targets", "task"),
     [
@@ -72,6 +153,7 @@ def test_task_is_given(table):
         b"\xef\xbb\xbfa,y\n1,2\n3,4\n",  # byte order mark
         b"a,y\r\n1,2\r\n3,4\r\n",
         b"a,y\n1,2\n\n3,4\n\n",  # blank lines
+        b"a,y\n1,2\n3,4\n   \n",
         b" a , y\n 1 ,2\n3, 4",  # spaces, no last newline
         b'"a","y"\n"1","2"\n3,4\n',
     ],
@@ -92,6 +174,7 @@ def test_spellings_of_one_table(table, text):
         ("1,2\n3,4\n", "first line holds numbers; it must name the columns"),
         ("a,a,y\n1,2,3\n", "two columns are named 'a'"),
         (",a,y\n0,1,2\n", "column 1 has no name"),
+        ("a,y,\n0,1,\n", r"column 3 has no name \(its line ends with a comma\)"),
         ("a;y\n1;2\n", "header 'a;y' has no comma"),
         ("y\n1\n", "the target 'y' is the only column"),
         ("a,y\n1,2\n1,2,3\n", r"row 2 \(line 3\) has 3 cells; the header has 2 columns"),
@@ -169,11 +252,35 @@ def archive(tmp_path):
 
 
 def test_npz_keeps_class_indices_and_shapes(archive):
-    read = archive(inputs=np.zeros((4, 2, 3)), labels=np.array([0, 3, 3, 0]))
+    read = archive(inputs=np.zeros((4, 2, 3)), labels=np.array([0, 1, 1, 0]))
     assert read.inputs.shape == (4, 2, 3)
     assert read.task == "classification"
-    assert read.labels.tolist() == [0, 3, 3, 0]
-    assert read.class_names == ("0", "1", "2", "3")
+    assert read.labels.tolist() == [0, 1, 1, 0]
+    assert read.labels.dtype == np.int32
+    assert read.class_names == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.arange(2019, 2024),
+        np.array([0, 255], np.uint8),
+        np.array([-1, 1]),
+        np.array([0, 2**32 + 1]),
+        np.array([2**53, 2**53 + 1, 2**53 + 2]),
+        np.array([2**64 - 1, 2**64 - 2], np.uint64),
+        np.array([-1.0, 1.0], np.float16),
+        np.array([False, True]),
+    ],
+    ids=str,
+)
+def test_npz_has_a_class_for_each_distinct_label(archive, classes):
+    labels = np.tile(classes, 4)
+    read = archive(inputs=np.zeros((len(labels), 1)), labels=labels)
+    order = sorted(int(label) for label in classes)
+    assert read.task == "classification"
+    assert read.class_names == tuple(map(str, order))
+    assert [order[index] for index in read.labels] == [int(label) for label in labels]
 
 
 def test_npz_regression(archive):
@@ -200,8 +307,8 @@ def test_bad_archives(archive, arrays, message):
 
 
 def test_npz_labels_that_are_no_classes(archive):
-    with pytest.raises(ValueError, match=r"row 1 \(from 0\): label -1; classes are whole numbers from 0"):
-        archive("classification", inputs=np.ones((3, 1)), labels=np.array([0, -1, 1]))
+    with pytest.raises(ValueError, match=r"row 1 \(from 0\): label 0.5; classes are whole numbers"):
+        archive("classification", inputs=np.ones((3, 1)), labels=np.array([0, 0.5, 1]))
 
 
 @pytest.mark.parametrize("damage", ["text", "npy", "cut"])
