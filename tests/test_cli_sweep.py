@@ -61,6 +61,18 @@ def test_drawn_points(folder, capsys):
     assert len(result.to_pandas()) == 4 * 2 * 2
 
 
+def test_seeds_alone(folder, capsys):
+    (folder / "spec.toml").write_text(
+        SPEC.replace("learning_rate = [0.1, 1e30]\n", "").replace("[axes]", "learning_rate = 0.1\n[axes]")
+    )
+    assert cli.main(["sweep", "spec.toml", "--out", "out"]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert re.fullmatch(
+        r"Mean valid_accuracy at the last epoch: \S+ ± 0 \(standard deviation over seeds\)", line
+    )
+    assert cli.main(["report", "out"]) == 0
+
+
 def test_everything_diverges(folder, capsys):
     (folder / "spec.toml").write_text(SPEC.replace("[0.1, 1e30]", "[1e30]"))
     assert cli.main(["sweep", "spec.toml", "--out", "out"]) == 0

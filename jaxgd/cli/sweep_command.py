@@ -61,4 +61,5 @@ def _best_line(result, metric: str) -> str:
     point = ", ".join(f"{name} {value}" for name, value in values.items())
     spread = "" if math.isnan(best.spread) else f" ± {best.spread:.2g} (standard deviation over seeds)"
     when = "in the epoch that was kept" if "kept_epoch" in result.dataset else "at the last epoch"
-    return f"Best {metric} {when}: {best.value:.4g}{spread}, at {point}"
+    word, where = ("Best", f", at {point}") if point else ("Mean", "")
+    return f"{word} {metric} {when}: {best.value:.4g}{spread}{where}"

@@ -14,6 +14,7 @@ from jaxgd.reports.spectra import sharpness_curves, spectral_densities
 from jaxgd.reports.style import COLOURS, SYMBOLS, log_axis
 from jaxgd.studies.sweep_landscape import SweepLandscape
 from jaxgd.studies.wording import count_text, list_text
+from jaxgd.sweeps.coordinates import entry_at
 
 _AXES = {"batch_size": "batch size", "learning_rate": "learning rate"}
 
@@ -115,7 +116,7 @@ def _sharpness_by_loss(landscape: SweepLandscape) -> go.Figure:
     figure = go.Figure()
     values = [None] if contrast is None else curvature[contrast].values.tolist()
     for place, value in enumerate(values):
-        part = curvature if contrast is None else curvature.sel({contrast: [value]})
+        part = curvature if contrast is None else curvature.isel({contrast: [place]})
         sharpness, loss = (part[name].values.ravel() for name in ("sharpness", "loss"))
         shown = np.isfinite(sharpness) & np.isfinite(loss) & (sharpness > 0) & (loss > 0)
         figure.add_scatter(
@@ -166,7 +167,7 @@ def _rows(landscape: SweepLandscape) -> list[list[str]]:
     for places in itertools.product(*(range(curvature.sizes[dim]) for dim in dims)):
         at = dict(zip(dims, places, strict=True))
         names = [
-            landscape.value_name(dim, curvature[dim].values[place].item()).removeprefix(f"{_axis(dim)} ")
+            landscape.value_name(dim, entry_at(curvature[dim], place)).removeprefix(f"{_axis(dim)} ")
             for dim, place in at.items()
         ]
         columns = (curvature.sharpness, curvature.trace, curvature.loss, score)

@@ -68,6 +68,8 @@ def _headline(result: SweepResult, scores: Scores, order: np.ndarray) -> str:
         return f"At no point is {scores.metric} finite in all runs"
     names = axis_names(result, scores)
     texts = [f"{_words(name)} {labels(result, name, column(scores, name)[order[:1]])[0]}" for name in names]
+    if not texts:  # all axes were averaged over
+        return f"Mean {_words(scores.metric)}: {scores.scale.text(float(value))}"
     return f"Best {_words(scores.metric)}: {scores.scale.text(float(value))}, at {list_text(texts)}"
 
 

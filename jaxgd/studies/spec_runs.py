@@ -12,8 +12,10 @@ from jaxgd.studies.settings import MODELS, OFF, optimizers
 from jaxgd.studies.sources import build_problem, is_python, load_source, load_splits
 from jaxgd.studies.spec import Spec, parse_spec
 from jaxgd.sweeps import SweepResult, sweep
+from jaxgd.sweeps.grid import check_names, checked_axes
 from jaxgd.sweeps.selection import run_index
 from jaxgd.training import Problem, Trainer, budget, early_stopping, linear, mlp, trainer
+from jaxgd.training.fitting import check_epochs
 from jaxgd.training.history import measured_names
 
 _WIDTH, _DEPTH = 64, 1
@@ -82,17 +84,23 @@ class SpecRuns:
         return "valid_accuracy" if has_accuracy else "valid_loss"
 
     def check(self) -> None:
-        """Build a trainer for every value of every axis, so that a bad one is found before anything compiles.
+        """Check what `sweep` checks first, and build a trainer for every value of every axis.
+
+        So a bad one is found before anything compiles.
 
         Raises:
-            ValueError: what a trainer, an optimizer or a model does not take, or a metric that there is not.
+            ValueError: axes that a sweep does not take, what a trainer, an optimizer or a model does not
+                take, a metric that there is not.
         """
         first = {name: values[0] for name, values in self.spec.axes.items()}
         try:
-            for name, values in self.spec.axes.items():
+            axes = checked_axes(self.spec.axes)
+            for name, values in axes.items():
                 for value in values:
                     made = self.make_trainer({**first, name: value})
                     one_of("metric", self.metric, measured_names(made))
+                    check_names(axes, made)
+                    check_epochs(self.spec.document["epochs"], made.problem.num_examples)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self.spec.file}: {error}") from error
 

@@ -82,14 +82,15 @@ def _checked_axis(name: str, values: Any) -> list[Any]:
     values = list(np.asarray(values) if hasattr(values, "__array__") else values)
     if not values:
         raise ValueError(f"axis {name!r} is empty: give it at least one value")
-    if not is_linked(values):
-        _check_different(f"axis {name!r} has values twice", [label(value) for value in values])
+    twice = [] if is_linked(values) else _twice([label(value) for value in values])
+    if twice:
+        raise ValueError(f"axis {name!r} has values twice: {', '.join(map(str, twice))}")
     return values
 
 
-def _check_different(complaint: str, entries: list[Any]) -> None:
-    if twice := sorted(str(entry) for entry, count in Counter(entries).items() if count > 1):
-        raise ValueError(f"{complaint}: {', '.join(twice)}")
+def _twice(entries: Sequence[Any]) -> list[Any]:
+    """Those that are there more than once."""
+    return [entry for entry, count in Counter(entries).items() if count > 1]
 
 
 def _check_linked(lists: Mapping[str, list[Any]]) -> None:
@@ -105,8 +106,10 @@ def _check_linked(lists: Mapping[str, list[Any]]) -> None:
         if twice := taken & set(values[0]):
             raise ValueError(f"axis {name!r} has points with the name of another axis: {sorted(twice)}")
         taken |= set(values[0])
-        texts = [repr({key: label(value[key]) for key in values[0]}) for value in values]
-        _check_different(f"axis {name!r} has points twice", texts)
+        rows = [tuple((key, label(value[key])) for key in values[0]) for value in values]
+        twice = _twice(rows)
+        if twice:
+            raise ValueError(f"axis {name!r} has points twice: {', '.join(str(dict(row)) for row in twice)}")
 
 
 def is_linked(values: Sequence[Any]) -> bool:

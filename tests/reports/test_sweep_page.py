@@ -80,6 +80,18 @@ def test_drawn_points():
     ]
 
 
+def test_seeds_alone():
+    page = sweep_page.page(run({"learning_rate": [0.1], "seed": [0, 1]}), "valid_loss")
+    assert "at learning rate 0.1</h1>" in page
+
+    def make_trainer(hp):
+        return jaxgd.trainer(PROBLEM, jaxgd.sgd(0.1), 8)
+
+    seeds = jaxgd.sweep(make_trainer, {"seed": [0, 1]}, epochs=2, progress=False)
+    page = sweep_page.page(seeds, "valid_loss")
+    assert re.search(r"<h1>Mean validation loss: 0\.\d+</h1>", page)
+
+
 def test_everything_diverged():
     page = sweep_page.page(run({"learning_rate": [1e30]}))
     assert "<h1>At no point is valid_accuracy finite in all runs</h1>" in page

@@ -109,6 +109,14 @@ def test_data_are_found_beside_the_file(tmp_path):
         assert read_spec(tmp_path / "mine.toml").document["data"] == path
 
 
+def test_a_file_with_a_byte_order_mark(tmp_path):
+    text = (tmp_path / "mine.toml", b'\xef\xbb\xbfdata = "breast_cancer"\nepochs = 2\n')
+    text[0].write_bytes(
+        text[1] + b'axes = { learning_rate = [0.1] }\n[fixed]\noptimizer = "sgd"\nbatch_size = 8\n'
+    )
+    assert read_spec(text[0]).axes == {"learning_rate": [0.1]}
+
+
 def test_a_file_that_is_not_toml(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("epochs = \n")

@@ -91,6 +91,24 @@ def test_problems_are_made_once_for_each_model():
             "unknown metric 'valid_acuracy'; did you mean",
         ),
         ('batch_size = "full"', "batch_size = 1000", "mine.toml: batch_size must be .* got 1000"),
+        ("[0.1, 0.2]", "[1e-3, 0.001]", "mine.toml: axis 'learning_rate' has values twice: 0.001"),
+        ("[axes]", "[axes]\nseed = [0, 0]", "mine.toml: axis 'seed' has values twice: 0"),
+        (
+            "[axes]",
+            "[axes]\nseed = [5000000000]",
+            "mine.toml: axis 'seed' must hold whole numbers .* got 5000000000",
+        ),
+        (
+            'batch_size = "full"\nwidth = 4\n[axes]',
+            'width = 4\n[axes]\nbatch_size = [341, "full"]',
+            "mine.toml: axis 'batch_size' has values twice: 'full' is 341 examples",
+        ),
+        (
+            '[axes]\nlearning_rate = [0.1, 0.2]\nmomentum = ["none", 0.9]\n',
+            "[[points]]\nlearning_rate = 0.1\n[[points]]\nlearning_rate = 0.1\n",
+            "mine.toml: axis 'point' has points twice: {'learning_rate': 0.1}",
+        ),
+        ("epochs = 2", "epochs = 10000000", "mine.toml: epochs must be below"),
     ],
 )
 def test_bad_values_are_found_before_anything_compiles(old, new, message):

@@ -71,6 +71,11 @@ def test_drawn_points():
             ValueError,
             "axis 'point' must hold points with the same names, got {'a': 1} and",
         ),
+        (
+            [{"a": 1, "b": None}, {"b": None, "a": np.float32(1)}],
+            ValueError,
+            r"axis 'point' has points twice: \{'a': 1.0, 'b': None\}",
+        ),
         ([{"a": 1}, 3], ValueError, "axis 'point' must hold points with the same names"),
         (
             {"a": [1], "p": [{"a": 2}]},

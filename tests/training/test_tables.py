@@ -117,9 +117,8 @@ def test_nothing_to_learn(labels, names, message):
     task = "classification" if names else "regression"
     with pytest.raises(ValueError, match=message):
         check_target("t.csv", Table(np.zeros((6, 1)), np.array(labels), task, ("a",), names))
-    check_target(
-        "t.csv", Table(np.zeros((4, 1)), np.array([0, 1, 1, 0]), "classification", ("a",), ("a", "b"))
-    )
+    two_of_each = Table(np.zeros((4, 1)), np.array([0, 1, 1, 0]), "classification", ("a",), ("a", "b"))
+    check_target("t.csv", two_of_each)
 
 
 def test_an_accent_may_be_a_sign_of_its_own(table):
