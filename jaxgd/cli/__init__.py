@@ -4,6 +4,7 @@ Nothing heavy is imported until the arguments are known to be good, so `--help` 
 """
 
 import argparse
+import contextlib
 import os
 import pkgutil
 import shlex
@@ -12,10 +13,12 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from jaxgd import __version__
+from jaxgd.cli import output
 from jaxgd.cli.inputs import InputError
 from jaxgd.cli.outputs import OutputError
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+# A shell gives the last to a process that a closed pipe has ended.
+OK, FAILED, BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 0, 1, 2, 130, 141
 _SUFFIX = "_command"
 
 
@@ -38,13 +41,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def command() -> None:
-    """The process of the command: `main`, and the end."""
-    code = main()
+    """The process of the command: `main`, and the end. A reader who has left hears nothing more."""
+    output.replace_missing_signs()
+    try:
+        code = _main_or_exit()
+        output.flush()
+    except BrokenPipeError:
+        code = CLOSED_PIPE
+    except OSError as error:
+        code = FAILED
+        with contextlib.suppress(OSError):
+            print(f"jaxgd: error: {' '.join(str(error).split())}", file=sys.stderr)
+    output.discard()
     if code == INTERRUPTED:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)  # a thread in the middle of compiling a program would hold up any other way out
+        os._exit(INTERRUPTED)  # a thread in the middle of compiling a program would hold up any other way out
     sys.exit(code)
+
+
+def _main_or_exit() -> int | str | None:
+    """The exit code of `main`; of the parser too, which ends the process after `--help`."""
+    try:
+        return main()
+    except SystemExit as error:
+        return error.code
 
 
 class _Parser(argparse.ArgumentParser):

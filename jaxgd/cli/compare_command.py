@@ -127,8 +127,10 @@ def _report(comparison, out: Path) -> None:
 
     # A pipe or a file gets whole lines: only a terminal has a width.
     console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
-    try:
+    with console.capture() as text:  # rich would end the process by itself where a pipe is closed
         console.print(terminal.render(comparison))
+    try:
+        print(text.get())
     finally:  # neither is lost with the other
         write_page(out, html.page(comparison))
-    print(f"\nReport: {out.resolve()}")
+    print(f"Report: {out.resolve()}")

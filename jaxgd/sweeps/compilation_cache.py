@@ -24,7 +24,7 @@ def enable_compilation_cache(folder: str | os.PathLike | None = None) -> Path:
     Raises:
         PermissionError: somebody else could write to the folder. Compiled programs are run as they are, so
             whoever can write there can run code as the user.
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be made, or there is no home for it.
 
     Example:
         >>> jaxgd.enable_compilation_cache()
@@ -38,7 +38,12 @@ def enable_compilation_cache(folder: str | os.PathLike | None = None) -> Path:
 
 def _own_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "jaxgd" / "xla"
+    if os.path.isabs(base):
+        return Path(base, "jaxgd", "xla")
+    try:
+        return Path.home() / ".cache" / "jaxgd" / "xla"
+    except RuntimeError:
+        raise FileNotFoundError("there is no home folder, and XDG_CACHE_HOME names no other") from None
 
 
 def _private_folder(folder: Path, shared: bool) -> Path:

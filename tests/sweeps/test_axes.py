@@ -74,7 +74,7 @@ def test_drawn_points():
         (
             [{"a": 1, "b": None}, {"b": None, "a": np.float32(1)}],
             ValueError,
-            r"axis 'point' has points twice: \{'a': 1.0, 'b': None\}",
+            r"axis 'point' has points twice: {'a': 1, 'b': None}",
         ),
         ([{"a": 1}, 3], ValueError, "axis 'point' must hold points with the same names"),
         (

@@ -85,3 +85,13 @@ def test_it_serves_what_compiles_later_also_in_another_folder(tmp_path):
     subprocess.run([sys.executable, "-c", LATE, *map(str, folders)], check=True, env=environment)
     assert all(list(folder.iterdir()) for folder in folders)
     assert jax.config.jax_compilation_cache_dir is None
+
+
+def test_no_home(monkeypatch):
+    def fails():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(compilation_cache.Path, "home", fails)
+    with pytest.raises(OSError, match="there is no home folder, and XDG_CACHE_HOME names no other"):
+        enable_compilation_cache()
