@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from jaxgd import __version__
-from jaxgd.cli import output
+from jaxgd.cli import streams
 from jaxgd.cli.inputs import InputError
 from jaxgd.cli.outputs import OutputError
 
@@ -42,17 +42,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def command() -> None:
     """The process of the command: `main`, and the end. A reader who has left hears nothing more."""
-    output.replace_missing_signs()
+    streams.replace_missing_signs()
     try:
         code = _main_or_exit()
-        output.flush()
+        streams.flush()
     except BrokenPipeError:
         code = CLOSED_PIPE
     except OSError as error:
         code = FAILED
         with contextlib.suppress(OSError):
             print(f"jaxgd: error: {' '.join(str(error).split())}", file=sys.stderr)
-    output.discard()
+    streams.discard()
     if code == INTERRUPTED:
         os._exit(INTERRUPTED)  # a thread in the middle of compiling a program would hold up any other way out
     sys.exit(code)
