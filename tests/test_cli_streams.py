@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxgd import cli
-from jaxgd.cli import jax_start, output
+from jaxgd.cli import jax_start, streams
 from jaxgd.cli.inputs import InputError
 
 
@@ -54,25 +54,25 @@ def test_a_full_disk_is_one_line():
 def test_an_encoding_without_the_signs(monkeypatch, encoding, written):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
-    output.replace_missing_signs()
+    streams.replace_missing_signs()
     print("97.8 % ± 0.4 ≈ λ – 2 × 3", end="")
-    output.flush()
+    streams.flush()
     assert raw.getvalue().decode(encoding) == written
 
 
 def test_a_name_that_is_no_text_is_shown(monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="utf-8"))
-    output.replace_missing_signs()
+    streams.replace_missing_signs()
     print("caf\udce9.html", end="")
-    output.flush()
+    streams.flush()
     assert raw.getvalue() == b"caf?.html"
 
 
 def test_the_choice_of_a_person_stays(monkeypatch):
     own = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="surrogateescape")
     monkeypatch.setattr(sys, "stdout", own)
-    output.replace_missing_signs()
+    streams.replace_missing_signs()
     assert own.errors == "surrogateescape"
 
 
