@@ -22,6 +22,7 @@ ROOMS = ["optim", "training", "sweeps", "studies", "reports", "cli", "__main__"]
 CORE = {"jax", "jaxlib", "optax", "numpy", "scipy", "xarray"}
 # What a room may import beyond the core dependencies. Every one of these comes with an extra.
 EXTRAS = {
+    "sweeps": {"pandas"},  # which xarray itself cannot do without
     "training": {"sklearn", "mlxtend", "rich", "flax", "equinox"},
     "reports": {"plotly", "rich"},
     "cli": {"rich"},

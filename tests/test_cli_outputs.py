@@ -92,7 +92,7 @@ def test_a_closed_output_leaves_the_page(folder, comparison, monkeypatch):
     def closed(*arguments):
         raise BrokenPipeError
 
-    monkeypatch.setattr("rich.console.Console.print", closed)
+    monkeypatch.setattr("builtins.print", closed)
     with pytest.raises(BrokenPipeError):
         compare_command._report(comparison, Path("page.html"))
     assert comparison.data in Path("page.html").read_text()
