@@ -11,7 +11,7 @@ from jaxgd.optim.blocks import set_to_zero
 from jaxgd.optim.hyperparameters import Hyperparameters
 from jaxgd.optim.masks import for_optax, is_function, tree_of
 from jaxgd.optim.static import Static
-from jaxgd.optim.transform import Transform, foreign_update
+from jaxgd.optim.transform import Transform, foreign_update, tolerant
 
 
 class Combination(NamedTuple):
@@ -22,11 +22,11 @@ class Combination(NamedTuple):
 
     def init_fn(self, values, params):
         """The state of the combined transform."""
-        return self.combine(_unwrapped(values)).init(params)
+        return self.combine(_tolerant(values)).init(params)
 
     def update_fn(self, values, updates, state, params=None, **extra):
         """The combined transform's `(updates, state)`."""
-        combined = self.combine(_unwrapped(values))
+        combined = self.combine(_tolerant(values))
         return foreign_update(self.name, combined, updates, state, params, extra)
 
     def __str__(self):
@@ -37,6 +37,12 @@ def _unwrapped(values: Mapping) -> dict:
     return {name: part.value if isinstance(part, Static) else part for name, part in values.items()}
 
 
+def _tolerant(values: Mapping) -> dict:
+    """The parts, and the transforms of other libraries among them indifferent to extra arguments."""
+    foreign = {name for name, part in values.items() if isinstance(part, Static) and is_transform(part.value)}
+    return {name: tolerant(part) if name in foreign else part for name, part in _unwrapped(values).items()}
+
+
 @jax.tree_util.register_pytree_with_keys_class
 class Combined(Transform):
     """Transforms combined. An attribute is a part, or that of the only part that has it."""
@@ -44,7 +50,7 @@ class Combined(Transform):
     @property
     def transforms(self) -> tuple:
         """The parts, in the order in which they were given."""
-        return tuple(part for part in _unwrapped(self._values).values() if _is_transform(part))
+        return tuple(part for part in _unwrapped(self._values).values() if is_transform(part))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -67,7 +73,7 @@ class Combined(Transform):
         if path:
             return self.replace(**{path: value})
         part = self._values[place]
-        is_choice = isinstance(part, Static) and not _is_transform(part.value)
+        is_choice = isinstance(part, Static) and not is_transform(part.value)
         new = Static(value) if is_choice else _part(f"{name} of {self._kind}", value)
         return self._rebuild(self._kind, Hyperparameters(self._values | {place: new}))
 
@@ -104,18 +110,19 @@ class Combined(Transform):
         return f"{self._kind}({', '.join(texts)})"
 
 
-def _is_transform(part: Any) -> bool:
-    return isinstance(part, tuple) and hasattr(part, "update") and hasattr(part, "init")
+def is_transform(part: Any) -> bool:
+    """Whether it has the two functions of a gradient transformation."""
+    return hasattr(part, "update") and hasattr(part, "init")
 
 
 def _text(part: Any) -> str:
-    if not isinstance(part, Static) or not _is_transform(part.value):
+    if not isinstance(part, Static) or not is_transform(part.value):
         return repr(part)
-    return getattr(part.value.update, "__qualname__", "optax transform").split(".<locals>")[0]
+    return getattr(part.value.update, "__qualname__", "optax transform").split(".")[0]
 
 
 def _part(place: str, transform: Any) -> Any:
-    if not _is_transform(transform):
+    if not is_transform(transform):
         raise TypeError(f"{place} must be a gradient transformation, got {transform!r}")
     return transform if isinstance(transform, Transform) else Static(transform)
 

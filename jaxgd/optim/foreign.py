@@ -1,6 +1,7 @@
 """Any Optax factory as a pytree of its arguments."""
 
 import inspect
+import typing
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -63,9 +64,9 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
     """`factory(*args, **kwargs)` as a transform whose leaves are its arguments.
 
     Numbers, arrays, schedules of jaxgd and transforms of jaxgd are leaves; an int is structure where the
-    factory's default is an int or bool (a number of steps, say), and so are seeds, booleans, None, strings,
-    dtypes, masks and other callables. Updates and state keep the dtypes that came in; float16 is computed in
-    float32, because constants such as Adam's epsilon are 0 in it.
+    factory's default is an int or bool (a number of steps, say) or its annotation names int and not float,
+    and so are seeds, booleans, None, strings, dtypes, masks and other callables. Updates and state keep the
+    dtypes that came in; float16 is computed in float32, because constants such as Adam's epsilon are 0 in it.
 
     A factory with a learning rate is an optimizer, and its rate and decays are checked as those of `jaxgd`
     are. The numbers of other transforms, and of `scale_by_learning_rate`, need only be finite.
@@ -99,17 +100,17 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
     for name, value in bound.arguments.items():
         parameter = signature.parameters[name]
         if parameter.kind is parameter.VAR_KEYWORD:
-            arguments |= {key: child(key, item, None) for key, item in value.items()}
+            arguments |= {key: child(key, item, parameter) for key, item in value.items()}
         elif parameter.kind is parameter.VAR_POSITIONAL:
             raise TypeError(
                 f"{factory.__name__} takes any number of arguments: combine transforms with jaxgd.chain"
             )
         else:
-            arguments[name] = child(name, value, parameter.default)
+            arguments[name] = child(name, value, parameter)
     return Foreign._rebuild(_KIND, Hyperparameters(factory=Static(factory), arguments=arguments))
 
 
-def _child(name: str, value: Any, default: Any, is_optimizer: bool) -> Any:
+def _child(name: str, value: Any, parameter: inspect.Parameter, is_optimizer: bool) -> Any:
     if isinstance(value, Parametric | Tracer):
         return value
     if callable(value):
@@ -117,12 +118,18 @@ def _child(name: str, value: Any, default: Any, is_optimizer: bool) -> Any:
     is_number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array) and not isinstance(
         value, bool
     )
-    is_count = isinstance(value, int) and (isinstance(default, int) or name in ("key", "seed"))
+    is_count = isinstance(value, int) and (_is_whole(parameter) or name in ("key", "seed"))
     if not is_number or is_count:
         return Static(value)
     leaf = as_number(name, value)
     check_known(name, leaf, is_optimizer)
     return leaf
+
+
+def _is_whole(parameter: inspect.Parameter) -> bool:
+    """Whether its default or its annotation says that a number must be an int."""
+    kinds = typing.get_args(parameter.annotation) or (parameter.annotation,)
+    return isinstance(parameter.default, int) or (int in kinds and float not in kinds)
 
 
 def _built(values: Hyperparameters) -> optax.GradientTransformation:

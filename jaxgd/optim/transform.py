@@ -1,6 +1,7 @@
 """Gradient transformations that are pytrees of their hyperparameters and drop into Optax."""
 
 import functools
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -90,8 +91,13 @@ def foreign_update(name: str, transform: Any, updates: Any, state: Any, params: 
     try:
         # Other libraries are not written for the strict settings of JAX, which jaxgd's own transforms keep.
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            return optax.with_extra_args_support(transform).update(updates, state, params, **extra)
-    except (TypeError, ValueError) as error:
+            return tolerant(transform).update(updates, state, params, **extra)
+    except (TypeError, ValueError, AttributeError) as error:
+        if "has no attribute 'fast'" in str(error):
+            raise TypeError(
+                f"{name} needs optax.LookaheadParams, pairs of fast and slow parameters: jaxgd.trainer makes "
+                "them for an optax.lookahead(...) that is no part of another transform"
+            ) from error
         missing = _missing_arguments(str(error))
         if not missing:
             raise
@@ -100,6 +106,32 @@ def foreign_update(name: str, transform: Any, updates: Any, state: Any, params: 
             f"{name} needs {', '.join(missing)}: call update(grads, state, params, {given}); "
             "jaxgd.trainer gives value and grad only"
         ) from error
+
+
+def tolerant(transform: Any) -> optax.GradientTransformationExtraArgs:
+    """`transform` as one that may be given any extra argument, and is handed those that it has.
+
+    Optax takes it for granted that `GradientTransformationExtraArgs` has `**extra_args`; `optax.contrib.sam`
+    has not. An object with the two methods, such as `optax.MultiSteps`, is a transform too.
+    """
+    if isinstance(transform, optax.GradientTransformation) and not isinstance(
+        transform, optax.GradientTransformationExtraArgs
+    ):
+        return optax.with_extra_args_support(transform)
+    parameters = inspect.signature(transform.update).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        is_one = isinstance(transform, optax.GradientTransformationExtraArgs)
+        return (
+            transform if is_one else optax.GradientTransformationExtraArgs(transform.init, transform.update)
+        )
+    known = {parameter.name for parameter in parameters}
+
+    def update(updates, state, params=None, **extra):
+        return transform.update(
+            updates, state, params, **{name: value for name, value in extra.items() if name in known}
+        )
+
+    return optax.GradientTransformationExtraArgs(transform.init, update)
 
 
 def _missing_arguments(message: str) -> list[str]:

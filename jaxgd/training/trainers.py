@@ -11,11 +11,12 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgd.optim.combining import chain
+from jaxgd.optim.combining import chain, is_transform
 from jaxgd.optim.hyperparameters import Parametric, one_of
 from jaxgd.optim.integers import as_integer
 from jaxgd.optim.static import Static, as_static
 from jaxgd.optim.transform import Transform
+from jaxgd.training.lookahead import paired
 from jaxgd.training.problem import Problem
 from jaxgd.training.pytrees import PyTree
 from jaxgd.training.rules import Rule
@@ -122,7 +123,9 @@ def trainer(
 
     Args:
         problem: initial parameters, loss and data.
-        optimizer: a jaxgd or Optax transform.
+        optimizer: a jaxgd or Optax transform, or an object with its two functions such as `optax.MultiSteps`.
+            With `optax.lookahead` the parameters are an `optax.LookaheadParams`: gradients are those of the
+            fast ones, validation and metrics those of the slow ones.
         batch_size: a Python int, or "full" for batch gradient descent: structure, the fastest program. Or an
             int array or tracer: a leaf, so that `jax.vmap` can run over batch sizes; it needs a `microbatch`.
             Or a schedule, called with the number of epochs ended (from 0), rounded and kept within 1 and the
@@ -143,11 +146,12 @@ def trainer(
     """
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxgd.Problem, got {type(problem).__name__}")
-    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+    if not is_transform(optimizer):
         raise TypeError(f"optimizer must be a gradient transformation, got {optimizer!r}")
     micro = None if microbatch is None else as_integer(microbatch)
     if microbatch is not None and (micro is None or micro < 1):
         raise ValueError(f"microbatch must be a whole number, 1 or more, or None, got {microbatch}")
+    problem, optimizer = paired(problem, optimizer)
     if problem.coupled.value:
         _check_coupled(batch_size, micro)
     if any(not isinstance(rule, Rule) for rule in rules):

@@ -1,0 +1,79 @@
+"""Optax's `lookahead` in a trainer: the parameters are then a pair, trained the fast, evaluated the slow."""
+
+import inspect
+from typing import Any
+
+import optax
+
+from jaxgd.optim.combining import Combination, Combined
+from jaxgd.optim.hyperparameters import Hyperparameters
+from jaxgd.optim.static import Static
+from jaxgd.training.models import takes
+from jaxgd.training.problem import Problem
+from jaxgd.training.pytrees import PyTree
+
+# Functions built by the same code: that is how one of Optax's transforms is known.
+_LOOKAHEAD = optax.lookahead(optax.identity(), 1, 1.0).update.__code__  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def paired(problem: Problem, optimizer: Any) -> tuple[Problem, Any]:
+    """Problem and optimizer for parameters that are an `optax.LookaheadParams`, if the optimizer wants them.
+
+    A problem that was made so for another optimizer is itself again.
+    """
+    if getattr(optimizer.update, "__code__", None) is _LOOKAHEAD:
+        optimizer = Combined._rebuild(_PAIRED, Hyperparameters(lookahead=Static(optimizer)))
+    wanted = isinstance(optimizer, Combined) and optimizer._kind is _PAIRED
+    if wanted == isinstance(problem.init, _PairInit):
+        return problem, optimizer
+    if wanted:
+        init, loss = _PairInit(problem.init), _OfPair(problem.loss)
+        metrics = {name: _OfPair(metric) for name, metric in problem.metrics.items()}
+    else:
+        init, loss = problem.init.function, problem.loss.function
+        metrics = {name: metric.function for name, metric in problem.metrics.items()}
+    return problem.replace(init=init, loss=loss, metrics=metrics), optimizer
+
+
+class _PairInit(PyTree):
+    """The initial parameters, both fast and slow."""
+
+    function: Any
+
+    def __call__(self, key):
+        return optax.LookaheadParams.init_synced(self.function(key))
+
+    def __repr__(self):
+        return repr(self.function)
+
+
+class _OfPair(PyTree):
+    """A loss or a metric of the fast parameters in training and of the slow ones in evaluation."""
+
+    function: Any
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        inner = inspect.signature(getattr(self.function, "value", self.function)).parameters
+        told = inspect.Parameter("training", inspect.Parameter.KEYWORD_ONLY, default=False)
+        return inspect.Signature([*(p for p in inner.values() if p.name != "training"), told])
+
+    def __call__(self, params, batch, training=False, **options):
+        if takes(self.function, "training"):
+            options["training"] = training
+        return self.function(params.fast if training else params.slow, batch, **options)
+
+    def __repr__(self):
+        return repr(self.function)
+
+
+def _with_fast_gradients(parts):
+    lookahead = parts["lookahead"]
+
+    def update(updates, state, params=None, **extra):
+        return lookahead.update(updates.fast, state, params, **extra)
+
+    return optax.GradientTransformationExtraArgs(lookahead.init, update)
+
+
+_PAIRED = Combination("lookahead", _with_fast_gradients)
