@@ -180,7 +180,8 @@ def _step(trainer: Trainer, state: TrainState, order: jax.Array, position: Any) 
     state = state._replace(examples=state.examples + counted, model_state=model_state)
     if is_whole:
         return _update(trainer, state, total, is_weighted)
-    partial, position = state.sums.partial, position + count
+    partial: Any = state.sums.partial
+    position = position + count
     grads = jax.tree.map(lambda a, b: a + b.astype(a.dtype), partial.grads, total.grads)
     partial = BatchSums(grads, partial.numbers.plus([total.loss, total.weight]))
     state = state._replace(sums=state.sums._replace(position=position, partial=partial))
@@ -331,8 +332,9 @@ def finish(trainer: Trainer, state: TrainState) -> TrainState:
     """The state with which a run ends: rules may choose its parameters and its model state."""
     params, model_state = state.params, state.model_state
     for rule, own in zip(trainer.rules, state.rules, strict=True):
-        if takes(rule.finish, "model_state"):
-            params, model_state = rule.finish(own, params, model_state)
+        end: Any = rule.finish
+        if takes(end, "model_state"):
+            params, model_state = end(own, params, model_state)
         else:
-            params = rule.finish(own, params)
+            params = end(own, params)
     return state._replace(params=params, model_state=model_state)

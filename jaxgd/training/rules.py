@@ -152,7 +152,7 @@ def _checked(name: str, value: Any, allowed: str, is_allowed: Any) -> np.ndarray
     except (TypeError, ValueError, OverflowError):
         if not isinstance(value, Integral):
             raise TypeError(f"{name} must be {allowed}, got {value!r}") from None
-        array = np.asarray(np.inf if value > 0 else -np.inf)  # beyond float64
+        array = np.asarray(np.inf if int(value) > 0 else -np.inf)  # beyond float64
     if isinstance(value, bool) or not np.all(is_allowed(array)):
         raise ValueError(f"{name} must be {allowed}, got {value!r}")
     return array
