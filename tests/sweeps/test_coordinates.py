@@ -61,7 +61,7 @@ def kind(value):
         (jnp.logspace(-3, -1, 3)[0], 0.001),
         (jaxgd.adam, "adam"),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__name__", repr(value)),
 )
 def test_labels(value, expected):
     assert label(value) == expected
