@@ -39,8 +39,7 @@ def with_linen():
 
 def with_nnx():
     model = nnx.Linear(30, 2, rngs=nnx.Rngs(0))
-    # NNX takes the leaves of an optimizer for parameters: give it the plain transform.
-    optimizer = nnx.Optimizer(model, jaxgd.adam(1e-2).as_optax(), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(model, jaxgd.adam(1e-2), wrt=nnx.Param)
 
     @nnx.jit
     def step(model, optimizer):

@@ -66,7 +66,7 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
         return self
 
     def as_optax(self) -> optax.GradientTransformationExtraArgs:
-        """A plain Optax transform with the same numbers, for code that treats every leaf as a parameter."""
+        """A plain Optax transform with the same numbers, for code that takes array leaves for parameters."""
         return optax.GradientTransformationExtraArgs(self.init, self.update)
 
     def __getitem__(self, path: Any) -> Any:

@@ -115,7 +115,15 @@ def test_equinox_loop():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), ours, theirs)
 
 
-def test_nnx_optimizer():
+NNX = {
+    "as it is": lambda: jaxgd.adam(0.1),
+    "a chain": lambda: jaxgd.chain(optim.clip_by_global_norm(1e9), jaxgd.adam(optim.constant_schedule(0.1))),
+    "from the device": lambda: jax.device_put(jaxgd.adam(0.1)).as_optax(),
+}
+
+
+@pytest.mark.parametrize("build", NNX.values(), ids=NNX)
+def test_nnx_optimizer(build):
     def fit(optimizer):
         model = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
         optimizer = nnx.Optimizer(model, optimizer, wrt=nnx.Param)
@@ -128,5 +136,29 @@ def test_nnx_optimizer():
             step(model, optimizer)
         return nnx.state(model, nnx.Param)
 
-    ours, theirs = fit(jaxgd.adam(0.1).as_optax()), fit(optax.adam(0.1))
+    ours, theirs = fit(build()), fit(optax.adam(0.1))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), ours, theirs)
+
+
+def test_one_trace_as_an_argument_of_filter_jit():
+    traces = []
+
+    @eqx.filter_jit
+    def first(optimizer, p):
+        traces.append(optimizer)
+        return optimizer.update(p, optimizer.init(p), p)[0]
+
+    for rate in (0.1, 0.2, 0.4):
+        optimizer = jaxgd.chain(optax.clip(1.0), jaxgd.sgd(rate))
+        np.testing.assert_allclose(first(optimizer, params())["b"], [-rate], rtol=1e-6)
+    assert len(traces) == 1
+
+
+def test_no_transfer_by_an_optimizer_on_the_device():
+    step = jax.jit(lambda optimizer, p: optimizer.update(p, optimizer.init(p), p)[0])
+    here, there, p = jaxgd.adam(0.1), jax.device_put(jaxgd.adam(0.1)), params()
+    step(there, p)
+    with jax.transfer_guard("disallow"):
+        step(there, p)
+        with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
+            step(here, p)
