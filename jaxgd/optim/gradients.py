@@ -15,7 +15,7 @@ from jaxgd.optim.transform import Kind, Transform
 def clip_by_global_norm(max_norm: Any) -> Transform:
     """The transform that scales the whole gradient down to L2 norm `max_norm` where it is longer.
 
-    The same numbers as Optax's. The norm is a sum of dot products and the gradient is multiplied by one
+    Optax's numbers, to rounding. The norm is a sum of dot products and the gradient is multiplied by one
     scalar, so that no clipped copy of it is stored before the next transform reads it.
 
     Args:

@@ -1,17 +1,22 @@
 """The named optimizers: docstrings and signatures; `family` holds what each of them computes.
 
-Names that Optax has keep Optax's signature, numbers and state, so that one can replace the other, checkpoint
+Names that Optax has keep Optax's signature, recursion and state, so that one can replace the other, checkpoint
 included. Sources of the formulas are in each docstring.
 """
 
 from typing import Any
+
+import optax
 
 from jaxgd.optim.family import build
 from jaxgd.optim.transform import Transform
 
 
 def sgd(
-    learning_rate: Any, momentum: Any = None, nesterov: bool = False, accumulator_dtype: Any = None
+    learning_rate: optax.ScalarOrSchedule,
+    momentum: Any = None,
+    nesterov: bool = False,
+    accumulator_dtype: Any = None,
 ) -> Transform:
     """Gradient descent: `p <- p - learning_rate * g`; with `momentum`, g becomes `m <- momentum * m + g`.
 
@@ -29,7 +34,7 @@ def sgd(
     return build("sgd", locals())
 
 
-def momentum(learning_rate: Any, momentum: Any = 0.9) -> Transform:
+def momentum(learning_rate: optax.ScalarOrSchedule, momentum: Any = 0.9) -> Transform:
     """Heavy-ball gradient descent: `m <- momentum * m + g; p <- p - learning_rate * m`.
 
     The rate is outside the sum, as in Optax and PyTorch: with momentum 0.9 a constant gradient moves the
@@ -44,7 +49,7 @@ def momentum(learning_rate: Any, momentum: Any = 0.9) -> Transform:
     return build("momentum", locals())
 
 
-def nesterov(learning_rate: Any, momentum: Any = 0.9) -> Transform:
+def nesterov(learning_rate: optax.ScalarOrSchedule, momentum: Any = 0.9) -> Transform:
     """Nesterov's accelerated gradient: `m <- momentum * m + g; p <- p - learning_rate * (g + momentum * m)`.
 
     Args:
@@ -56,7 +61,9 @@ def nesterov(learning_rate: Any, momentum: Any = 0.9) -> Transform:
     return build("nesterov", locals())
 
 
-def adagrad(learning_rate: Any, initial_accumulator_value: Any = 0.1, eps: Any = 1e-7) -> Transform:
+def adagrad(
+    learning_rate: optax.ScalarOrSchedule, initial_accumulator_value: Any = 0.1, eps: Any = 1e-7
+) -> Transform:
     """Adagrad: `v <- v + g**2; p <- p - learning_rate * g / sqrt(v + eps)`.
 
     Args:
@@ -70,7 +77,7 @@ def adagrad(learning_rate: Any, initial_accumulator_value: Any = 0.1, eps: Any =
 
 
 def rmsprop(
-    learning_rate: Any,
+    learning_rate: optax.ScalarOrSchedule,
     decay: Any = 0.9,
     eps: Any = 1e-8,
     initial_scale: Any = 0.0,
@@ -99,7 +106,7 @@ def rmsprop(
 
 
 def adadelta(
-    learning_rate: Any = 1.0,
+    learning_rate: optax.ScalarOrSchedule = 1.0,
     rho: Any = 0.9,
     eps: Any = 1e-6,
     weight_decay: Any = None,
@@ -124,7 +131,7 @@ def adadelta(
 
 
 def adam(
-    learning_rate: Any,
+    learning_rate: optax.ScalarOrSchedule,
     b1: Any = 0.9,
     b2: Any = 0.999,
     eps: Any = 1e-8,
@@ -153,7 +160,7 @@ def adam(
 
 
 def adamw(
-    learning_rate: Any,
+    learning_rate: optax.ScalarOrSchedule,
     b1: Any = 0.9,
     b2: Any = 0.999,
     eps: Any = 1e-8,
@@ -183,7 +190,7 @@ def adamw(
 
 
 def nadam(
-    learning_rate: Any,
+    learning_rate: optax.ScalarOrSchedule,
     b1: Any = 0.9,
     b2: Any = 0.999,
     eps: Any = 1e-8,
@@ -215,7 +222,7 @@ def nadam(
 
 
 def nadamw(
-    learning_rate: Any,
+    learning_rate: optax.ScalarOrSchedule,
     b1: Any = 0.9,
     b2: Any = 0.999,
     eps: Any = 1e-8,
@@ -245,7 +252,7 @@ def nadamw(
 
 
 def amsgrad(
-    learning_rate: Any,
+    learning_rate: optax.ScalarOrSchedule,
     b1: Any = 0.9,
     b2: Any = 0.999,
     eps: Any = 1e-8,
@@ -271,7 +278,9 @@ def amsgrad(
     return build("amsgrad", locals())
 
 
-def adamax(learning_rate: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Transform:
+def adamax(
+    learning_rate: optax.ScalarOrSchedule, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8
+) -> Transform:
     """Adam with the infinity norm: `v <- max(b2 * v, |g| + eps); p <- p - learning_rate * m^ / v`.
 
     Args:
@@ -286,7 +295,7 @@ def adamax(learning_rate: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) 
 
 
 def adamaxw(
-    learning_rate: Any,
+    learning_rate: optax.ScalarOrSchedule,
     b1: Any = 0.9,
     b2: Any = 0.999,
     eps: Any = 1e-8,
