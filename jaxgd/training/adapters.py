@@ -25,26 +25,28 @@ def from_linen(module: Any, inputs: Any, rngs: tuple[str, ...] = ("dropout",)) -
     If the module's `__call__` has a parameter named `train`, `training`, `is_training` or `deterministic`, it
     is told whether it is in training, where each example gets random keys of its own.
 
+    A module with other collections, such as the batch statistics of BatchNorm, gives a Model with them as
+    `model_state`, whose examples are coupled: in training the whole batch goes through it at once, with one
+    random key for all of it.
+
     Args:
         module: a Linen module, called with a batch of inputs.
         inputs: a batch of any size; only shapes and dtypes matter.
         rngs: names of the random streams that the module uses in training.
-
-    Raises:
-        ValueError: the module has other variables, such as batch statistics.
     """
     leaves, structure = jax.tree.flatten(inputs)
     shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
     parameters = inspect.signature(module.__call__).parameters
     switch = {name: value for name, value in _SWITCHES.items() if name in parameters}
     evaluating = {name: not value for name, value in switch.items()}
-    init = functools.partial(_variables, module, evaluating, rngs, shapes, structure)
-    if others := set(jax.eval_shape(init, jax.eval_shape(jax.random.key, 0))) - {"params"}:
-        raise ValueError(_has_state(module, others))
+    variables = functools.partial(_variables, module, evaluating, rngs, shapes, structure)
+    init = functools.partial(_init_linen, module, evaluating, rngs, shapes, structure)
     evaluation = functools.partial(_call_linen, module, evaluating, rngs)
     training = functools.partial(_call_linen, module, switch, rngs)
-    apply = _switched(training, evaluation) if switch else _deterministic(evaluation)
-    return Model(functools.partial(_init_linen, module, evaluating, rngs, shapes, structure), apply)
+    if set(jax.eval_shape(variables, jax.eval_shape(jax.random.key, 0))) - {"params"}:
+        state = _first(lambda key: _without_params(variables(key)))
+        return Model(init, _with_state(training, evaluation, bool(switch)), coupled=True, model_state=state)
+    return Model(init, _switched(training, evaluation) if switch else _deterministic(evaluation))
 
 
 def from_nnx(build: Callable) -> Model:
@@ -56,12 +58,16 @@ def from_nnx(build: Callable) -> Model:
     Training calls it in its `train()` mode, with random streams of its own for each example, evaluation in
     its `eval()` mode.
 
+    A module with variables other than parameters and random streams, such as the running averages of
+    BatchNorm, gives a Model with them as `model_state`, whose examples are coupled: in training the whole
+    batch goes through it at once, with random streams for all of it. Every run starts with the state of a
+    module built with seed 0.
+
     Args:
         build: `build(rngs) -> module`, the module called with a batch of inputs.
 
     Raises:
         TypeError: a module instead of what builds one, which the seed would not change.
-        ValueError: the module has variables other than parameters and random streams.
     """
     from flax import nnx
 
@@ -69,14 +75,15 @@ def from_nnx(build: Callable) -> Model:
         raise TypeError(_no_seed("rngs", build))
     module = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     _, _, streams, others = nnx.split(module, nnx.Param, nnx.RngState, ...)
-    if kinds := {type(variable).__name__ for _, variable in nnx.to_flat_state(others)}:
-        raise ValueError(_has_state(module, kinds))
     leaves, structure = jax.tree.flatten(nnx.to_pure_dict(streams))
     module.train()
     training = functools.partial(_call_nnx, nnx.graphdef(module), tuple(leaves), structure)
     module.eval()
     evaluation = functools.partial(_call_nnx, nnx.graphdef(module), tuple(leaves), structure)
     init = functools.partial(_init_nnx, build)
+    if nnx.to_flat_state(others):
+        state = _first(lambda key: nnx.to_pure_dict(_state_of_nnx(build(nnx.Rngs(key)))))
+        return Model(init, _with_state(training, evaluation, bool(leaves)), coupled=True, model_state=state)
     return Model(init, _switched(training, evaluation) if leaves else _deterministic(evaluation))
 
 
@@ -87,7 +94,8 @@ def from_equinox(build: Callable) -> Model:
         >>> model = jaxgd.from_equinox(lambda key: eqx.nn.MLP(64, 10, 32, 1, key=key))
 
     The module is called with one example, as is the custom there, and with `key=` in training if it has that
-    parameter; evaluation calls it in `eqx.nn.inference_mode`. The other arrays stay as they are.
+    parameter; evaluation calls it in `eqx.nn.inference_mode`. The other arrays stay as they are. A module
+    with an `eqx.nn.State` is refused: its loss is yours to write, with a parameter `model_state`.
 
     Args:
         build: `build(key) -> module`.
@@ -120,6 +128,26 @@ def _deterministic(evaluation: Callable) -> Callable:
     return jax.tree_util.Partial(_apply, as_function(evaluation))
 
 
+def _with_state(training: Callable, evaluation: Callable, has_keys: bool) -> Callable:
+    """An `apply` with a state: `training(params, inputs, key, state)` of the whole batch, or `evaluation`."""
+    apply = _apply_with_keys_and_state if has_keys else _apply_with_state
+    return jax.tree_util.Partial(apply, as_function(training), as_function(evaluation))
+
+
+def _first(state_of: Callable) -> Any:
+    """The state that every run starts with; what else is built for it is not computed."""
+    return jax.jit(lambda: state_of(jax.random.key(0)))()
+
+
+def _apply_with_keys_and_state(training_call, evaluation, params, inputs, model_state, training, keys=None):
+    key = None if keys is None else keys[0]
+    return (training_call if training else evaluation)(params, inputs, key, model_state)
+
+
+def _apply_with_state(training_call, evaluation, params, inputs, model_state, training):
+    return (training_call if training else evaluation)(params, inputs, None, model_state)
+
+
 def _apply_with_keys(training, evaluation, params, inputs, keys=None):
     if keys is None:
         return evaluation(params, inputs)
@@ -144,9 +172,16 @@ def _variables(module, options, rngs, leaves, structure, key):
     return module.init(streams, inputs, **options)
 
 
-def _call_linen(module, options, rngs, params, inputs, key=None):
+def _without_params(variables):
+    return {name: collection for name, collection in variables.items() if name != "params"}
+
+
+def _call_linen(module, options, rngs, params, inputs, key=None, state=None):
     streams = {name: jax.random.fold_in(key, i) for i, name in enumerate(rngs)} if key is not None else None
-    return module.apply({"params": params}, inputs, rngs=streams, **options)
+    if state is None:
+        return module.apply({"params": params}, inputs, rngs=streams, **options)
+    variables = {"params": params, **state}
+    return module.apply(variables, inputs, rngs=streams, mutable=list(state), **options)
 
 
 def _init_nnx(build, key):
@@ -155,7 +190,14 @@ def _init_nnx(build, key):
     return nnx.to_pure_dict(nnx.state(build(nnx.Rngs(key)), nnx.Param))
 
 
-def _call_nnx(graphdef, leaves, structure, params, inputs, key=None):
+def _state_of_nnx(module):
+    """The variables of a module that are neither parameters nor random streams."""
+    from flax import nnx
+
+    return nnx.state(module, nnx.Not(nnx.Any(nnx.Param, nnx.RngState)))
+
+
+def _call_nnx(graphdef, leaves, structure, params, inputs, key=None, state=None):
     from flax import nnx
 
     # Evaluation draws nothing, but the module's random streams have to be there.
@@ -166,7 +208,12 @@ def _call_nnx(graphdef, leaves, structure, params, inputs, key=None):
         else jnp.zeros(x.shape, x.dtype)
         for i, x in enumerate(leaves)
     ]
-    return nnx.merge(graphdef, params, structure.unflatten(streams))(inputs)
+    if state is None:
+        return nnx.merge(graphdef, params, structure.unflatten(streams))(inputs)
+    # A copy, since the module changes its variables.
+    module = nnx.merge(graphdef, params, structure.unflatten(streams), state, copy=True)
+    outputs = module(inputs)
+    return outputs, nnx.to_pure_dict(_state_of_nnx(module))
 
 
 def _init_equinox(build, key):

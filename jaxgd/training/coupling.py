@@ -69,8 +69,10 @@ def _compare(problem: Problem, params: Any, size: int) -> bool:
         companies = [rows, *(np.full_like(rows, row) for row in rows[:_ALONE])]
         for given in (_moved(params), jax.device_get(params)):
             together, *alone = (compute(given, company) for company in companies)
-            if np.isfinite(together[0]).any():
+            if np.isfinite(together).any(axis=1).all():
                 break
+        else:
+            return False
     except Exception:  # whatever is wrong with the loss, the run itself will say
         return False
     scales = np.abs(together)
@@ -78,7 +80,9 @@ def _compare(problem: Problem, params: Any, size: int) -> bool:
     for place, others in enumerate(alone):
         # Losses and weights of one example, and of it in every place.
         before, allowed = together[:, place, None], tolerance * scales[:, place, None]
-        if np.any(np.isfinite(before) & ~(np.abs(others - before) <= allowed)):
+        with np.errstate(invalid="ignore"):
+            is_same = np.abs(others - before) <= allowed
+        if np.any(np.isfinite(before) & ~is_same):
             raise ValueError(
                 f"loss of example {rows[place]} changes when other examples do: Problem(..., coupled=True) "
                 "keeps its batches whole, coupled=False trains all the same"
@@ -120,7 +124,8 @@ def _program(problem: Problem, params: Any, size: int) -> tuple[Callable, float]
     compiled = traced.lower().compile(compiler_options=options)
 
     def compute(params, rows):
-        return jax.device_get(compiled(*jax.device_put((part, params, problem.train, key_data, rows))))
+        given = jax.device_put((part, params, problem.train, key_data, rows))
+        return jax.device_get(compiled(*given)).astype(np.float64)
 
     return compute, max(_TOLERANCE, _ULPS * max(units, default=0.0))
 

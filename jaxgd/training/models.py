@@ -57,12 +57,16 @@ class Model(PyTree):
         apply: `apply(params, inputs) -> outputs` on a batch, examples on axis 0. If it has a parameter named
             `keys` it gets one PRNG key per example in training and None in evaluation.
         coupled: whether an output depends on the other examples in the batch, as with batch normalisation;
-            None, not said. A problem made of the model has it.
+            None, not said. A problem made of the model has it, and its state.
+        model_state: a tree of arrays that training changes but no gradient does, such as the running averages
+            of batch normalisation, or None. With one, `apply` has parameters named `model_state` and
+            `training`, a bool, and returns `(outputs, new_model_state)`.
     """
 
     init: Any
     apply: Any
     coupled: Any = Static(None)
+    model_state: Any = None
 
     def __post_init__(self):
         object.__setattr__(self, "init", as_function(self.init))
@@ -86,7 +90,8 @@ def as_model(model: Any) -> Model:
     if isinstance(model, Model):
         return model
     if hasattr(model, "init") and hasattr(model, "apply"):
-        return Model(model.init, model.apply, getattr(model, "coupled", None))
+        coupled, state = (getattr(model, name, None) for name in ("coupled", "model_state"))
+        return Model(model.init, model.apply, coupled, state)
     if isinstance(model, tuple) and len(model) == 2:
         return Model(*model)
     raise TypeError(f"model must have the functions init(key) and apply(params, inputs), got {model!r}")
@@ -106,3 +111,26 @@ def takes_keys(function: Any) -> bool:
 def outputs(apply: Callable, params: Any, inputs: Any, keys: Any = None) -> Any:
     """What a model gives for a batch; one that takes no keys gets none."""
     return apply(params, inputs, keys=keys) if takes_keys(apply) else apply(params, inputs)
+
+
+def outputs_and_state(
+    apply: Callable, params: Any, inputs: Any, keys: Any, model_state: Any, training: bool
+) -> tuple[Any, Any]:
+    """What a model with a state gives for a batch, and its new state."""
+    options = {"keys": keys} if takes_keys(apply) else {}
+    return apply(params, inputs, model_state=model_state, training=training, **options)
+
+
+def evaluated(model: Model, params: Any, inputs: Any) -> Any:
+    """What a model gives for a batch in evaluation, by the state that it starts with."""
+    if model.model_state is None:
+        return outputs(model.apply, params, inputs)
+    return outputs_and_state(model.apply, params, inputs, None, model.model_state, False)[0]
+
+
+def check_stateless(name: str, model: Any) -> None:
+    """Raise unless it is a Model without a state."""
+    if not isinstance(model, Model):
+        raise TypeError(f"model must be a jaxgd.Model, got {model!r}")
+    if model.model_state is not None:
+        raise ValueError(f"{name} takes no model that has a model_state, got {model!r}")

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.optim.static import Static
-from jaxgd.training.models import Model, outputs, takes_keys
+from jaxgd.training.models import Model, check_stateless, outputs, takes_keys
 
 
 def mixed_precision(model: Model, dtype: Any = "bfloat16") -> Model:
@@ -21,10 +21,9 @@ def mixed_precision(model: Model, dtype: Any = "bfloat16") -> Model:
         dtype: "bfloat16" or "float32".
 
     Raises:
-        ValueError: another dtype.
+        ValueError: another dtype, a model with a state.
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"model must be a jaxgd.Model, got {model!r}")
+    check_stateless("mixed_precision", model)
     if jnp.dtype(dtype) not in (jnp.dtype("bfloat16"), jnp.dtype("float32")):
         raise ValueError(f"dtype must be bfloat16 or float32, got {dtype}")
     apply = _apply_with_keys if takes_keys(model.apply) else _apply

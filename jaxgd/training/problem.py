@@ -11,8 +11,15 @@ from jax.core import Tracer
 
 from jaxgd.optim.hyperparameters import one_of
 from jaxgd.optim.static import Static
-from jaxgd.training.dtypes import common_dtype, in_common_dtype
-from jaxgd.training.models import Model, as_model, outputs, takes, takes_keys
+from jaxgd.training.criteria import (
+    cross_entropy,
+    half_squared_error,
+    is_correct,
+    loss_of,
+    metric_of,
+    squared_error,
+)
+from jaxgd.training.models import Model, as_model, evaluated, takes
 from jaxgd.training.pytrees import PyTree, as_function
 
 SPLITS = ("train", "valid", "test")
@@ -134,10 +141,7 @@ def classification(model: Model, train: Any, valid: Any = None, test: Any = None
     for name, data in splits.items():
         check_labels(f"{name} labels", data[1], _output_shape(model, name, data)[1:])
     splits = {name: (x, _as_int32(labels)) for name, (x, labels) in splits.items()}
-    loss = _cross_entropy_with_keys if takes_keys(model.apply) else _cross_entropy
-    metrics = {"accuracy": jax.tree_util.Partial(_is_correct, model.apply)}
-    loss = jax.tree_util.Partial(loss, model.apply)
-    return Problem(model.init, loss, metrics=metrics, coupled=model.coupled, **splits)
+    return _problem_of(model, cross_entropy, "accuracy", is_correct, splits)
 
 
 def regression(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
@@ -159,55 +163,22 @@ def regression(model: Model, train: Any, valid: Any = None, test: Any = None) ->
     splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
     for name, data in splits.items():
         _check_targets(f"{name} targets", data[1], _output_shape(model, name, data))
-    loss = _half_squared_error_with_keys if takes_keys(model.apply) else _half_squared_error
-    metrics = {"squared_error": jax.tree_util.Partial(_squared_error, model.apply)}
-    loss = jax.tree_util.Partial(loss, model.apply)
-    return Problem(model.init, loss, metrics=metrics, coupled=model.coupled, **splits)
+    return _problem_of(model, half_squared_error, "squared_error", squared_error, splits)
 
 
 def _as_int32(labels):
     return labels.astype(jnp.int32) if isinstance(labels, jax.Array) else np.asarray(labels, np.int32)
 
 
-def _cross_entropy(apply, params, batch):
-    return _cross_entropy_with_keys(apply, params, batch, None)
-
-
-def _cross_entropy_with_keys(apply, params, batch, keys):
-    inputs, labels = batch
-    logits = outputs(apply, params, inputs, keys)
-    shifted = logits.astype(common_dtype(logits.dtype, jnp.float32))
-    shifted = shifted - jax.lax.stop_gradient(jnp.max(shifted, axis=-1, keepdims=True))
-    # A comparison, not a gather: its derivative would be a scatter, slow on every device.
-    classes = jax.lax.broadcasted_iota(labels.dtype, (1,) * labels.ndim + shifted.shape[-1:], labels.ndim)
-    is_label = classes == labels[..., None]
-    losses = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1)) - jnp.sum(jnp.where(is_label, shifted, 0), axis=-1)
-    return _mean_over_places(losses)
-
-
-def _is_correct(apply, params, batch):
-    inputs, labels = batch
-    correct = jnp.argmax(outputs(apply, params, inputs), axis=-1).astype(labels.dtype) == labels
-    return _mean_over_places(correct.astype(jnp.result_type(float)))
-
-
-def _mean_over_places(values):
-    return values if values.ndim == 1 else jnp.mean(values, axis=range(1, values.ndim))
-
-
-def _half_squared_error(apply, params, batch):
-    return _squared_error(apply, params, batch) / 2
-
-
-def _half_squared_error_with_keys(apply, params, batch, keys):
-    return _squared_error(apply, params, batch, keys) / 2
-
-
-def _squared_error(apply, params, batch, keys=None):
-    inputs, targets = batch
-    given, targets = in_common_dtype(outputs(apply, params, inputs, keys), targets)
-    errors = given.reshape(len(targets), -1) - targets.reshape(len(targets), -1)
-    return jnp.sum(jnp.square(errors), axis=-1)
+def _problem_of(model: Model, criterion: Any, name: str, metric: Any, splits: dict[str, Any]) -> Problem:
+    return Problem(
+        model.init,
+        loss_of(model, criterion),
+        metrics={name: metric_of(model, metric)},
+        model_state=model.model_state,
+        coupled=model.coupled,
+        **splits,
+    )
 
 
 def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
@@ -216,7 +187,7 @@ def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
     shapes = jax.tree.map(lambda x: x.shape, one)
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:
-        output = jax.eval_shape(lambda k, x: outputs(model.apply, model.init(k), x), key, one)
+        output = jax.eval_shape(lambda k, x: evaluated(model, model.init(k), x), key, one)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"the model cannot be applied to {split} inputs of shape {shapes} (one example): {error}"

@@ -13,7 +13,7 @@ from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.optim.masks import tree_of
 from jaxgd.optim.static import Static
 from jaxgd.training.dtypes import common_dtype
-from jaxgd.training.models import Model, outputs, takes, takes_keys
+from jaxgd.training.models import Model, check_stateless, outputs, takes, takes_keys
 from jaxgd.training.norms import squared_norm
 from jaxgd.training.problem import Problem
 from jaxgd.training.pytrees import PyTree
@@ -54,12 +54,12 @@ def drop_connect(model: Model, rate: Any, per: str = "example", mask: Any = None
             that gives one. None means those with two or more axes: weights, not biases.
 
     Raises:
-        ValueError: a rate outside of [0, 1), another word for `per`; on use, if there is nothing to drop.
+        ValueError: a rate outside of [0, 1), another word for `per`, a model with a state; on use, if there
+            is nothing to drop.
 
     Source: Wan et al. 2013.
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"model must be a jaxgd.Model, got {model!r}")
+    check_stateless("drop_connect", model)
     if per not in ("example", "batch"):
         raise ValueError(f'per must be "example" or "batch", got {per!r}')
     apply = _apply_to_each if per == "example" else _apply_to_all

@@ -8,11 +8,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
 import jaxgd
 from jaxgd.optim.static import check_unchanged
+from jaxgd.training.batching import epoch_order
+from jaxgd.training.fitting import drawn_params
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
 DATA = (INPUTS, (INPUTS[:, 0] > 0).astype(int))
@@ -30,7 +33,7 @@ class LinenNet(nn.Module):
 class LinenBatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x, train):
-        return nn.BatchNorm(use_running_average=not train)(x)
+        return nn.Dense(2)(nn.relu(nn.BatchNorm(use_running_average=not train)(nn.Dense(8)(x))))
 
 
 class NnxNet(nnx.Module):
@@ -40,6 +43,17 @@ class NnxNet(nnx.Module):
 
     def __call__(self, x):
         return self.layers[1](self.dropout(nnx.relu(self.layers[0](x))))
+
+
+class NnxBatchNorm(nnx.Module):
+    def __init__(self, rngs, rate=0.0):
+        self.first, self.last = nnx.Linear(4, 8, rngs=rngs), nnx.Linear(8, 2, rngs=rngs)
+        self.norm = nnx.BatchNorm(8, rngs=rngs)
+        self.dropout = nnx.Dropout(rate, rngs=rngs) if rate else None
+
+    def __call__(self, x):
+        hidden = nnx.relu(self.norm(self.first(x)))
+        return self.last(hidden if self.dropout is None else self.dropout(hidden))
 
 
 class EquinoxNet(eqx.Module):
@@ -128,21 +142,111 @@ def test_model_without_random_streams_takes_no_keys(library):
     assert takes_keys(BUILDERS[library][0]().apply)
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        lambda: jaxgd.from_linen(LinenBatchNorm(), INPUTS),
-        lambda: jaxgd.from_nnx(lambda rngs: nnx.BatchNorm(4, rngs=rngs)),
-        lambda: jaxgd.from_equinox(
-            lambda key: eqx.nn.make_with_state(eqx.nn.BatchNorm)(4, "batch", mode="ema")
-        ),
-    ],
-)
-def test_state_is_refused(build):
+def test_state_of_equinox_is_refused():
     with pytest.raises(
         ValueError, match=r"BatchNorm has state that training changes .*Problem\(\.\.\., model_state"
     ):
-        build()
+        jaxgd.from_equinox(lambda key: eqx.nn.make_with_state(eqx.nn.BatchNorm)(4, "batch", mode="ema"))
+
+
+def nnx_step(module, inputs, labels):
+    def mean_loss(module):
+        return optax.softmax_cross_entropy_with_integer_labels(module(inputs), labels).mean()
+
+    params, gradients = nnx.state(module, nnx.Param), nnx.grad(mean_loss)(module)
+    nnx.update(module, jax.tree.map(lambda p, g: p - 0.1 * g, params, gradients))
+
+
+def by_hand_nnx(params, batches):
+    """The module after plain NNX training, its state, and its logits in evaluation."""
+    module = NnxBatchNorm(nnx.Rngs(7))
+    nnx.update(module, params)
+    module.train()
+    step = nnx.jit(nnx_step)
+    for batch in batches:
+        step(module, *batch)
+    module.eval()
+    state = nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+    return nnx.to_pure_dict(nnx.state(module, nnx.Param)), state, module(INPUTS)
+
+
+def by_hand_linen(params, batches):
+    module = LinenBatchNorm()
+    state = {"BatchNorm_0": {"mean": jnp.zeros(8), "var": jnp.ones(8)}}
+
+    def mean_loss(params, state, inputs, labels):
+        variables = {"params": params, "batch_stats": state}
+        logits, new = module.apply(variables, inputs, True, mutable=["batch_stats"])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), new["batch_stats"]
+
+    gradient = jax.jit(jax.grad(mean_loss, has_aux=True))
+    for inputs, labels in batches:
+        gradients, state = gradient(params, state, inputs, labels)
+        params = jax.tree.map(lambda p, g: p - 0.1 * g, params, gradients)
+    variables = {"params": params, "batch_stats": state}
+    return params, {"batch_stats": state}, module.apply(variables, INPUTS, False)
+
+
+WITH_STATE = {
+    "linen": (lambda: jaxgd.from_linen(LinenBatchNorm(), INPUTS), by_hand_linen),
+    "nnx": (lambda: jaxgd.from_nnx(NnxBatchNorm), by_hand_nnx),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", WITH_STATE)
+def test_batch_norm_is_trained_as_by_hand(library):
+    build, by_hand = WITH_STATE[library]
+    problem = jaxgd.classification(build(), DATA, valid=DATA)
+    assert problem.coupled.value is True
+    assert jax.tree.structure(jaxgd.classification(build(), DATA, valid=DATA)) == jax.tree.structure(problem)
+    key = jax.random.key(0)
+    fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(0.1), 6), key, 2)
+    orders = [np.asarray(epoch_order(key, epoch, 12, "shuffle")) for epoch in range(2)]
+    rows = [order[begin : begin + 6] for order in orders for begin in (0, 6)]
+    batches = [(INPUTS[r], DATA[1][r]) for r in rows]
+    params, state, logits = by_hand(drawn_params(problem.init, key), batches)
+    for one, other in ((fit.state.params, params), (fit.state.model_state, state)):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), one, other)
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, DATA[1])
+    np.testing.assert_allclose(fit.history["valid_loss"][-1], losses.mean(), rtol=1e-4)
+    np.testing.assert_allclose(fit.history["valid_accuracy"][-1], np.mean(logits.argmax(1) == DATA[1]))
+    with pytest.raises(ValueError, match="a coupled problem cannot be trained with microbatch=2"):
+        jaxgd.trainer(problem, jaxgd.sgd(0.1), 4, microbatch=2)
+
+
+@pytest.mark.slow
+def test_batch_norm_and_dropout_of_nnx():
+    model = jaxgd.from_nnx(lambda rngs: NnxBatchNorm(rngs, rate=0.5))
+    params, keys = model.init(jax.random.key(0)), jax.random.split(jax.random.key(1), 12)
+    rows = np.tile(INPUTS, (20, 1))
+    run = jax.jit(lambda keys: model.apply(params, rows, model.model_state, True, keys))
+    one, state = run(jax.random.split(keys[0], 240))
+    other, _ = run(jax.random.split(keys[1], 240))
+    assert len(np.unique(one[::12, 0])) > 8  # each example has its own mask,
+    assert np.any(one != other)  # of each batch's key
+    mean = nnx_mean_of_hidden(params, rows)
+    np.testing.assert_allclose(state["norm"]["mean"], 0.01 * mean, rtol=1e-4, atol=1e-7)
+    evaluation, same = jax.jit(lambda: model.apply(params, rows, model.model_state, False))()
+    assert len(np.unique(evaluation[::12, 0])) == 1
+    jax.tree.map(np.testing.assert_array_equal, same, model.model_state)
+    fit = jaxgd.fit(
+        jaxgd.trainer(jaxgd.classification(model, DATA), jaxgd.adam(0.03), 6), jax.random.key(0), 20
+    )
+    assert fit.history["train_loss"][-1] < 0.6 * fit.history["train_loss"][0]
+
+
+def nnx_mean_of_hidden(params, rows):
+    return (rows @ params["first"]["kernel"] + params["first"]["bias"]).mean(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "name"),
+    [(jaxgd.mixed_precision, "mixed_precision"), (lambda m: jaxgd.drop_connect(m, 0.5), "drop_connect")],
+)
+def test_wrappers_that_know_of_no_state(wrap, name):
+    with pytest.raises(ValueError, match=f"{name} takes no model that has a model_state"):
+        wrap(jaxgd.from_nnx(NnxBatchNorm))
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ HONEST = {
     "infinite for some": plain(P, lambda p, b: jnp.where(b[1] == 0, jnp.inf, head(net(p, b[0]), b[1]))),
     "nan where moved": plain({"s": np.float32(1)},
                              lambda p, b: jnp.where(p["s"] == 1, b[0][:, 0] ** 2, jnp.nan)),
-    "large numbers": plain(P, lambda p, b: 1e12 * head(net(p, b[0]), b[1])),
+    "large numbers": plain(P, lambda p, b: 1e37 * head(net(p, b[0]), b[1])),
     "linen attention": by_linen(LinenAttention),
     "linen group norm": by_linen(LinenGroupNorm, IMAGES),
     "linen lstm": by_linen(LinenLstm),
