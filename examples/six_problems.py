@@ -15,7 +15,7 @@ IMAGES, LABELS, VALID_IMAGES, VALID_LABELS = IMAGES[:320], LABELS[:320], VALID_I
 
 
 def batch_norm_cnn() -> jaxgd.Problem:
-    """A Linen network with BatchNorm: its running averages are the model state, its examples are coupled."""
+    """A Linen network with BatchNorm: the model has its running averages, and its examples are coupled."""
     import flax.linen as nn
 
     class Net(nn.Module):
@@ -25,16 +25,8 @@ def batch_norm_cnn() -> jaxgd.Problem:
             x = nn.relu(nn.BatchNorm(use_running_average=not training)(x))
             return nn.Dense(10)(x.reshape(len(x), -1))
 
-    def loss(params, batch, model_state, training):
-        variables = {"params": params, "batch_stats": model_state}
-        logits, new = net.apply(variables, batch[0], training, mutable=["batch_stats"])
-        return optax.softmax_cross_entropy_with_integer_labels(logits, batch[1]), new["batch_stats"]
-
-    net = Net()
-    first = net.init(jax.random.key(0), IMAGES[:1], False)
-    init = lambda key: net.init(key, IMAGES[:1], False)["params"]  # noqa: E731
-    data, valid = (IMAGES, LABELS), (VALID_IMAGES, VALID_LABELS)
-    return jaxgd.Problem(init, loss, data, valid, model_state=first["batch_stats"], coupled=True)
+    model = jaxgd.from_linen(Net(), IMAGES[:1])
+    return jaxgd.classification(model, (IMAGES, LABELS), (VALID_IMAGES, VALID_LABELS))
 
 
 def language_model() -> jaxgd.Problem:
