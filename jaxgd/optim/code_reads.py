@@ -32,7 +32,8 @@ def reads_of(code: types.CodeType) -> Reads:
     loads = {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     imports = {step.argval for step in steps if step.opname == "IMPORT_NAME"}
     names = set(code.co_names).union(const for const in code.co_consts if isinstance(const, str))
-    changed = set(_changed(steps)) - set(code.co_cellvars) - set(code.co_varnames)
+    changed = {name for name in _changed(steps) if isinstance(name, str)}
+    changed -= {*code.co_cellvars, *code.co_varnames}
     for inner in (reads_of(const) for const in code.co_consts if isinstance(const, types.CodeType)):
         loads, imports = loads.union(inner.globals), imports.union(inner.imports)
         names, changed = names | inner.names, changed | (inner.changed - set(code.co_cellvars))
