@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxgd.training.batching import epoch_order
 from jaxgd.training.fitting import (
+    check_end,
     check_run,
-    check_start,
     drawn_params,
     extent,
     initial_params,
@@ -21,6 +21,7 @@ from jaxgd.training.fitting import (
 from jaxgd.training.history import empty_rows
 from jaxgd.training.loop import run_epoch
 from jaxgd.training.states import TrainState, initial_state, pack
+from jaxgd.training.switches import own_programs
 from jaxgd.training.trainers import Trainer
 
 
@@ -45,16 +46,17 @@ def recorded_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, An
     if is_traced((trainer, key)):
         return _traced_run(trainer, key, epochs)
     num = trainer.problem.num_examples
-    state, history = start_run(trainer, key, drawn_params(trainer.problem.init, key), epochs)
-    path = [_copied(state)]
-    first, orders = orders_of(trainer, key, 0, epochs)
-    for epoch in range(epochs):
-        if epoch >= first + len(orders):
-            first, orders = orders_of(trainer, key, epoch, epochs)
-        one_epoch = extent(epoch * num, (epoch + 1) * num, num)
-        state, history = segment(trainer, state, history, orders, first, one_epoch)
-        path.append(_copied(state))
-    check_start(trainer, state)
+    with own_programs() as checks:
+        state, history = start_run(trainer, key, drawn_params(trainer.problem.init, key), epochs)
+        path = [_copied(state)]
+        first, orders = orders_of(trainer, key, 0, epochs)
+        for epoch in range(epochs):
+            if epoch >= first + len(orders):
+                first, orders = orders_of(trainer, key, epoch, epochs)
+            one_epoch = extent(epoch * num, (epoch + 1) * num, num)
+            state, history = segment(trainer, state, history, orders, first, one_epoch)
+            path.append(_copied(state))
+        check_end(trainer, key, epochs, state, history, checks)
     return jax.tree.map(lambda *points: np.stack(points), *path)
 
 

@@ -28,6 +28,7 @@ def metric_of(model: Model, criterion: Callable) -> Callable:
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Softmax cross-entropy of class numbers, natural logarithm: [batch], a mean over places of sequences."""
+    labels = jnp.asarray(labels)
     shifted = logits.astype(common_dtype(logits.dtype, jnp.float32))
     shifted = shifted - jax.lax.stop_gradient(jnp.max(shifted, axis=-1, keepdims=True))
     # A comparison, not a gather: its derivative would be a scatter, slow on every device.
@@ -39,6 +40,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 def is_correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """1 where the largest logit is the label's, else 0: [batch]."""
+    labels = jnp.asarray(labels)
     correct = jnp.argmax(logits, axis=-1).astype(labels.dtype) == labels
     return _mean_over_places(correct.astype(jnp.result_type(float)))
 

@@ -12,7 +12,8 @@ def common_dtype(*dtypes: Any) -> Any:
         return jnp.result_type(*dtypes)
 
 
-def in_common_dtype(*arrays: jax.Array) -> list[jax.Array]:
-    """The arrays in the dtype that JAX promotes theirs to."""
-    dtype = common_dtype(*(array.dtype for array in arrays))
-    return [array.astype(dtype) for array in arrays]
+def in_common_dtype(*arrays: Any) -> list[jax.Array]:
+    """The arrays as JAX's, in the dtype that JAX promotes theirs to."""
+    given = [jnp.asarray(array) for array in arrays]
+    dtype = common_dtype(*(array.dtype for array in given))
+    return [array.astype(dtype) for array in given]

@@ -262,7 +262,7 @@ def _checked(split: str, data: Any) -> Any:
 
 def _on_device(leaf: Any) -> jax.Array:
     """The leaf as a JAX array, a copy of one of NumPy's: moved by intent, which `jax_transfer_guard` asks."""
-    return leaf if isinstance(leaf, jax.Array) else jax.device_put(np.array(leaf))
+    return jnp.asarray(leaf) if isinstance(leaf, jax.Array) else jax.device_put(np.array(leaf))
 
 
 def _as_finite(name: str, leaf: Any) -> jax.Array:

@@ -80,7 +80,7 @@ class Trainer(PyTree):
             sizes = [num if size == "full" else size for size in self.batch_size.sizes.value]
             return _at(sizes, self.batch_size.index)
         if not isinstance(self.batch_size, Static):
-            return self.batch_size
+            return self.batch_size.astype(np.int32)  # as all counts of a run are
         return num if self.batch_size.value == "full" else self.batch_size.value
 
     @property

@@ -242,4 +242,8 @@ def test_orders_made_in_the_program(monkeypatch):
     expected = sweep({"kind": "map"})
     monkeypatch.setattr(preparation, "_MAX_ORDERS", 1)
     monkeypatch.setattr(preparation, "_COMPILED", {})
-    assert_same(sweep({"kind": "map"}), expected)
+    result = sweep({"kind": "map"})
+    metric = "valid_squared_error"  # computed beside the run: another program may sum it in another order
+    np.testing.assert_allclose(result.dataset[metric], expected.dataset[metric], rtol=3e-7)
+    result.dataset[metric] = expected.dataset[metric]
+    assert_same(result, expected)

@@ -24,11 +24,12 @@ def squares(rate, updates):
     float[updates + 1, 2].
     """
     optimizer = jaxgd.sgd(rate)
-    noise = jax.random.normal(jax.random.key(0), (updates, RUNS, 2)) * np.sqrt(CURVATURES / BATCH_SIZE)
+    noise = jax.random.normal(jax.random.key(0), (updates, RUNS, 2))
+    noise = noise * np.sqrt(CURVATURES / BATCH_SIZE)[None, None]
 
     def step(carry, noise):
         x, state = carry
-        change, state = optimizer.update(CURVATURES * x + noise, state, x)
+        change, state = optimizer.update(CURVATURES[None] * x + noise, state, x)
         x = x + change
         return (x, state), (jnp.mean(x**2, axis=0), jnp.std(x**2, axis=0) / np.sqrt(RUNS))
 

@@ -47,7 +47,9 @@ def test_noise_has_no_usable_rate(validated):
 
 def test_examples_without_targets():
     rows = np.random.default_rng(0).normal(loc=3, size=(60, 2)).astype(np.float32)
-    problem = jaxgd.Problem(lambda key: np.zeros(2, np.float32), lambda p, x: ((x - p) ** 2).sum(1), rows)
+    problem = jaxgd.Problem(
+        lambda key: np.zeros(2, np.float32), lambda p, x: ((x - p[None]) ** 2).sum(1), rows
+    )
     found = jaxgd.find_learning_rate(jaxgd.trainer(problem, jaxgd.sgd(1.0), "full"), KEY, RATES, updates=30)
     assert found.rate is not None
     assert np.isnan(found.controls).all()

@@ -236,7 +236,8 @@ def full_batch_losses(problem, optimizer, updates):
 def test_a_full_batch_run_is_plain_optax(x64, name):
     problem = jaxgd.classification(jaxgd.linear(4, 3), make_data(30), make_data(30))
     history = jaxgd.fit(jaxgd.trainer(problem, getattr(jaxgd, name)(0.1), "full"), KEY, 6).history
-    losses = full_batch_losses(problem, OPTAX[name], 6)
+    with jax.numpy_dtype_promotion("standard"):  # as Optax needs it
+        losses = full_batch_losses(problem, OPTAX[name], 6)
     np.testing.assert_allclose(history["train_loss"], losses[:-1], rtol=1e-9)
     np.testing.assert_allclose(history["valid_loss"], losses[1:], rtol=1e-9)
 
