@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgd.training.dtypes import common_dtype
 from jaxgd.training.gradients import split_means
 from jaxgd.training.rules import Rule, number, whole_number, with_rule
 from jaxgd.training.trainers import Trainer
@@ -70,7 +71,7 @@ class AverageWeights(Rule):
 def _wide(leaf: jax.Array) -> jax.Array:
     """The leaf in a dtype that small steps do not vanish in: in bfloat16 an average would stand still."""
     is_averaged = jnp.issubdtype(leaf.dtype, jnp.inexact)
-    return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) if is_averaged else leaf
+    return leaf.astype(common_dtype(leaf.dtype, jnp.float32)) if is_averaged else leaf
 
 
 def _narrow(average: Any, like: Any) -> Any:
@@ -85,7 +86,7 @@ def _moved(average: jax.Array, new: jax.Array, weight: jax.Array) -> jax.Array:
         # Without this XLA takes the numbers that were to be rounded to the narrow dtype.
         kind = jnp.finfo(new.dtype)
         new = jax.lax.reduce_precision(new, kind.nexp, kind.nmant)
-    dtype = jnp.promote_types(average.dtype, weight.dtype)
+    dtype = common_dtype(average.dtype, weight.dtype)
     before = average.astype(dtype)
     return (before + weight.astype(dtype) * (new.astype(dtype) - before)).astype(average.dtype)
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.training.dtypes import common_dtype
 from jaxgd.training.models import takes
 from jaxgd.training.pytrees import PyTree
 
@@ -137,7 +138,7 @@ def whole_number(name: str, value: Any, unit: str, least: int) -> Any:
 
 def _traced_count(value: Any) -> jax.Array:
     if jnp.issubdtype(value.dtype, jnp.floating):
-        value = value.astype(jnp.promote_types(value.dtype, jnp.float32))
+        value = value.astype(common_dtype(value.dtype, jnp.float32))
         is_beyond = value >= NEVER
         return jnp.where(is_beyond, NEVER, jnp.where(is_beyond, 0, value).astype(jnp.int32))
     if jnp.issubdtype(value.dtype, jnp.integer) and jnp.iinfo(value.dtype).max > NEVER:

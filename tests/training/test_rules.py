@@ -265,7 +265,7 @@ class CountNegative(jaxgd.Rule):
         return jnp.zeros((), jnp.int32)
 
     def after_update(self, own, params):
-        return own + (params["w"][0, 0] < self.threshold)
+        return own + (params["w"][0, 0] < self.threshold).astype(jnp.int32)
 
 
 def test_a_rule_of_ones_own():

@@ -18,7 +18,7 @@ def init(key):
 
 def counting(params, batch, model_state):
     """The squared distance, and a count of the examples and the batches that training has seen."""
-    losses = jnp.sum((batch - params) ** 2, axis=1)
+    losses = jnp.sum((batch - params[None]) ** 2, axis=1)
     return losses, {"examples": model_state["examples"] + len(batch), "batches": model_state["batches"] + 1}
 
 
@@ -36,7 +36,7 @@ def test_the_state_is_threaded_through_training_and_not_through_evaluation():
 def centred(params, batch, model_state, training):
     """Distances from the batch's mean in training, from the running mean in evaluation."""
     mean = jnp.where(training, jnp.mean(batch, axis=0), model_state)
-    return jnp.sum((batch - mean - params) ** 2, axis=1), 0.9 * model_state + 0.1 * mean
+    return jnp.sum((batch - (mean + params)[None]) ** 2, axis=1), 0.9 * model_state + 0.1 * mean
 
 
 def centred_problem(**options):
@@ -95,7 +95,7 @@ def test_a_state_is_that_of_its_lane_in_a_sweep(x64):
 def test_a_run_that_diverges_takes_its_state_back():
     def exploding(params, batch, model_state):
         bad = model_state >= 8
-        return jnp.where(bad, jnp.inf, jnp.sum((batch - params) ** 2, axis=1)), model_state + 1
+        return jnp.where(bad, jnp.inf, jnp.sum((batch - params[None]) ** 2, axis=1)), model_state + 1
 
     problem = jaxgd.Problem(init, exploding, ROWS, model_state=jnp.zeros(()))
     fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(0.1), 4), KEY, 3)
@@ -107,7 +107,7 @@ def test_augmentation_is_for_training_only(x64):
         return batch + 100 + jax.random.normal(key, batch.shape)
 
     def distance(params, batch):
-        return jnp.sum((batch - params) ** 2, axis=1)
+        return jnp.sum((batch - params[None]) ** 2, axis=1)
 
     problem = jaxgd.Problem(init, distance, ROWS, valid=ROWS, augment=shift)
     fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(0.3), 4), KEY, 4)
@@ -120,7 +120,7 @@ def test_augmentation_is_for_training_only(x64):
 
 @pytest.mark.parametrize("rates", ["schedule", "function"])
 def test_a_batch_size_that_grows(x64, rates):
-    problem = jaxgd.Problem(init, lambda p, x: jnp.sum((x - p) ** 2, axis=1), ROWS)
+    problem = jaxgd.Problem(init, lambda p, x: jnp.sum((x - p[None]) ** 2, axis=1), ROWS)
     schedule = (
         jaxgd.optim.exponential_decay(2, 1, 2.0) if rates == "schedule" else (lambda epoch: 2 * 2**epoch)
     )
@@ -136,7 +136,7 @@ def test_a_batch_size_that_grows(x64, rates):
 
 
 def test_growth_rates_are_lanes():
-    problem = jaxgd.Problem(init, lambda p, x: jnp.sum((x - p) ** 2, axis=1), ROWS)
+    problem = jaxgd.Problem(init, lambda p, x: jnp.sum((x - p[None]) ** 2, axis=1), ROWS)
 
     def make(hp):
         schedule = jaxgd.optim.exponential_decay(2, 1, hp.growth)
