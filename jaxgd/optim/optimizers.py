@@ -1,6 +1,6 @@
 """The named optimizers: docstrings and signatures; `family` holds what each of them computes.
 
-Names that Optax has keep Optax's signature, recursion and state, so that one can replace the other, checkpoint
+Names that Optax has keep Optax's signature, recursion and state: one can replace the other, checkpoint
 included. Sources of the formulas are in each docstring.
 """
 

@@ -26,6 +26,7 @@ from jaxgd.reports.scales import seconds_text
 from jaxgd.reports.style import COLOURS, GLYPHS, GREY, batch_sizes, regime_name
 from jaxgd.reports.table import cells_table
 from jaxgd.studies.comparison import Comparison
+from jaxgd.studies.findings import constant_text
 from jaxgd.studies.wording import batch_text, count_text, list_text
 from jaxgd.sweeps.files import write_whole
 
@@ -48,6 +49,7 @@ def page(comparison: Comparison) -> str:
         snippet=escape(comparison.snippet),
         warnings=_warnings(comparison.warnings),
         table=cells_table(comparison),
+        constant=_constant(comparison),
         facts=_facts(comparison),
         **_controls(comparison),
         **_words(comparison),
@@ -117,6 +119,12 @@ def _warnings(lines: list[str]) -> str:
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     heading = "<h2>Before you rely on it</h2>"
     return f'<aside class="warnings" aria-label="Warnings">{heading}<ul>{items}</ul></aside>'
+
+
+def _constant(comparison: Comparison) -> str:
+    if comparison.constant is None:
+        return ""
+    return f'<p class="note">{escape(constant_text(comparison.constant, comparison.score))}</p>'
 
 
 def _controls(comparison: Comparison) -> dict[str, str]:

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from jaxgd.studies.cells import Cell
 from jaxgd.studies.comparison import Comparison
+from jaxgd.studies.findings import constant_text
 from jaxgd.studies.wording import difference_text, score_text
 
 NUM_ROWS = 8
@@ -15,7 +16,10 @@ def render(comparison: Comparison) -> RenderableType:
     """What `rich.print` shows of a comparison; plain text where the output is not a terminal."""
     warnings = [Text(f"! {line}", style="yellow") for line in comparison.warnings]
     gap = [Text()] if warnings else []
-    return Group(Text(comparison.sentence, style="bold"), *gap, *warnings, Text(), _table(comparison))
+    constant = comparison.constant
+    reference = [] if constant is None else [Text(constant_text(constant, comparison.score))]
+    sentence = Text(comparison.sentence, style="bold")
+    return Group(sentence, *gap, *warnings, Text(), _table(comparison), *reference)
 
 
 def _table(comparison: Comparison) -> Table:

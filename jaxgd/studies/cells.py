@@ -37,6 +37,7 @@ class Cell:
     difference: float  # test score minus that of the first cell, paired over the fresh seeds
     difference_halfwidth: float
     indistinguishable: bool  # from the first cell: the interval of the difference includes 0
+    seconds_by_turn: tuple[float, ...] = ()  # of one run, by each timed call
 
 
 def higher_is_better(score: str) -> bool:
@@ -99,6 +100,14 @@ def _num_diverged(fresh: xr.Dataset, place: dict) -> int:
     return int((fresh.status.sel(place) == "diverged").sum())
 
 
+def _by_turn(updates: int, clock: xr.Dataset, place: dict) -> tuple[float, ...]:
+    """Seconds of so many updates by each timed call; empty where the clock has kept none."""
+    if "seconds_by_turn" not in clock.attrs:
+        return ()
+    row, column = (clock[name].values.tolist().index(place[name]) for name in ("optimizer", "batch_size"))
+    return tuple(updates * seconds for seconds in clock.attrs["seconds_by_turn"][row][column])
+
+
 def _cell(place: dict, valid: float, test, reference, fresh: xr.Dataset, clock: xr.Dataset) -> Cell:
     own = t_interval(test.values)
     difference = paired_interval(test.values, reference.values)
@@ -119,4 +128,5 @@ def _cell(place: dict, valid: float, test, reference, fresh: xr.Dataset, clock: 
         difference=difference.mean,
         difference_halfwidth=difference.halfwidth,
         indistinguishable=difference.includes_zero,
+        seconds_by_turn=_by_turn(updates, clock, place),
     )

@@ -18,6 +18,7 @@ from jaxgd.studies.arguments import (
     fitting_batch_sizes,
 )
 from jaxgd.studies.cells import Cell, rank_cells
+from jaxgd.studies.constants import Constant, constant_predictor
 from jaxgd.studies.findings import write_sentence, write_warnings
 from jaxgd.studies.presets import DEFAULT
 from jaxgd.studies.snippets import write_snippet
@@ -49,6 +50,8 @@ class Comparison:
     warnings: list[str]
     about: dict = field(repr=False)
     snippet: str = field(repr=False)
+    # What a constant prediction scores on the test examples; None where none is known.
+    constant: Constant | None = field(repr=False, default=None)
 
 
 def compare(
@@ -134,6 +137,7 @@ def run_comparison(
     clock = time_cells(experiment, fresh)
     ticks.append(time.perf_counter())
     cells = rank_cells(grid, fresh, clock, score)
+    constant = constant_predictor(source.problem, score)
     return Comparison(
         data=source.data,
         score=score,
@@ -142,11 +146,12 @@ def run_comparison(
         clock=clock,
         cells=cells,
         sentence=write_sentence(
-            source.data, score, experiment.epochs, experiment.fresh_seeds, num_train, cells
+            source.data, score, experiment.epochs, experiment.fresh_seeds, num_train, cells, constant
         ),
         warnings=write_warnings(score, num_train, grid, fresh, cells, source.made_splits),
         about=_about(experiment, grid, fresh, np.diff(ticks).tolist(), command),
         snippet=write_snippet(experiment, cells[0]),
+        constant=constant,
     )
 
 

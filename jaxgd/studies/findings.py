@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from jaxgd.studies.cells import Cell, higher_is_better
+from jaxgd.studies.constants import Constant
 from jaxgd.studies.equal_updates import find_reversal
 from jaxgd.studies.wording import (
     batch_text,
@@ -17,17 +18,25 @@ from jaxgd.studies.wording import (
     score_text,
 )
 
-CLEARLY_FASTER = 1.1  # below this ratio two timings on a shared machine are the same
+CLEARLY_FASTER = 1.1  # up to this ratio two timings on a shared machine are the same
 MANY_DIVERGED = 0.25
+_ROUNDING = 1e-5  # of a score, which is a mean in float32
 
 
 def write_sentence(
-    data: str, score: str, epochs: int, fresh_seeds: int, num_train: int, cells: list[Cell]
+    data: str,
+    score: str,
+    epochs: int,
+    fresh_seeds: int,
+    num_train: int,
+    cells: list[Cell],
+    constant: Constant | None = None,
 ) -> str:
     """The answer: the first cell, its test score, and a faster cell that cannot be told from it, if any.
 
     "On digits, 20 epochs: momentum, batch 32, rate 0.1: 97.8 % ± 0.4 (5 fresh seeds). Batch 128 is
-    indistinguishable (± 0.6) and 2.1x faster."
+    indistinguishable (± 0.6) and 2.1x faster." There is no winner where the first cell does not clearly beat
+    the constant prediction, where one is known.
     """
     first = cells[0]
     opening = f"On {data}, {count_text(epochs, 'epoch')}: "
@@ -35,18 +44,34 @@ def write_sentence(
         return (
             opening + "every optimizer and batch size diverged on a fresh seed. Try smaller learning rates."
         )
-    answer = (
-        f"{_cell_text(first, num_train)}: {score_text(first.test, first.test_halfwidth, score)} "
-        f"({count_text(fresh_seeds, 'fresh seed')})."
-    )
+    found = f"{score_text(first.test, first.test_halfwidth, score)} ({count_text(fresh_seeds, 'fresh seed')})"
+    if constant is not None and not beats(first, constant, score):
+        rest = _others_that_beat(cells, constant, score)
+        return (
+            f"{opening}no winner. {constant_text(constant, score)} {_cell_text(first, num_train)}, "
+            f"does not clearly beat that: {found}.{rest}"
+        )
+    answer = f"{_cell_text(first, num_train)}: {found}."
     return " ".join([opening + answer, *_second_sentence(cells, score, num_train)])
+
+
+def constant_text(constant: Constant, score: str) -> str:
+    """What a constant prediction scores, as a sentence."""
+    value = score_text(constant.score, math.nan, score).replace("test loss", "a test loss of")
+    return f"Predicting {constant.text} every time gives {value}."
+
+
+def beats(cell: Cell, constant: Constant, score: str) -> bool:
+    """Whether a cell is better than a constant prediction by more than its interval, and than rounding."""
+    sign = 1 if higher_is_better(score) else -1
+    return sign * (cell.test - constant.score) > cell.test_halfwidth + _ROUNDING * abs(constant.score)
 
 
 def find_faster(cells: list[Cell]) -> Cell | None:
     """The fastest cell that is indistinguishable from the first and clearly faster, or None.
 
     Its mean must also lie within the first cell's own interval: a wide interval that just reaches 0 is no
-    recommendation.
+    recommendation. And it must have been clearly faster in every turn of the clock.
     """
     first = cells[0]
     near = [
@@ -54,9 +79,22 @@ def find_faster(cells: list[Cell]) -> Cell | None:
         for c in cells[1:]
         if c.indistinguishable
         and abs(c.difference) <= first.test_halfwidth
-        and first.seconds >= CLEARLY_FASTER * c.seconds
+        and _lowest_ratio(first, c) > CLEARLY_FASTER
     ]
     return min(near, key=lambda cell: cell.seconds, default=None)
+
+
+def _lowest_ratio(first: Cell, other: Cell) -> float:
+    """How many times faster the other cell was in the turn that speaks least for it."""
+    turns = zip(first.seconds_by_turn, other.seconds_by_turn, strict=False)
+    return min((one / two for one, two in turns), default=first.seconds / other.seconds)
+
+
+def _others_that_beat(cells: list[Cell], constant: Constant, score: str) -> str:
+    others = cells[1:]
+    if count := sum(beats(cell, constant, score) for cell in others):
+        return f" {count} of the {count_text(len(others), 'other cell')} {'does' if count == 1 else 'do'}."
+    return ""
 
 
 def write_warnings(

@@ -92,7 +92,10 @@ def _sweep_apart(make_trainer: Callable, axes: dict, epochs: int, progress: bool
 
 
 def time_cells(experiment: Experiment, fresh: xr.Dataset) -> xr.Dataset:
-    """Seconds and bytes per update of each (optimizer, batch size), run alone."""
+    """Seconds and bytes per update of each (optimizer, batch size), run alone.
+
+    Attribute `seconds_by_turn`: [optimizer][batch size][turn], of an update.
+    """
     chosen = _by_place(experiment, fresh.learning_rate.values)
 
     def clock(name: str) -> xr.Dataset:
@@ -103,7 +106,9 @@ def time_cells(experiment: Experiment, fresh: xr.Dataset) -> xr.Dataset:
         )
         return timed.expand_dims(optimizer=[name])
 
-    return xr.concat([clock(name) for name in experiment.optimizers], "optimizer")
+    clocks = [clock(name) for name in experiment.optimizers]
+    turns = [timed.attrs["seconds_by_turn"] for timed in clocks]
+    return xr.concat(clocks, "optimizer").assign_attrs(seconds_by_turn=turns)
 
 
 def _by_place(experiment: Experiment, values: np.ndarray) -> dict:

@@ -26,6 +26,12 @@ from jaxgd.training.trainers import Trainer
 if TYPE_CHECKING:
     import xarray
 
+# Of the time that a call is expected to take: from the first on it was disturbed; from the second on calls
+# cost nothing by themselves.
+_DISTURBED, _SAME = 1.5, 0.8
+# A call of so many times the seconds that were asked for is not made longer.
+_LONG = 10
+
 
 def throughput(
     make_trainer: Callable[[Point], Trainer],
@@ -40,7 +46,8 @@ def throughput(
     The programs are warm and take turns, so that a machine that slows down slows all of them; each figure is
     the median of the repeats. Validation is left out. Variables over `batch_size`: `seconds_per_update`,
     `examples_per_second`, and `bytes`, which the run needs: data, epoch orders, parameters before and after,
-    and the program's temporaries.
+    and the program's temporaries. The attribute `seconds_by_turn`, [batch size][turn], holds the seconds of
+    an update in each of the repeats: how far they lie apart is how far the timings can be trusted.
 
     Args:
         make_trainer: called with `hp.batch_size`, returns a trainer.
@@ -66,7 +73,7 @@ def throughput(
         units = [make_units([run], devices, sources, options)[0] for run in made]
         alone = [LaneAlone(ready) for ready in pool.map(make_ready, units)]
         for lane in alone:
-            lane.calibrate(seconds)
+            lane.calibrate(seconds, settle=True)
         times = np.array([[lane.seconds_per_update() for lane in alone] for _ in range(count)])
     per_update = np.median(times, axis=0)
     batches = np.array([int(run.trainer.examples_per_batch) for run in made])
@@ -75,7 +82,7 @@ def throughput(
         "examples_per_second": ("batch_size", batches / per_update),
         "bytes": ("batch_size", np.array([lane.bytes for lane in alone])),
     }
-    return xarray.Dataset(variables, {"batch_size": batches})
+    return xarray.Dataset(variables, {"batch_size": batches}, {"seconds_by_turn": times.T.tolist()})
 
 
 class LaneAlone:
@@ -95,15 +102,26 @@ class LaneAlone:
         self.bytes = num_bytes(ready.inputs.shared) + num_bytes(one) + num_bytes(one.params)
         self.bytes += ready.program.memory_analysis().temp_size_in_bytes
 
-    def calibrate(self, seconds: float) -> None:
-        """Choose as many examples as take about `seconds`: some batches, or whole epochs."""
-        self.examples = min(self.num, max(self.batch, 1))
+    def calibrate(self, seconds: float, settle: bool = False) -> None:
+        """Choose as many examples as take about `seconds`: some batches, or whole epochs.
+
+        With `settle` as many more as it takes until an update costs as much in a call as in one half as
+        long: on a busy machine a call itself can take longer than hundreds of updates.
+        """
+        self.examples, cost = min(self.num, max(self.batch, 1)), None
         self._timed()  # the first call is slower than the rest
         while self.examples < self.longest * self.num:
+            expected = 0.0 if cost is None else cost * self.examples
             taken = self._timed()[0]
-            if taken > seconds / 2:
+            if taken > max(seconds / 2, _DISTURBED * expected):  # one call says little
+                taken = min(taken, self._timed()[0])
+            is_settled = (
+                not settle or taken > _LONG * seconds or (cost is not None and taken > _SAME * expected)
+            )
+            if taken > seconds / 2 and is_settled:
                 break
-            wanted = int(self.examples * min(16.0, seconds / max(taken, 1e-6)))
+            cost = taken / self.examples
+            wanted = int(self.examples * min(16.0, max(2.0, seconds / max(taken, 1e-6))))
             wanted = wanted // self.num * self.num if wanted >= self.num else max(self.batch, wanted)
             self.examples = min(max(wanted, self.examples + 1), self.longest * self.num)
 

@@ -181,6 +181,15 @@ def _problem_of(model: Model, criterion: Any, name: str, metric: Any, splits: di
     )
 
 
+def task_of(problem: Problem) -> str | None:
+    """The task of a problem that `classification` or `regression` made, regularised or not; else None."""
+    loss = getattr(problem.loss, "loss", problem.loss)  # of `regularized`, which evaluates without a penalty
+    if getattr(loss, "func", None) in (_half_squared_error, _half_squared_error_with_keys):
+        return "regression"
+    accuracy = problem.metrics.get("accuracy")
+    return "classification" if getattr(accuracy, "func", None) is _is_correct else None
+
+
 def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
     """The shape of the model's output for one example of a split."""
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *jnp.shape(x)[1:]), jnp.result_type(x)), data[0])

@@ -1,9 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 
 from jaxgd.studies.cells import Cell
-from jaxgd.studies.findings import find_faster, write_sentence, write_warnings
+from jaxgd.studies.constants import Constant
+from jaxgd.studies.findings import beats, constant_text, find_faster, write_sentence, write_warnings
 
 N = 1078
 FIRST = Cell(
@@ -95,6 +97,49 @@ def test_no_winner_if_another_is_better_on_test_data():
 
 def test_a_cell_alone():
     assert sentence().endswith("97.8 % ± 0.4 (5 fresh seeds).")
+
+
+def test_a_factor_needs_every_turn_of_the_clock():
+    first = Cell(**{**vars(FIRST), "seconds_by_turn": (0.42, 0.3, 0.5)})
+    steady = other(seconds_by_turn=(0.2, 0.2, 0.2))
+    assert sentence(steady, first=first).endswith("Batch 128 is indistinguishable (± 0.6) and 2.1x faster.")
+    for turns in ((0.2, 0.28, 0.2), (0.2, 0.2, 5.0)):
+        shaky = other(seconds_by_turn=turns)
+        assert find_faster([first, shaky]) is None
+        assert sentence(shaky, first=first).endswith("1 of the 1 other cell is indistinguishable from it.")
+    assert find_faster([first, other(seconds_by_turn=(0.2, 0.3 / 1.1, 0.2))]) is None
+
+
+CLASS = Constant("the most common class", 0.975)
+
+
+def test_no_winner_that_does_not_beat_a_constant():
+    worse, better = other(difference=-0.02), other(difference=0.02)
+
+    def said(*others, constant=CLASS):
+        return write_sentence("digits", "accuracy", 20, 5, N, [FIRST, *others], constant)
+
+    reference = "Predicting the most common class every time gives 97.5 %."
+    no_winner = (
+        f"On digits, 20 epochs: no winner. {reference} momentum, batch 32, rate 0.1, "
+        "does not clearly beat that: 97.8 % ± 0.4 (5 fresh seeds)."
+    )
+    assert said(worse) == no_winner
+    assert said(worse, better) == f"{no_winner} 1 of the 2 other cells does."
+    assert said(worse, constant=CLASS._replace(score=0.9739)) == sentence(worse)
+
+
+def test_rounding_is_no_victory():
+    constant = Constant("the most common class", 0.8)
+    same = Cell(**{**vars(FIRST), "test": float(np.float32(0.8)), "test_halfwidth": 0.0})
+    assert not beats(same, constant, "accuracy")
+
+
+def test_less_loss_is_better():
+    constant, loss = Constant("the mean", 0.5), Cell(**{**vars(FIRST), "test": 0.4, "test_halfwidth": 0.05})
+    assert beats(loss, constant, "loss")
+    assert not beats(loss, constant._replace(score=0.44), "loss")
+    assert constant_text(constant, "loss") == "Predicting the mean every time gives a test loss of 0.5000."
 
 
 def test_everything_diverged():

@@ -56,6 +56,44 @@ def test_a_call_takes_about_as_long_as_asked_for():
     assert lane.examples == 20 * 256
 
 
+def scripted(seconds_of, disturbed=()):
+    """A lane of 20,000 updates whose calls take `seconds_of(updates)`; some take a hundred times longer."""
+    lane = object.__new__(LaneAlone)
+    lane.num, lane.longest, lane.batch = 1000, 20, 1
+    lane.calls = 0
+
+    def timed():
+        lane.calls += 1
+        slower = 100 if lane.calls in disturbed else 1
+        return slower * seconds_of(lane.examples), lane.examples
+
+    lane._timed = timed
+    return lane
+
+
+@pytest.mark.parametrize("settle", [False, True])
+@pytest.mark.parametrize("call", range(1, 8))
+def test_one_disturbed_call_does_not_end_the_search(call, settle):
+    lane = scripted(lambda n: 1e-4 + 4e-5 * n, {call})
+    lane.calibrate(0.05, settle)
+    assert 4e-5 * lane.examples > 0.025
+
+
+def test_calls_that_cost_more_than_their_updates():
+    lane = scripted(lambda n: 0.024 + 4e-5 * n)
+    lane.calibrate(0.05, settle=True)
+    assert lane.seconds_per_update() < 1.4 * 4e-5
+    slow = scripted(lambda n: 1.0 * n)
+    slow.calibrate(0.05, settle=True)
+    assert (slow.examples, slow.calls) == (1, 3)
+
+
+def test_turns_are_kept(clock):
+    turns = np.array(clock.attrs["seconds_by_turn"])
+    assert turns.shape == (2, 3)
+    np.testing.assert_allclose(np.median(turns, axis=1), clock.seconds_per_update)
+
+
 def test_only_updates_that_were_made_are_counted():
     lane = alone(jaxgd.budget(make_trainer(0.01)(Point({"batch_size": 16})), updates=5))
     assert lane._timed()[1] == 5
