@@ -31,9 +31,8 @@ every = pytest.mark.parametrize("build", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
 
 @every
-@pytest.mark.parametrize("params", [1.5, {"a": 1.0, "b": -2.0}, {"a": 1, "b": 2.5}], ids=str)
-def test_python_numbers(build, params):
-    optimizer = build()
+def test_python_numbers(build):
+    optimizer, params = build(), {"a": 1, "b": -2.5}
     as_arrays = jax.tree.map(jnp.float32, params)
     results = []
     for given in (params, as_arrays):
@@ -48,8 +47,7 @@ def test_python_numbers(build, params):
 def test_the_first_update_of_a_python_number_is_optaxs():
     ours, theirs = jaxgd.adam(0.1), optax.adam(0.1)
     for t in (ours, theirs):
-        updates, _ = t.update({"a": 1.0}, t.init({"a": 1.0}))
-        np.testing.assert_allclose(updates["a"], -0.1, rtol=1e-4)
+        np.testing.assert_allclose(t.update(1.0, t.init(1.0))[0], -0.1, rtol=1e-4)
 
 
 BAD = {

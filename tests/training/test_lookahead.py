@@ -59,11 +59,21 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("build", OPTIMIZERS.values(), ids=OPTIMIZERS)
+SLOW = {"MultiSteps as a pytree", "sam as a pytree", "sam in a chain"}
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(build, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, build in OPTIMIZERS.items()
+    ],
+)
 def test_as_in_optaxs_loop(build):
     assert_close(trained(build(jaxgd.sgd), 5).state.params, loop(build(optax.sgd), 5, PARAMS))
 
 
+@pytest.mark.slow
 def test_multi_steps_pass_the_loss_on():
     fit = trained(optax.MultiSteps(optax.polyak_sgd(), 1), 2)
     assert_close(fit.state.params, trained(optim.polyak_sgd(), 2).state.params)
@@ -84,6 +94,7 @@ def test_lookahead_is_evaluated_at_the_slow_parameters():
     )
 
 
+@pytest.mark.slow
 def test_lookahead_with_keys_and_another_optimizer_afterwards():
     model = jaxgd.mlp([3, 4, 1], dropout=0.5)
     problem = jaxgd.regression(model, (INPUTS, TARGETS))
