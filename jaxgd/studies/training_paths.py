@@ -8,15 +8,14 @@ import numpy as np
 
 from jaxgd.training.batching import epoch_order
 from jaxgd.training.fitting import (
+    begin_run,
     check_end,
     check_run,
-    drawn_params,
     extent,
     initial_params,
     is_traced,
     orders_of,
     segment,
-    start_run,
 )
 from jaxgd.training.history import empty_rows
 from jaxgd.training.loop import run_epoch
@@ -47,7 +46,7 @@ def recorded_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, An
         return _traced_run(trainer, key, epochs)
     num = trainer.problem.num_examples
     with own_programs() as checks:
-        state, history = start_run(trainer, key, drawn_params(trainer.problem.init, key), epochs)
+        state, history = begin_run(trainer, key, epochs)
         path = [_copied(state)]
         first, orders = orders_of(trainer, key, 0, epochs)
         for epoch in range(epochs):

@@ -26,6 +26,12 @@ def metric_of(model: Model, criterion: Callable) -> Callable:
     return jax.tree_util.Partial(metric, Static(criterion), model.apply)
 
 
+def criterion_of(function: Callable) -> Callable | None:
+    """The criterion of a loss or a metric that was made here, None of any other function."""
+    first = next(iter(getattr(function, "args", ())), None)
+    return first.value if isinstance(first, Static) else None
+
+
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Softmax cross-entropy of class numbers, natural logarithm: [batch], a mean over places of sequences."""
     labels = jnp.asarray(labels)

@@ -16,16 +16,15 @@ import numpy as np
 
 from jaxgd.training.fitting import (
     Fit,
+    begin_run,
     check_end,
     check_run,
     check_start,
     extent,
     finished,
-    first_params,
     is_traced,
     orders_of,
     segment,
-    start_run,
 )
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import RUNNING
@@ -73,7 +72,7 @@ def train(
         interrupted = stack.enter_context(_deferred_interrupt())
         shown = stack.enter_context(Progress(progress, epochs, epochs * num, "epochs"))
         checks = stack.enter_context(own_programs())
-        state, history = start_run(trainer, key, first_params(trainer, key), epochs)
+        state, history = begin_run(trainer, key, epochs)
         first, orders = orders_of(trainer, key, 0, epochs)
         begin, width, done = 0, num, 0
         while begin < epochs * num:

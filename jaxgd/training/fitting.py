@@ -77,7 +77,7 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
         return _fit_traced(trainer, key, epochs)
     num, done = trainer.problem.num_examples, 0
     with own_programs() as checks:
-        state, history = start_run(trainer, key, first_params(trainer, key), epochs)
+        state, history = begin_run(trainer, key, epochs)
         while done < epochs:
             first, orders = orders_of(trainer, key, done, epochs)
             stop = min(first + len(orders), epochs)
@@ -172,15 +172,17 @@ def initial_params(init: Any, key: jax.Array) -> Any:
 drawn_params = quick_jit(initial_params, level=2)
 
 
-def first_params(trainer: Trainer, key: jax.Array) -> Any:
-    """The initial parameters of a run that is about to begin.
+def begin_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[TrainState, dict[str, jax.Array]]:
+    """`(state, history)` that a run of concrete arguments starts with.
 
     Raises:
         ValueError: the loss of an example depends on others, and the problem does not say so.
     """
     params = drawn_params(trainer.problem.init, key)
-    check_coupling(trainer.problem, params, getattr(trainer.batch_size, "value", None))
-    return params
+    state, history = start_run(trainer, key, params, epochs)
+    if not isinstance(state.status, Tracer):  # concrete arguments, but within a transformation
+        check_coupling(trainer.problem, params, getattr(trainer.batch_size, "value", None))
+    return state, history
 
 
 @functools.partial(jax.jit, static_argnums=3)

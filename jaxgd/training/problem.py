@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jaxgd.optim.hyperparameters import one_of
 from jaxgd.optim.static import Static
 from jaxgd.training.criteria import (
+    criterion_of,
     cross_entropy,
     half_squared_error,
     is_correct,
@@ -184,10 +185,8 @@ def _problem_of(model: Model, criterion: Any, name: str, metric: Any, splits: di
 def task_of(problem: Problem) -> str | None:
     """The task of a problem that `classification` or `regression` made, regularised or not; else None."""
     loss = getattr(problem.loss, "loss", problem.loss)  # of `regularized`, which evaluates without a penalty
-    if getattr(loss, "func", None) in (_half_squared_error, _half_squared_error_with_keys):
-        return "regression"
-    accuracy = problem.metrics.get("accuracy")
-    return "classification" if getattr(accuracy, "func", None) is _is_correct else None
+    tasks = {half_squared_error: "regression", cross_entropy: "classification"}
+    return tasks.get(criterion_of(loss))
 
 
 def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:

@@ -128,6 +128,16 @@ def test_values_of_each_runs_own_are_right_and_one_program_where_nothing_differs
         assert len(jaxgd.plan(same, {"scale": SCALES}, 1).groups) == 1
 
 
+def test_a_value_that_is_bound_is_one_program_for_all():
+    def scaled(scale, params, batch):
+        return scale * squares(params, batch)
+
+    def make(hp):
+        return trainer(problem(jax.tree_util.Partial(scaled, hp.scale)))
+
+    assert len(jaxgd.plan(make, {"scale": SCALES}, 1).groups) == 1
+
+
 def test_a_change_while_programs_compile_is_an_error(monkeypatch):
     def make(hp):
         return trainer(problem(lambda params, batch: SPACE.scale * squares(params, batch)))
