@@ -1,4 +1,4 @@
-"""The tests that Optax ships in its wheel, with the names that `jaxgd.optim` shares in the place of Optax's."""
+"""The tests that Optax ships in its wheel, with `jaxgd.optim`'s names in the place of Optax's."""
 
 import builtins
 import re
