@@ -75,7 +75,9 @@ def _compare(problem: Problem, params: Any, size: int) -> bool:
     except Exception:  # whatever is wrong with the loss, the run itself will say
         return False
     scales = np.abs(together)
-    scales = np.maximum(scales, np.mean(scales, axis=1, keepdims=True, where=np.isfinite(scales)))
+    finite = np.isfinite(scales)
+    means = np.sum(scales, axis=1, keepdims=True, where=finite) / np.maximum(finite.sum(1, keepdims=True), 1)
+    scales = np.maximum(scales, means)
     for place, others in enumerate(alone):
         # Losses and weights of one example, and of it in every place.
         before, allowed = together[:, place, None], tolerance * scales[:, place, None]

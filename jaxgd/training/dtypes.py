@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 
 
-def common_dtype(*dtypes: Any) -> Any:
-    """The dtype that JAX promotes these to, also under `jax_numpy_dtype_promotion="strict"`."""
+def common_dtype(one: Any, other: Any) -> Any:
+    """The dtype that JAX promotes both to, also under `jax_numpy_dtype_promotion="strict"`."""
     with jax.numpy_dtype_promotion("standard"):
-        return jnp.result_type(*dtypes)
+        return jnp.promote_types(one, other)
 
 
-def in_common_dtype(*arrays: Any) -> list[jax.Array]:
-    """The arrays as JAX's, in the dtype that JAX promotes theirs to."""
-    given = [jnp.asarray(array) for array in arrays]
-    dtype = common_dtype(*(array.dtype for array in given))
-    return [array.astype(dtype) for array in given]
+def in_common_dtype(one: Any, other: Any) -> tuple[jax.Array, jax.Array]:
+    """Both arrays as JAX's, in the dtype that it promotes theirs to."""
+    one, other = jnp.asarray(one), jnp.asarray(other)
+    dtype = common_dtype(one.dtype, other.dtype)
+    return one.astype(dtype), other.astype(dtype)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxgd.optim.static import check_unchanged
 from jaxgd.optim.steps import value_and_gradient
 from jaxgd.training.batching import take
-from jaxgd.training.dtypes import common_dtype
+from jaxgd.training.dtypes import common_dtype, in_common_dtype
 from jaxgd.training.models import takes
 from jaxgd.training.problem import Problem, num_examples
 from jaxgd.training.switches import own_programs
@@ -119,7 +119,12 @@ def weighted_sums(losses: jax.Array, weights: Any, mask: Any) -> tuple[jax.Array
 def mean_of_sums(total: BatchLoss, params: Any) -> BatchLoss:
     """The batch's mean gradient from the sum over its micro-batches, in the dtypes of `params`."""
     divisor = or_one(total.weight)
-    grads = jax.tree.map(lambda g, p: (g / divisor).astype(p.dtype), total.grads, params)
+
+    def mean(gradient, parameter):
+        gradient, by = in_common_dtype(gradient, divisor)
+        return (gradient / by).astype(parameter.dtype)
+
+    grads = jax.tree.map(mean, total.grads, params)
     return total._replace(grads=grads)
 
 

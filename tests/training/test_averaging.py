@@ -28,7 +28,7 @@ class Iterates(jaxgd.Rule):
 
 
 def squared(params, batch):
-    return jnp.sum((params - batch) ** 2, axis=1)
+    return jnp.sum((params.astype(batch.dtype)[None] - batch) ** 2, axis=1)
 
 
 @pytest.mark.parametrize("decay", [None, 0.999])
@@ -56,9 +56,10 @@ START = {"mean": jnp.zeros(3, jnp.bfloat16), "batches": jnp.zeros((), jnp.int32)
 
 def centred(params, batch, model_state, training):
     """Distances from the batch's mean in training, from the running mean in evaluation."""
-    mean = jnp.where(training, jnp.mean(batch, axis=0), model_state["mean"])
-    new = {"mean": 0.9 * model_state["mean"] + 0.1 * mean, "batches": model_state["batches"] + 1}
-    return jnp.sum((batch - mean - params - 1) ** 2, axis=1), new
+    mean = jnp.where(training, jnp.mean(batch, axis=0), model_state["mean"].astype(batch.dtype))
+    kept = (0.9 * model_state["mean"]).astype(batch.dtype)
+    new = {"mean": kept + 0.1 * mean, "batches": model_state["batches"] + 1}
+    return jnp.sum((batch - (mean + params + 1)[None]) ** 2, axis=1), new
 
 
 def centred_trainer(rate=0.1, **options):

@@ -14,6 +14,9 @@ from jaxgd.training import coupling
 from jaxgd.training.coupling import check_coupling
 from jaxgd.training.fitting import drawn_params
 
+# Losses as people write them, with Optax, Flax and Equinox.
+pytestmark = pytest.mark.usefixtures("promoting")
+
 RNG = np.random.default_rng(0)
 N, D, H, K = 40, 6, 8, 3
 X = RNG.normal(size=(N, D)).astype(np.float32)

@@ -35,7 +35,8 @@ def loop(optimizer, updates, params, fast=lambda params: params):
     state = optimizer.init(params)
     for _ in range(updates):
         gradients = jax.grad(lambda p: jnp.mean(loss(p, BATCH)))(fast(params))
-        changes, state = optimizer.update(gradients, state, params)
+        with jax.numpy_dtype_promotion("standard"):  # as Optax needs it
+            changes, state = optimizer.update(gradients, state, params)
         params = optax.apply_updates(params, changes)
     return params
 

@@ -134,7 +134,7 @@ def test_drop_connect_of_a_model_with_dropout_uses_other_keys():
 def test_mask_chooses_what_is_dropped():
     model = jaxgd.drop_connect(jaxgd.linear(4, 3), 0.5, mask={"w": False, "b": True})
     params = {"w": W, "b": np.ones(3)}
-    extra = model.apply(params, np.tile(X, (50, 1)), keys=keys_of(0, 50)) - X @ W
+    extra = model.apply(params, np.tile(X, (50, 1)), keys=keys_of(0, 50)) - np.tile(X @ W, (50, 1))
     assert set(np.round(np.unique(extra), 4)) == {0.0, 2.0}
 
 

@@ -16,7 +16,7 @@ def running(params, batch, model_state, training):
     """Distances from a running mean of batches, which in evaluation is the model state."""
     mean = 0.5 * model_state + 0.5 * jnp.mean(batch, axis=0)
     used = jnp.where(training, mean, model_state)
-    return jnp.sum((batch - used - params) ** 2, axis=1), mean
+    return jnp.sum((batch - (used + params)[None]) ** 2, axis=1), mean
 
 
 def make_trainer(rate=0.6):
