@@ -1,4 +1,4 @@
-"""The tests that Optax ships in its wheel, with `jaxgd.optim`'s names in the place of Optax's."""
+"""The tests that Optax ships in its wheel, with the names that `jaxgd.optim` shares in place of Optax's."""
 
 import builtins
 import re
@@ -6,7 +6,6 @@ import sys
 import types
 import unittest
 from pathlib import Path
-from unittest import mock
 
 import optax
 import pytest
@@ -17,29 +16,30 @@ HERE = Path(optax.__file__).parent
 SHARED = {id(getattr(optax, name)): name for name in optim.__all__ if hasattr(optax, name)}
 # Of each file: how many tests must run, those that skip themselves not counted, and with how many names.
 FILES = {
-    "_src/alias_test.py": (240, 30),
-    "_src/base_test.py": (10, 2),
+    "_src/alias_test.py": (200, 11),
+    "_src/base_test.py": (10, 1),
     "_src/combine_test.py": (14, 5),
     "_src/float64_test.py": (20, 15),
-    "_src/lookahead_test.py": (6, 2),
+    "_src/lookahead_test.py": (6, 1),
     "_src/transform_test.py": (20, 9),
     "_src/update_test.py": (6, 1),
     "schedules/_inject_test.py": (20, 6),
     "schedules/_join_test.py": (1, 2),
     "schedules/_schedule_test.py": (70, 40),
-    "transforms/_accumulation_test.py": (4, 2),
+    "transforms/_accumulation_test.py": (4, 1),
     "transforms/_adding_test.py": (3, 1),
     "transforms/_clipping_test.py": (5, 3),
     "transforms/_combining_test.py": (14, 5),
-    "transforms/_conditionality_test.py": (8, 2),
     "transforms/_constraining_test.py": (3, 1),
     "transforms/_freezing_test.py": (20, 1),
     "transforms/_masking_test.py": (20, 3),
 }
-FAMILY = "adadelta|adagrad|adam|adamax|adamaxw|adamw|amsgrad|nadam|nadamw|rmsprop|sgd"
 # What of these files takes long and tries Optax's own code rather than the names: `MultiSteps`, L-BFGS, ...
+FAMILY = "adadelta|adagrad|adam|adamw|nadam|nadamw|rmsprop|sgd"
 LEFT_OUT = {
-    "_src/alias_test.py": rf"^(?!.*(opt_name='({FAMILY})'|accept_extra_args))",
+    "_src/alias_test.py": (
+        rf"^(?!.*opt_name='({FAMILY}|sgd_mom|adamaxw?|amsgrad)')|shard_stability.*'(adamaxw?|amsgrad)'"
+    ),
     "transforms/_accumulation_test.py": "multi_steps",
     "transforms/_clipping_test.py": "per_example|unitwise",
 }
@@ -81,11 +81,14 @@ def run(file: str, only=None, given: set[str] | None = None) -> tuple[int, dict[
         return StandIn(found, given) if given is not None and _is_optaxs(found) else found
 
     vars(module)["__builtins__"] = vars(builtins) | {"__import__": import_}
-    with mock.patch.dict(sys.modules, {module.__name__: module}):
+    sys.modules[module.__name__] = module
+    try:
         exec(compile((HERE / file).read_text(), file, "exec"), vars(module))
-        cases = filter(is_wanted, _cases(unittest.defaultTestLoader.loadTestsFromModule(module)))
         result = unittest.TestResult()
-        unittest.TestSuite(cases).run(result)
+        every = _cases(unittest.defaultTestLoader.loadTestsFromModule(module))
+        unittest.TestSuite(filter(is_wanted, every)).run(result)
+    finally:
+        del sys.modules[module.__name__]
     errors = {_name(case): trace for case, trace in (*result.failures, *result.errors)}
     return result.testsRun - len(result.skipped), errors
 
