@@ -106,6 +106,7 @@ def _name(case) -> str:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.usefixtures("promoting")
 def test_tests_of_optax(file):
     given: set[str] = set()
     ran, errors = run(file, given=given)
