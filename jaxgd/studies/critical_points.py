@@ -198,7 +198,7 @@ def _descend_one(function, width, start):
 
     def step(_, carry):
         point, g, damping = carry
-        h = width[:, None] * hessian(point) * width
+        h = width[:, None] * hessian(point) * width[None]
         normal = h.T @ h
         scale = jnp.trace(normal) + jnp.finfo(normal.dtype).tiny
         ahead = point - width * jnp.linalg.solve(normal + damping * scale * jnp.eye(len(g)), h.T @ g)
@@ -229,8 +229,9 @@ class Local(NamedTuple):
 def _look(function: Callable, points: jax.Array, width: jax.Array) -> Local:
     def look(point):
         steps = jnp.diag(width) / 100
-        hessians = jax.vmap(jax.hessian(function))(point + jnp.concatenate([0 * steps[:1], steps, -steps]))
-        changes = jnp.nanmax(jnp.abs(hessians[1:] - hessians[0]))
+        around = point[None] + jnp.concatenate([0 * steps[:1], steps, -steps])
+        hessians = jax.vmap(jax.hessian(function))(around)
+        changes = jnp.nanmax(jnp.abs(hessians[1:] - hessians[:1]))
         return Local(function(point), jax.grad(function)(point), hessians[0], changes)
 
     return jax.vmap(look)(points)

@@ -37,7 +37,7 @@ def with_state():
     """A loss that shifts its inputs by a model state, and whose examples are coupled."""
 
     def loss(params, batch, model_state):
-        outputs = jnp.tanh((batch - model_state["mean"]) @ params)
+        outputs = jnp.tanh((batch - model_state["mean"][None]) @ params)
         return (outputs - jnp.mean(outputs)) ** 2, model_state
 
     init = lambda key: jax.random.normal(key, (4,))  # noqa: E731
