@@ -132,8 +132,7 @@ def some_gradients(params, steps=12):
 def trajectory(transform, params):
     """`(updates, state)` after each of the gradients."""
     state, seen = transform.init(params), []
-    # Optax's own take a float to the power of an int32.
-    promotion = "strict" if isinstance(transform, optim.Transform) else "standard"
+    promotion = "strict" if isinstance(transform, optim.Transform) else "standard"  # Optax's own promote
     for gradient in some_gradients(params):
         with jax.numpy_dtype_promotion(promotion):
             updates, state = transform.update(gradient, state, params)
