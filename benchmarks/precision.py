@@ -1,13 +1,8 @@
 """How far float32 updates are from the same recursion in float64: jaxgd's, and Optax's of the same name.
 
 1,000 parameters from 0, 60 standard normal gradients, rate 0.01. An error is the largest distance from
-<<<<<<< HEAD
-Optax's numbers in float64, relative to the largest of those. jaxgd's optimizers are arguments of the compiled
-function, as in training; Optax's are closed over.
-=======
 Optax's numbers in float64, relative to the largest of those. jaxgd's optimizers are arguments of the
 compiled function, as in training; Optax's are closed over.
->>>>>>> 85f4668 (Lines of one width)
 
     python benchmarks/precision.py
 """

@@ -258,8 +258,10 @@ def _step(c: Coefficients, weights: _Weights, row: tuple) -> tuple:
     """The recursion for one leaf: `(update, m, v, d, w, nu_max)`. Traced once for all leaves of one shape."""
     if row[0] is None:
         return None, *row[3:]
-    with jax.numpy_dtype_promotion("standard") if jnp.iscomplexobj(row[0]) else contextlib.nullcontext():
-        return _moved(c, weights, row)  # a complex gradient meets real numbers
+    # A complex gradient meets real numbers, and state may be asked for in a dtype of its own.
+    is_mixed = jnp.iscomplexobj(row[0]) or len({leaf.dtype for leaf in row if leaf is not None}) > 1
+    with jax.numpy_dtype_promotion("standard") if is_mixed else contextlib.nullcontext():
+        return _moved(c, weights, row)
 
 
 def _moved(c, weights, row):

@@ -1,12 +1,7 @@
 """The named optimizers: docstrings and signatures; `family` holds what each of them computes.
 
-<<<<<<< HEAD
-Names that Optax has keep Optax's signature, recursion and state: one can replace the other, checkpoint
-included. Sources of the formulas are in each docstring.
-=======
 Names that Optax has keep Optax's signature, recursion and state, so that one can replace the other,
 checkpoint included. Sources of the formulas are in each docstring.
->>>>>>> 85f4668 (Lines of one width)
 """
 
 from typing import Any

@@ -162,6 +162,7 @@ def test_a_scheduled_optimizer_takes_the_step_in_every_program(around):
     np.testing.assert_array_equal(jax.jit(jax.vmap(update))(stacked), expected)
 
 
+@pytest.mark.usefixtures("promoting")
 def test_boundaries_beyond_float32():
     boundary = 2**24 + 1
     schedules = [
@@ -217,6 +218,7 @@ def test_a_traced_length_of_0_is_a_constant(name, length):
     assert np.isfinite(slopes)
 
 
+@pytest.mark.usefixtures("promoting")
 def test_values_may_be_negative_wherever_optax_takes_them():
     schedule = optim.polynomial_schedule(init_value=-1e-3, end_value=-1e-4, power=1, transition_steps=100)
     transform = optim.chain(optim.scale_by_adam(), optim.scale_by_schedule(schedule))
