@@ -152,7 +152,7 @@ def _moved(params: Any) -> Any:
         leaf = jax.device_get(leaf)
         if not jnp.issubdtype(leaf.dtype, jnp.inexact) or not leaf.size:
             return leaf
-        size = np.sqrt(np.mean(np.square(np.abs(leaf.astype(np.float32))))) or 1.0
+        size = np.sqrt(np.mean(np.square(np.abs(leaf), dtype=np.float32))) or 1.0
         return leaf + (_MOVED * size * np.resize(numbers, leaf.shape)).astype(leaf.dtype)
 
     return jax.tree.map(move, params)

@@ -83,3 +83,18 @@ def test_a_problem_has_what_its_model_says(model, coupled):
     # What is known of one loss is not known of another.
     assert problem.replace(loss=centred).coupled.value is (coupled or None)
     assert problem.replace(loss=centred, coupled=False).coupled.value is False
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "float16", "bfloat16"])
+def test_parameters_of_any_dtype_are_looked_at(dtype):
+    def loss(p, b):
+        return jnp.square(jnp.abs(p - p.dtype.type(3))).astype(jnp.float32) * b
+
+    problem = jaxgd.Problem(lambda key: jnp.ones((), dtype), loss, np.arange(1, 7, dtype=np.float32))
+    check_coupling(problem, jnp.ones((), dtype))
+
+    def centred(p, b):
+        return loss(p, b) - loss(p, b).mean()
+
+    with pytest.raises(ValueError, match=MESSAGE):
+        check_coupling(problem.replace(loss=centred), jnp.ones((), dtype))
