@@ -258,8 +258,9 @@ def _step(c: Coefficients, weights: _Weights, row: tuple) -> tuple:
     """The recursion for one leaf: `(update, m, v, d, w, nu_max)`. Traced once for all leaves of one shape."""
     if row[0] is None:
         return None, *row[3:]
-    # A complex gradient meets real numbers, and state may be asked for in a dtype of its own.
-    is_mixed = jnp.iscomplexobj(row[0]) or len({leaf.dtype for leaf in row if leaf is not None}) > 1
+    gradient, _, _, *states = row
+    is_mixed = jnp.iscomplexobj(gradient) or any(s is not None and s.dtype != gradient.dtype for s in states)
+    # A complex gradient meets real numbers, moments of a dtype of their own meet the gradient's.
     with jax.numpy_dtype_promotion("standard") if is_mixed else contextlib.nullcontext():
         return _moved(c, weights, row)
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxgd.optim.counts import real
 from jaxgd.optim.hyperparameters import check_number, one_of
+from jaxgd.optim.moments import scheduled
 from jaxgd.optim.schedules import Formula, Schedule, warmup_cosine_decay_schedule
 
 
@@ -117,7 +118,7 @@ def _join(h, count):
 
 
 def _value(schedule, count):
-    return schedule.at(count) if isinstance(schedule, Schedule) else real(schedule(count.whole))
+    return schedule.at(count) if isinstance(schedule, Schedule) else real(scheduled(schedule, count.whole))
 
 
 def _piecewise_constant(h, count):

@@ -47,8 +47,9 @@ def test_python_numbers(build):
 @pytest.mark.usefixtures("promoting")
 def test_the_first_update_of_a_python_number_is_optaxs():
     ours, theirs = jaxgd.adam(0.1), optax.adam(0.1)
-    for t in (ours, theirs):
-        np.testing.assert_allclose(t.update(1.0, t.init(1.0))[0], -0.1, rtol=1e-4)
+    np.testing.assert_allclose(ours.update(1.0, ours.init(1.0))[0], -0.1, rtol=1e-4)
+    with jax.numpy_dtype_promotion("standard"):  # as Optax needs it
+        np.testing.assert_allclose(theirs.update(1.0, theirs.init(1.0))[0], -0.1, rtol=1e-4)
 
 
 BAD = {
