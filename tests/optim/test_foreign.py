@@ -171,7 +171,6 @@ TAKEN = {
 }
 
 
-@pytest.mark.usefixtures("promoting")
 @pytest.mark.parametrize("name", TAKEN)
 def test_building_blocks_take_what_optax_takes(name):
     ours, theirs = getattr(optim, name)(**TAKEN[name]), getattr(optax, name)(**TAKEN[name])

@@ -68,7 +68,6 @@ def test_weights_alone_decay(name, form):
     assert [bool(jnp.any(leaf)) for leaf in jax.tree.leaves(updates)] == [True, False, True, False]
 
 
-@pytest.mark.usefixtures("promoting")
 def test_the_same_numbers_as_optax():
     ours = jaxgd.adamw(0.5, weight_decay=0.1, mask=weights(PARAMS))
     theirs = optax.adamw(0.5, weight_decay=0.1, mask=weights(PARAMS))

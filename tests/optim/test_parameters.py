@@ -44,7 +44,6 @@ def test_python_numbers(build):
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(results[0][0]))
 
 
-@pytest.mark.usefixtures("promoting")
 def test_the_first_update_of_a_python_number_is_optaxs():
     ours, theirs = jaxgd.adam(0.1), optax.adam(0.1)
     np.testing.assert_allclose(ours.update(1.0, ours.init(1.0))[0], -0.1, rtol=1e-4)

@@ -218,7 +218,6 @@ def test_a_traced_length_of_0_is_a_constant(name, length):
     assert np.isfinite(slopes)
 
 
-@pytest.mark.usefixtures("promoting")
 def test_values_may_be_negative_wherever_optax_takes_them():
     schedule = optim.polynomial_schedule(init_value=-1e-3, end_value=-1e-4, power=1, transition_steps=100)
     transform = optim.chain(optim.scale_by_adam(), optim.scale_by_schedule(schedule))
