@@ -53,9 +53,16 @@ def make_trainer(problem, rate=0.1):
     return jaxgd.early_stopping(jaxgd.trainer(problem, jaxgd.adam(rate), 5), patience=1)
 
 
+def first_params(key):
+    """The same at any precision, as random numbers are not."""
+    drawn = np.random.default_rng(1)
+    sizes = [(4, 4), (4, 2)]
+    return [{"w": jnp.asarray(drawn.normal(size=s), float), "b": jnp.zeros(s[1])} for s in sizes]
+
+
 def numbers():
     """What each of the four ways to use a problem gives."""
-    problem = jaxgd.classification(jaxgd.mlp([4, 4, 2]), *split())
+    problem = jaxgd.classification(jaxgd.mlp([4, 4, 2]).replace(init=first_params), *split())
     trainer, rates = make_trainer(problem), {"rate": [0.1, 0.01]}
     fit, train = jaxgd.fit(trainer, KEY, 4), jaxgd.train(trainer, KEY, 4, progress=False)
     result = jaxgd.sweep(lambda hp: make_trainer(problem, hp.rate), rates, 4, progress=False)
