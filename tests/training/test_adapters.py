@@ -237,7 +237,7 @@ def test_batch_norm_and_dropout_of_nnx():
 
 
 def nnx_mean_of_hidden(params, rows):
-    return (rows @ params["first"]["kernel"] + params["first"]["bias"]).mean(axis=0)
+    return (rows @ params["first"]["kernel"]).mean(axis=0) + params["first"]["bias"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ def test_a_problem_takes_at_most_twenty_lines(function):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("promoting")  # the losses are as newcomers write them
 def test_each_learns(capsys):
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     lines = capsys.readouterr().out.splitlines()
