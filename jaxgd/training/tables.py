@@ -28,7 +28,7 @@ class Table(NamedTuple):
     inputs: float64[n, features], or of any shape [n, ...] from a `.npz`; labels: int32[n] or float64[n].
     task: "classification" or "regression". feature_names: the columns, empty for a `.npz`.
     class_names: what the target holds for each class index, empty for a regression. Texts and whole numbers
-        of a column are named as they are written.
+    of a column are named as they are written.
     """
 
     inputs: np.ndarray
