@@ -32,7 +32,8 @@ def paired(problem: Problem, optimizer: Any) -> tuple[Problem, Any]:
     else:
         init, loss = problem.init.function, problem.loss.function
         metrics = {name: metric.function for name, metric in problem.metrics.items()}
-    return problem.replace(init=init, loss=loss, metrics=metrics), optimizer
+    # It is the same loss of other parameters: what is known of its examples stays known.
+    return problem.replace(init=init, loss=loss, metrics=metrics, coupled=problem.coupled), optimizer
 
 
 class _PairInit(PyTree):
