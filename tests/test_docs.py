@@ -30,6 +30,7 @@ RUN = [
 
 # What a sweep of more than five seconds says on a CPU; how long one takes depends on the machine.
 @pytest.mark.filterwarnings("ignore:the sweep ran on")
+@pytest.mark.usefixtures("promoting")  # a reader has JAX as it is by default, and adds a bias as anybody does
 @pytest.mark.parametrize("page", RUN)
 def test_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a page may write files
