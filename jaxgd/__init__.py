@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxgd import optim as optim
+    from jaxgd import landscape as landscape, optim as optim
+    from jaxgd.landscape import curvature as curvature
     from jaxgd.optim import (
         Transform as Transform,
         adadelta as adadelta,
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
         stack as stack,
     )
     from jaxgd.reports import views as views
-    from jaxgd.studies import curvature as curvature, landscape as landscape
-    from jaxgd.studies.comparison import Comparison as Comparison, compare as compare
+    from jaxgd.studies.comparison.comparing import Comparison as Comparison, compare as compare
     from jaxgd.sweeps import (
         Best as Best,
         Plan as Plan,
@@ -61,7 +61,6 @@ if TYPE_CHECKING:
         char_transformer as char_transformer,
         classification as classification,
         conv_net as conv_net,
-        datasets as datasets,
         drop_connect as drop_connect,
         dropout as dropout,
         early_stopping as early_stopping,
@@ -81,6 +80,7 @@ if TYPE_CHECKING:
         train as train,
         trainer as trainer,
     )
+    from jaxgd.training.data import datasets as datasets
 
 __version__ = "0.1.0"
 
@@ -96,13 +96,13 @@ _HOMES = {
     "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
     "enable_compilation_cache",
-    "jaxgd.studies.comparison": "compare Comparison",
+    "jaxgd.studies.comparison.comparing": "compare Comparison",
 }
 _MODULES = {
     "optim": "jaxgd.optim",
-    "datasets": "jaxgd.training.datasets",
-    "curvature": "jaxgd.studies.curvature",
-    "landscape": "jaxgd.studies.landscape",
+    "datasets": "jaxgd.training.data.datasets",
+    "curvature": "jaxgd.landscape.curvature",
+    "landscape": "jaxgd.landscape",
     "views": "jaxgd.reports.views",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

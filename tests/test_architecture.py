@@ -18,7 +18,11 @@ MODULES = sorted(set(PACKAGE.rglob("*.py")) - {PUBLIC})
 SOURCES = sorted(
     path for folder in ("jaxgd", "tests", "examples", "benchmarks") for path in (ROOT / folder).rglob("*.py")
 )
-ROOMS = ["optim", "training", "sweeps", "studies", "reports", "cli", "__main__"]
+GROUND_FLOOR = ["arguments", "fingerprints", "pytrees", "machine", "numerics"]
+ROOMS = [
+    *GROUND_FLOOR,
+    *("optim", "training", "sweeps", "specs", "landscape", "studies", "reports", "cli", "__main__"),
+]
 CORE = {"jax", "jaxlib", "optax", "numpy", "scipy", "xarray"}
 # What a room may import beyond the core dependencies. Every one of these comes with an extra.
 EXTRAS = {

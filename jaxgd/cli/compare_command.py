@@ -17,14 +17,14 @@ from jaxgd.cli.inputs import (
     errors_in,
 )
 from jaxgd.cli.outputs import write_page
-from jaxgd.studies.arguments import (
+from jaxgd.specs.choices import (
     check_batch_sizes,
     check_count,
     check_learning_rates,
     check_optimizers,
     fitting_batch_sizes,
 )
-from jaxgd.studies.presets import DEFAULT, QUICK
+from jaxgd.specs.presets import DEFAULT, QUICK
 
 
 def add(commands) -> None:
@@ -78,8 +78,8 @@ def _compare(arguments: argparse.Namespace, command: str) -> None:
     check_extras("rich", "plotly")
     jax_start.start_jax(cache=not arguments.no_cache)
 
-    from jaxgd.studies.comparison import plan_comparison, run_comparison
-    from jaxgd.studies.sources import load_source
+    from jaxgd.specs.sources import load_source
+    from jaxgd.studies.comparison.comparing import plan_comparison, run_comparison
 
     with bad_input():
         source = load_source(_data(arguments), arguments.target, arguments.task)
@@ -123,7 +123,7 @@ def _fitting(choices: dict, arguments: argparse.Namespace, source) -> dict:
 def _report(comparison, out: Path) -> None:
     from rich.console import Console
 
-    from jaxgd.reports import html, terminal
+    from jaxgd.reports.pages import comparison_page, terminal
 
     # A pipe or a file gets whole lines: only a terminal has a width.
     console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
@@ -132,5 +132,5 @@ def _report(comparison, out: Path) -> None:
     try:
         print(text.get())
     finally:  # neither is lost with the other
-        write_page(out, html.page(comparison))
+        write_page(out, comparison_page.page(comparison))
     print(f"Report: {out.resolve()}")

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from jaxgd.studies.user_files import UserFileError, describe_error
+from jaxgd.specs.user_files import UserFileError, describe_error
 
 # How the title of every page starts.
 _PAGE = b"<title>jaxgd "
@@ -103,7 +103,7 @@ def check_folder(out: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=existing):
             pass
     if os.path.lexists(out / "manifest.json"):
-        from jaxgd.sweeps.manifest import check_free
+        from jaxgd.sweeps.store.manifest import check_free
 
         with bad_input():
             check_free(out)

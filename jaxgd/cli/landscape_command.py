@@ -18,8 +18,8 @@ from jaxgd.cli.inputs import (
     errors_in,
 )
 from jaxgd.cli.outputs import write_page
-from jaxgd.studies.arguments import check_batch_sizes, check_count, check_optimizers
-from jaxgd.studies.presets import ALL_OPTIMIZERS, SURFACES
+from jaxgd.specs.choices import check_batch_sizes, check_count, check_optimizers
+from jaxgd.specs.presets import ALL_OPTIMIZERS, SURFACES
 
 _SURFACE_OPTIONS = ("optimizers", "updates", "batch_sizes", "noise")
 
@@ -97,8 +97,8 @@ def _no_such_source(name: str) -> str:
 
 def _write_surface_page(choices: dict, out: Path, command: str) -> None:
     """The page of a test surface."""
-    from jaxgd.reports.surface_report import surface_page
-    from jaxgd.studies.surface_study import study_surface
+    from jaxgd.landscape.surfaces.survey import study_surface
+    from jaxgd.reports.pages.surface_page import surface_page
 
     with bad_input():
         study = study_surface(**choices, command=command)
@@ -110,9 +110,9 @@ def _write_sweep_page(folder: Path, problem: str | None, out: Path, command: str
     """The page of a saved sweep, its data and models built again from the spec that was saved with it."""
     from functools import partial
 
-    from jaxgd.reports.landscape_report import landscape_page
-    from jaxgd.studies.spec_runs import runs_of
-    from jaxgd.studies.sweep_landscape import look
+    from jaxgd.landscape.networks.close_up import look
+    from jaxgd.reports.pages.landscape_page import landscape_page
+    from jaxgd.specs.runs import runs_of
     from jaxgd.sweeps import load
 
     with bad_input():

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from jaxgd.studies.presets import LEARNING_RATES
+from jaxgd.specs.presets import LEARNING_RATES
 
 
 def add(commands) -> None:
@@ -13,10 +13,10 @@ def add(commands) -> None:
 
 
 def _list(arguments: argparse.Namespace, command: str) -> None:
+    from jaxgd.landscape.surfaces.catalogue import KINDS
     from jaxgd.optim import optimizers
-    from jaxgd.studies.surface_table import KINDS
-    from jaxgd.training import networks
-    from jaxgd.training.datasets import DATASETS
+    from jaxgd.training.data.datasets import DATASETS
+    from jaxgd.training.models import networks
 
     print("optimizers (and the learning rates that compare tries)")
     for name, rates in LEARNING_RATES.items():

@@ -19,7 +19,7 @@ def writing(out: Path):
 
 def write_page(out: Path, page: str) -> None:
     """Write a page; one that is there stays as it was unless the new one is there as a whole."""
-    from jaxgd.sweeps.files import write_whole
+    from jaxgd.sweeps.store.files import write_whole
 
     with writing(out):
         write_whole(out, page)

@@ -29,8 +29,8 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
     check_folder(out)
     jax_start.start_jax(cache=not arguments.no_cache)
 
-    from jaxgd.studies.spec import read_spec
-    from jaxgd.studies.spec_runs import SpecRuns
+    from jaxgd.specs.runs import SpecRuns
+    from jaxgd.specs.spec import read_spec
 
     with bad_input():
         runs = SpecRuns(read_spec(arguments.spec))

@@ -41,6 +41,7 @@ from jaxgd.optim.blocks import (
     yogi,
     zero_nans,
 )
+from jaxgd.optim.clipping import clip_by_global_norm, soft_threshold
 from jaxgd.optim.combining import (
     chain,
     current_learning_rate,
@@ -52,7 +53,7 @@ from jaxgd.optim.combining import (
 )
 from jaxgd.optim.foreign import from_optax
 from jaxgd.optim.generalized import generalize
-from jaxgd.optim.gradients import clip_by_global_norm, soft_threshold
+from jaxgd.optim.in_place import make_update
 from jaxgd.optim.moments import scale_by_moments
 from jaxgd.optim.optimizers import (
     adadelta,
@@ -90,7 +91,6 @@ from jaxgd.optim.schedules import (
     warmup_cosine_decay_schedule,
     warmup_exponential_decay_schedule,
 )
-from jaxgd.optim.steps import make_update
 from jaxgd.optim.transform import Kind, Transform, apply_updates, stack
 
 __all__ = [

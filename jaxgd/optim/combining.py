@@ -9,9 +9,9 @@ import optax
 
 from jaxgd.optim.blocks import set_to_zero
 from jaxgd.optim.hyperparameters import Hyperparameters
-from jaxgd.optim.masks import for_optax, is_function, tree_of
-from jaxgd.optim.static import Static
 from jaxgd.optim.transform import Transform, foreign_update, tolerant
+from jaxgd.optim.trees.masks import for_optax, is_function, tree_of
+from jaxgd.pytrees import Static
 
 
 class Combination(NamedTuple):

@@ -9,9 +9,9 @@ import jax
 import optax
 
 from jaxgd.optim.hyperparameters import Hyperparameters
-from jaxgd.optim.masks import tree_of
 from jaxgd.optim.moments import Coefficients, MomentsState, init_moments, update_moments
 from jaxgd.optim.transform import Kind, Transform
+from jaxgd.optim.trees.masks import tree_of
 
 
 def build(name: str, arguments: dict[str, Any]) -> Transform:

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from jaxgd.machine.sharding import split_alike
 from jaxgd.optim.hyperparameters import (
     Hyperparameters,
     Parametric,
@@ -20,12 +21,11 @@ from jaxgd.optim.hyperparameters import (
     text,
     unknown,
 )
-from jaxgd.optim.masks import for_optax
 from jaxgd.optim.moments import widened
-from jaxgd.optim.parameters import check_trainable
-from jaxgd.optim.sharding import split_alike
-from jaxgd.optim.static import Static, as_static
 from jaxgd.optim.transform import Kind, Transform, foreign_update
+from jaxgd.optim.trees.masks import for_optax
+from jaxgd.optim.trees.parameters import check_trainable
+from jaxgd.pytrees import Static, as_static
 
 
 @jax.tree_util.register_pytree_with_keys_class

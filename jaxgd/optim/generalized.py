@@ -9,8 +9,8 @@ import optax
 from jaxgd.optim.family import coefficients, initial_second_moment
 from jaxgd.optim.hyperparameters import Hyperparameters
 from jaxgd.optim.moments import MomentsState, bias_correction, cast, root, scheduled, square, widened
-from jaxgd.optim.parameters import as_arrays, check_trainable
 from jaxgd.optim.transform import Kind, Transform
+from jaxgd.optim.trees.parameters import as_arrays, check_trainable
 
 # What a part that is off is set to. A complement of 1 is a decay of 0: its correction is 1.
 _OFF = {

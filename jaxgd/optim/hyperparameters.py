@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.optim.equality import identity
-from jaxgd.optim.paths import Parted
-from jaxgd.optim.static import Static, as_static
+from jaxgd.optim.trees.equality import identity
+from jaxgd.optim.trees.paths import Parted
+from jaxgd.pytrees import Static, as_static
 
 # A decay rate is stored as one minus itself, taken in float64: in float32, 1 - 0.99999 is off by 1e-3.
 COMPLEMENTED = frozenset({"b1", "b2", "decay", "rho"})

@@ -27,8 +27,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgd.optim.hyperparameters import Hyperparameters
-from jaxgd.optim.parameters import as_array, as_arrays, check_trainable
 from jaxgd.optim.transform import Kind, Transform
+from jaxgd.optim.trees.parameters import as_array, as_arrays, check_trainable
 
 
 def _switch() -> Any:

@@ -11,8 +11,8 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgd.optim.equality import notice_static_argument
 from jaxgd.optim.hyperparameters import Parametric
+from jaxgd.optim.trees.equality import notice_static_argument
 
 apply_updates = optax.apply_updates
 

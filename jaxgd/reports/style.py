@@ -4,8 +4,8 @@ import math
 from html import escape
 
 from jaxgd.reports.scales import log_places, rounded
-from jaxgd.studies.comparison import Comparison
-from jaxgd.studies.wording import batch_text, regime_text
+from jaxgd.specs.wording import batch_text, regime_text
+from jaxgd.studies.comparison.comparing import Comparison
 
 # Each is at least 3:1 against white and against a dark page. The first four stay apart in all common kinds of
 # colour blindness; beyond them, and without colour, the symbols do.

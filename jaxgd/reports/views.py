@@ -9,8 +9,8 @@ from importlib.util import find_spec
 if find_spec("plotly") is None:
     raise ImportError('jaxgd.views needs the package plotly: pip install "jaxgd[report]"', name="plotly")
 
-from jaxgd.reports.sweep_curves import learning_curves
-from jaxgd.reports.sweep_maps import rate_map
-from jaxgd.reports.sweep_slices import slice
+from jaxgd.reports.figures.slices import slice
+from jaxgd.reports.figures.sweep_curves import learning_curves
+from jaxgd.reports.figures.sweep_maps import rate_map
 
 __all__ = ["learning_curves", "rate_map", "slice"]

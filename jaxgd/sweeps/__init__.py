@@ -1,14 +1,14 @@
 """Sweeps: many trainers as lanes of a few programs."""
 
-from jaxgd.sweeps.clock import throughput
 from jaxgd.sweeps.compilation_cache import enable_compilation_cache
 from jaxgd.sweeps.draws import draw, int_uniform, log_uniform, uniform
-from jaxgd.sweeps.planner import plan
-from jaxgd.sweeps.plans import Plan
-from jaxgd.sweeps.ranking import Best
-from jaxgd.sweeps.result import SweepResult
-from jaxgd.sweeps.run import sweep
-from jaxgd.sweeps.store import load
+from jaxgd.sweeps.engine.clock import throughput
+from jaxgd.sweeps.planning.planner import plan
+from jaxgd.sweeps.planning.plans import Plan
+from jaxgd.sweeps.results.ranking import Best
+from jaxgd.sweeps.results.result import SweepResult
+from jaxgd.sweeps.store.folder import load
+from jaxgd.sweeps.sweeping import sweep
 
 __all__ = [
     "Best",

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgd.optim.static import Static
+from jaxgd.pytrees import Static
+from jaxgd.sweeps.axes import Point
 from jaxgd.sweeps.coordinates import label
-from jaxgd.sweeps.grid import Point
 from jaxgd.training.trainers import OneOf, Trainer
 
 # So many programs that differ in what one function holds are warned of.

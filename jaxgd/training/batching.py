@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgd.training.compiling import quick_jit
+from jaxgd.machine.compiling import quick_jit
 
 # Streams of random numbers that one run's key is split into.
 _INIT, _ORDER, _EXAMPLE, _AUGMENT = 0, 1, 2, 3

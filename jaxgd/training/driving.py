@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgd.machine.switches import own_programs
 from jaxgd.training.fitting import (
     Fit,
     begin_run,
@@ -28,7 +29,6 @@ from jaxgd.training.fitting import (
 )
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import RUNNING
-from jaxgd.training.switches import own_programs
 from jaxgd.training.trainers import Trainer
 
 # Seconds that a segment aims at: so long Ctrl-C and the progress bar wait.

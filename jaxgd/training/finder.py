@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.optim.integers import as_integer
-from jaxgd.optim.static import Static
+from jaxgd.arguments import as_integer
+from jaxgd.machine.switches import own_programs
+from jaxgd.pytrees import Static
 from jaxgd.training.batching import take
-from jaxgd.training.budgets import budget
 from jaxgd.training.fitting import check_run, fit, initial_params
 from jaxgd.training.gradients import example_losses
-from jaxgd.training.problem import Problem, num_examples
+from jaxgd.training.problems.problem import Problem, num_examples
+from jaxgd.training.rules.budgets import budget
 from jaxgd.training.states import DIVERGED
-from jaxgd.training.switches import own_programs
 from jaxgd.training.trainers import Trainer
 
 # Examples on which a rate is judged, at most.

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgd.optim.static import check_unchanged
-from jaxgd.optim.steps import value_and_gradient
+from jaxgd.machine.switches import own_programs
+from jaxgd.numerics.dtypes import common_dtype, in_common_dtype
+from jaxgd.optim.in_place import value_and_gradient
+from jaxgd.pytrees import check_unchanged
 from jaxgd.training.batching import take
-from jaxgd.training.dtypes import common_dtype, in_common_dtype
-from jaxgd.training.models import takes
-from jaxgd.training.problem import Problem, num_examples
-from jaxgd.training.switches import own_programs
+from jaxgd.training.models.model import takes
+from jaxgd.training.problems.problem import Problem, num_examples
 
 # Validation runs in chunks of this many examples, so that its memory does not grow with the split.
 _CHUNK = 4096

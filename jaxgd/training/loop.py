@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgd.numerics.norms import squared_norm
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training.batching import augment_key, example_keys, take
@@ -22,9 +23,8 @@ from jaxgd.training.gradients import (
     split_means,
 )
 from jaxgd.training.history import Rows
-from jaxgd.training.models import takes, takes_keys
-from jaxgd.training.norms import squared_norm
-from jaxgd.training.rules import with_model_state
+from jaxgd.training.models.model import takes, takes_keys
+from jaxgd.training.rules.rule import with_model_state
 from jaxgd.training.states import (
     DIVERGED,
     RUNNING,

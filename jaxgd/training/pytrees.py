@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
 
-from jaxgd.optim.static import as_static
+from jaxgd.pytrees import as_static
 
 
 @dataclass_transform(frozen_default=True)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.machine.switches import Checks
 from jaxgd.training.fitting import extent, orders_of, segment
 from jaxgd.training.history import as_rows
 from jaxgd.training.loop import run_epoch
@@ -19,7 +20,6 @@ from jaxgd.training.states import (
     no_sums,
     pack,
 )
-from jaxgd.training.switches import Checks
 from jaxgd.training.trainers import Trainer
 
 

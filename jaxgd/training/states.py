@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgd.training.dtypes import common_dtype
+from jaxgd.numerics.dtypes import common_dtype
+from jaxgd.numerics.sums import Sums, no_sums_of
 from jaxgd.training.gradients import BatchLoss
-from jaxgd.training.rules import with_model_state
-from jaxgd.training.sums import Sums, no_sums_of
+from jaxgd.training.rules.rule import with_model_state
 from jaxgd.training.trainers import Trainer
 
 RUNNING = 0

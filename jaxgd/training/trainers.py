@@ -11,15 +11,15 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from jaxgd.arguments import as_integer
 from jaxgd.optim.combining import chain, is_transform
 from jaxgd.optim.hyperparameters import Parametric, one_of
-from jaxgd.optim.integers import as_integer
-from jaxgd.optim.static import Static, as_static
 from jaxgd.optim.transform import Transform
+from jaxgd.pytrees import Static, as_static
 from jaxgd.training.lookahead import paired
-from jaxgd.training.problem import Problem
+from jaxgd.training.problems.problem import Problem
 from jaxgd.training.pytrees import PyTree
-from jaxgd.training.rules import Rule
+from jaxgd.training.rules.rule import Rule
 
 
 class OneOf(PyTree):

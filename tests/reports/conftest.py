@@ -7,7 +7,7 @@ HERE = Path(__file__).parent
 make_comparison = runpy.run_path(str(HERE / "synthetic.py"))["synthetic_comparison"]
 chromium = runpy.run_path(str(HERE / "chromium.py"))
 # Where there is no browser, nothing can look at pages.
-collect_ignore = [] if chromium["EXECUTABLE"] else ["test_browser.py"]
+collect_ignore = [] if chromium["EXECUTABLE"] else ["pages/test_browser.py"]
 
 
 @pytest.fixture(scope="session")

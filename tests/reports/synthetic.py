@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
-from jaxgd.studies.cells import rank_cells
-from jaxgd.studies.comparison import Comparison
-from jaxgd.studies.findings import write_sentence, write_warnings
-from jaxgd.studies.presets import LEARNING_RATES
+from jaxgd.specs.presets import LEARNING_RATES
+from jaxgd.studies.comparison.cells import rank_cells
+from jaxgd.studies.comparison.comparing import Comparison
+from jaxgd.studies.comparison.findings import write_sentence, write_warnings
 
 NUM_TRAIN, NUM_VALID, NUM_TEST = 1078, 359, 360
 # How far each optimizer gets in one update at its best rate, and that rate at the full batch.
@@ -196,7 +196,7 @@ def _snippet(cell, data, epochs):
     return f"""\
 import jax
 import jaxgd
-from jaxgd.training import datasets
+from jaxgd.training.data import datasets
 
 train, valid, test = datasets.load({data!r})
 problem = jaxgd.classification(jaxgd.mlp([64, 64, 10]), train, valid, test)

@@ -8,7 +8,7 @@ import xarray as xr
 
 import jaxgd
 from jaxgd.reports import views
-from jaxgd.sweeps.plans import Plan
+from jaxgd.sweeps.planning.plans import Plan
 
 RATES, SIZES, SEEDS, EPOCHS = [0.01, 0.1, 1.0], ["full", 8], [0, 1], 4
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps.grid import Point, checked_axes, columns, points
+from jaxgd.sweeps.axes import Point, checked_axes, columns, points
 from jaxgd.sweeps.groups import make_runs
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)

@@ -8,11 +8,11 @@ from hypothesis import given, settings, strategies as st
 
 import jaxgd
 from jaxgd.reports import views
-from jaxgd.sweeps.assembly import LaneResults, assemble
+from jaxgd.sweeps.axes import checked_axes, points
 from jaxgd.sweeps.coordinates import coordinate, label, matches
-from jaxgd.sweeps.grid import checked_axes, points
 from jaxgd.sweeps.groups import Run
-from jaxgd.sweeps.plans import Plan
+from jaxgd.sweeps.planning.plans import Plan
+from jaxgd.sweeps.results.dataset import LaneResults, assemble
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
 PROBLEM = jaxgd.regression(jaxgd.linear(2), (INPUTS, INPUTS[:, 0]), (INPUTS, INPUTS[:, 0]))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.training import datasets
+from jaxgd.training.data import datasets
 
 KEY = jax.random.key(0)
 RATES = np.logspace(-5, 2, 8)

@@ -1,0 +1,1 @@
+"""Losses of networks: their curvature, planes through them, what training passes."""

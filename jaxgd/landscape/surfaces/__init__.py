@@ -1,0 +1,1 @@
+"""Test functions of two or more variables: minima, saddles, paths on them."""

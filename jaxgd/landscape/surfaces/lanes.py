@@ -1,0 +1,131 @@
+"""Paths as lanes: optimizers, rates, noises and starts side by side in few programs, over all devices."""
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgd.landscape.surfaces.paths import Path, follow
+from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
+from jaxgd.machine.switches import with_settings_of_caller
+from jaxgd.optim.generalized import generalize
+from jaxgd.optim.transform import Transform, stack_leaves
+from jaxgd.sweeps.planning.forms import can_generalize
+
+Cases = Mapping[str, Sequence[Transform]]
+
+
+def follow_lanes(
+    cases: Cases,
+    function: Any,
+    starts: jax.Array,
+    scales: np.ndarray,
+    seeds: int,
+    updates: int,
+    every: int,
+    own_noise: bool = False,
+) -> Path:
+    """The paths [label, rate, scale, start, seed, ...] in NumPy.
+
+    Args:
+        cases: the optimizers of each label, equally many, one for each rate.
+        function: a pytree that is called with a point.
+        starts: `[n, dim]`.
+        scales: standard deviations of the noise on the gradient; all 0 for none.
+        seeds: sequences of noise.
+        updates: of a path.
+        every: which points are kept.
+        own_noise: whether every start has its own sequences.
+    """
+    draws = _draws(seeds, updates, starts.shape, own_noise) if scales.any() else None
+    groups = _groups(cases)
+    run = functools.partial(_run_group, function, starts, scales, draws, updates, every)
+    with ThreadPoolExecutor(max(1, min(len(groups), os.cpu_count() or 1))) as pool:
+        results = list(pool.map(with_settings_of_caller(run), groups))
+    found = {label: path for result in results for label, path in result.items()}
+    if draws is None and seeds > 1:
+        found = {label: _repeated(path, seeds) for label, path in found.items()}
+    return Path(*(np.stack(parts) for parts in zip(*(found[label] for label in cases), strict=True)))
+
+
+def _draws(seeds: int, updates: int, shape: tuple[int, ...], own_noise: bool) -> jax.Array:
+    """Noise [seeds, updates, dim] for all starts, or [starts, seeds, updates, dim]."""
+    num_starts, dim = shape
+    if not own_noise:
+        return standard_normals(seeds, updates, dim)
+    return standard_normals(num_starts * seeds, updates, dim).reshape(num_starts, seeds, updates, dim)
+
+
+def _repeated(path: Path, seeds: int) -> Path:
+    """The paths of one seed for all: without noise they are the same."""
+    return Path(*(np.repeat(part, seeds, axis=3) for part in path))
+
+
+def _groups(cases: Cases) -> list[dict[str, list[Transform]]]:
+    """The labels by tree structure. Optimizers of the family all have one, in their general form."""
+    groups: dict[Any, dict[str, list[Transform]]] = {}
+    for label, optimizers in _in_general_form(cases).items():
+        groups.setdefault(jax.tree.structure(optimizers[0]), {})[label] = optimizers
+    return list(groups.values())
+
+
+def _in_general_form(cases: Cases) -> dict[str, list[Transform]]:
+    """Each label's optimizers; where several are of the family, in the form in which they share a program."""
+    general = {
+        label: [generalize(optimizer) for optimizer in optimizers]
+        for label, optimizers in cases.items()
+        if all(map(can_generalize, optimizers))
+    }
+    shared = general if len(general) > 1 else {}
+    return {label: shared.get(label, list(optimizers)) for label, optimizers in cases.items()}
+
+
+def _run_group(function, starts, scales, draws, updates, every, group) -> dict[str, Path]:
+    """The paths [rate, scale, start, seed, ...] of every label of a group."""
+    optimizers = [optimizer for given in group.values() for optimizer in given]
+    which, scale, start = (i.ravel() for i in np.indices((len(optimizers), len(scales), len(starts))))
+    devices = jax.devices()
+    filled = np.concatenate([np.arange(len(which)), np.zeros(-len(which) % len(devices), int)])
+    columns = zip(*(jax.tree.leaves(optimizer) for optimizer in optimizers), strict=True)
+    leaves = [jnp.asarray(stack_leaves(column)[which[filled]]) for column in columns]
+    lanes = jax.tree.unflatten(jax.tree.structure(optimizers[0]), leaves)
+    if draws is not None and draws.ndim == 4:
+        draws = draws[start[filled]]
+    where = starts[start[filled]], scales[scale[filled]]
+    paths = _follow_all(lanes, *where, function, draws, mesh_of(devices), updates, every)
+    shape = (len(group), -1, len(scales), len(starts))
+    whole = [np.asarray(part)[: len(which)].reshape(*shape, *part.shape[1:]) for part in paths]
+    return {label: Path(*(part[place] for part in whole)) for place, label in enumerate(group)}
+
+
+@functools.partial(jax.jit, static_argnames=("mesh", "updates", "every"))
+def _follow_all(optimizers, starts, scales, function, draws, mesh, updates, every) -> Path:
+    """Paths [lanes, seeds, ...]; without noise there is one seed.
+
+    draws: None, [seeds, updates, dim], or such numbers for every lane.
+    """
+    own_noise = draws is not None and draws.ndim == 4
+
+    def one(optimizer, start, scale, function, draws):
+        if draws is None:
+            path = follow(optimizer, function, start, None, None, updates, every)
+            return jax.tree.map(lambda x: x[None], path)
+        return jax.vmap(lambda d: follow(optimizer, function, start, scale, d, updates, every))(draws)
+
+    run = jax.vmap(one, (0, 0, 0, None, 0 if own_noise else None))
+    noise = BY_LANE if own_noise else WHOLE
+    return over_devices(run, mesh, BY_LANE, BY_LANE, BY_LANE, WHOLE, noise)(
+        optimizers, starts, scales, function, draws
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def standard_normals(seeds: int, updates: int, dim: int) -> jax.Array:
+    """Standard normal numbers [seeds, updates, dim], for each seed those that `trace` has."""
+    keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
+    return jax.vmap(lambda key: jax.random.normal(key, (updates, dim), jnp.result_type(float)))(keys)

@@ -1,0 +1,1 @@
+"""What jaxgd runs on: devices, compiled programs, JAX's switches."""

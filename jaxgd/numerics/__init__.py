@@ -1,0 +1,1 @@
+"""Sums, norms and dtypes, as exact as the numbers allow."""

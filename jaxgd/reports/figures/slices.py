@@ -1,0 +1,176 @@
+"""A metric of a sweep along one of its axes."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from jaxgd.reports.figures.scores import (
+    RUN,
+    Scores,
+    axis_names,
+    check_axis,
+    column,
+    is_logarithmic,
+    labels,
+    point_texts,
+    score_axis,
+    scores_of,
+    sweep_layout,
+)
+from jaxgd.reports.scales import rounded, thin
+from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, log_axis
+from jaxgd.sweeps import SweepResult
+
+# More values than colours cannot be told apart.
+_MOST_COLOURS = len(COLOURS)
+_MOST_NAMED, _MOST_TEXTS = 10, 5  # values that are marked beside an axis, and those whose texts fit there
+
+
+def slice(
+    result: SweepResult,
+    axis: str,
+    metric: str | None = None,
+    by: str | None = None,
+    over: str | Sequence[str] | None = None,
+    mode: str | None = None,
+    **where: Any,
+) -> go.Figure:
+    """A metric along one axis: a dot for every point of the sweep, a line through the best at each value.
+
+    A dot is the mean over seeds after the last epoch; points of which a run diverged are crosses at the worse
+    edge. Where the axis was drawn from a range there is no line.
+
+    Args:
+        result: a sweep's result.
+        axis: an axis, or a coordinate along an axis of points, such as a learning rate that was drawn.
+        metric: a variable of the dataset; the validation accuracy or loss if None.
+        by: an axis that gives the dots their colour; the optimizer or the batch size if None.
+        over: the axes that are averaged over; `seed` if None and there is one.
+        mode: "min" or "max", for metrics of which the name does not say it.
+        **where: the part of the sweep that is shown, such as `optimizer="adam"`.
+
+    Raises:
+        ValueError: an unknown axis, metric or coordinate.
+    """
+    scores = scores_of(result, metric, over, mode, where)
+    names = axis_names(result, scores)
+    check_axis("axis", axis, names)
+    if by is None:
+        varied = [name for name in names if name != axis and len(set(column(scores, name).tolist())) > 1]
+        by = next((name for name in ("optimizer", "batch_size") if name in varied), None)
+    else:
+        check_axis("by", by, names)
+    x, x_axis = _places(result, axis, column(scores, axis))
+    y = scores.scale.position(scores.last.values.ravel())
+    y_axis = score_axis(scores, y)
+    groups = _groups(result, scores, by)
+    texts = point_texts(result, scores)
+    figure = go.Figure(layout=sweep_layout(f"{scores.metric} by {axis}, mean over {_over(scores)}"))
+    has_line = axis in scores.axes
+    for place, (name, mine) in enumerate(groups.items()):
+        style = {"color": COLOURS[place % _MOST_COLOURS], "symbol": SYMBOLS[place % _MOST_COLOURS]}
+        figure.add_traces(_traces(scores, name, x[mine], y[mine], [texts[i] for i in mine], style, has_line))
+    figure.add_trace(_crosses(x, y, texts, y_axis["range"][0 if scores.scale.better > 0 else 1]))
+    figure.update_layout(xaxis=x_axis, yaxis=y_axis, showlegend=by is not None)
+    figure.update_layout(legend={"title": {"text": by or ""}})
+    return figure
+
+
+def _over(scores: Scores) -> str:
+    count = scores.runs.sizes[RUN]
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def _places(result: SweepResult, axis: str, values: np.ndarray) -> tuple[np.ndarray, dict]:
+    """Where values stand along the horizontal axis, and that axis: few values are named, and no others."""
+    known = _different(values)
+    base: dict[str, Any] = {"title": {"text": axis}, "showgrid": False, "zeroline": False}
+    is_number = values.dtype.kind in "iuf"
+    if is_logarithmic(values):
+        base = {**log_axis(values.min(), values.max(), lambda value: f"{value:g}"), **base}
+    if is_number and known.size > _MOST_NAMED:
+        return values, base
+    places = values if is_number else np.array([known.tolist().index(value) for value in values.tolist()])
+    shown = set(thin(known.size, _MOST_TEXTS)) if is_number else set(range(known.size))
+    order = np.argsort(np.argsort(known)) if is_number else np.arange(known.size)
+    texts = [
+        escape(text) if order[place] in shown else ""
+        for place, text in enumerate(labels(result, axis, known))
+    ]
+    return places, {
+        **base,
+        "tickvals": known.tolist() if is_number else list(range(known.size)),
+        "ticktext": texts,
+    }
+
+
+def _groups(result: SweepResult, scores: Scores, by: str | None) -> dict[str, np.ndarray]:
+    """The places of the points of each colour, by what the legend calls them."""
+    if by is None:
+        return {scores.metric: np.arange(scores.last.size)}
+    values = column(scores, by)
+    known = _different(values)
+    texts = labels(result, by, known)
+    return {text: np.flatnonzero(values == value) for text, value in zip(texts, known, strict=True)}
+
+
+def _different(values: np.ndarray) -> np.ndarray:
+    """Each of the values once, in their order."""
+    first = {value: place for place, value in reversed(list(enumerate(values.tolist())))}
+    return values[sorted(first.values())]
+
+
+def _traces(
+    scores: Scores, name: str, x: np.ndarray, y: np.ndarray, texts: list[str], style: dict, has_line: bool
+) -> list[go.Scatter]:
+    """The dots of one colour, and the line through the best at each value."""
+    seen = np.isfinite(y)
+    shown = [f"{scores.scale.text(v)}<br>{escape(t)}" for v, t in zip(_values(scores, y), texts, strict=True)]
+    dots = go.Scatter(
+        name=escape(name),
+        legendgroup=name,
+        x=rounded(x[seen], 6),
+        y=rounded(y[seen]),
+        text=[text for text, is_seen in zip(shown, seen, strict=True) if is_seen],
+        hovertemplate="%{text}<extra></extra>",
+        mode="markers",
+        marker={**style, "size": 7, "opacity": 0.7},
+    )
+    if not has_line:
+        return [dots]
+    tops = np.unique(x[seen])
+    best = [(scores.scale.better * y[seen & (x == top)]).max() * scores.scale.better for top in tops]
+    line = go.Scatter(
+        legendgroup=name,
+        x=rounded(tops, 6),
+        y=rounded(best),
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    return [line.update(line={"color": style["color"], "width": 2}), dots]
+
+
+def _values(scores: Scores, positions: np.ndarray) -> np.ndarray:
+    """The values that stand at these positions."""
+    kind = scores.scale.kind
+    return 1 - 10**-positions if kind == "fraction" else 10**positions if kind == "loss" else positions
+
+
+def _crosses(x: np.ndarray, y: np.ndarray, texts: list[str], edge: float) -> go.Scatter:
+    """What diverged, at the worse edge."""
+    lost = np.flatnonzero(~np.isfinite(y))
+    return go.Scatter(
+        name="a run diverged",
+        x=rounded(x[lost], 6),
+        y=[edge] * len(lost),
+        text=[f"a run diverged<br>{escape(texts[place])}" for place in lost],
+        hovertemplate="%{text}<extra></extra>",
+        mode="markers",
+        marker={"symbol": "x-thin", "size": 7, "line": {"color": GREY, "width": 1.5}},
+        cliponaxis=False,
+        showlegend=bool(len(lost)),
+    )

@@ -1,0 +1,83 @@
+"""Pictures of curvature: the spectrum of a Hessian, and sharpness along training with the 2/rate line."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from jaxgd.landscape.curvature import SharpnessPath, Spectrum
+from jaxgd.reports.figures.planes import band, layout_with_legend
+from jaxgd.reports.scales import rounded
+from jaxgd.reports.style import COLOURS, log_axis
+
+# Points of a density, and its width as a part of the range of eigenvalues.
+_POINTS, _WIDTH = 400, 0.01
+_DECADES = 6  # of a density that show
+
+
+def spectral_densities(spectra: Mapping[str, Spectrum], width: float | None = None) -> go.Figure:
+    """The density of each spectrum over eigenvalues, logarithmic; of one with lanes, their mean.
+
+    Each quadrature point is a Gaussian of standard deviation `width`, a hundredth of the range if None.
+    """
+    nodes = np.concatenate([np.ravel(spectrum.nodes) for spectrum in spectra.values()])
+    low, high = float(nodes.min()), float(nodes.max())
+    width = width or _WIDTH * (high - low) or 1.0
+    grid = np.linspace(low - 4 * width, high + 4 * width, _POINTS)
+    figure, tops = go.Figure(), []
+    for place, (name, spectrum) in enumerate(spectra.items()):
+        density = spectrum.density(grid, width).reshape(-1, _POINTS).mean(axis=0)
+        tops.append(density.max())
+        shown = np.where(density > density.max() / 10**_DECADES, density, np.nan)
+        line = {"color": COLOURS[place % len(COLOURS)], "width": 2}
+        text = "density %{y:.2g} at eigenvalue %{x:.3g}"
+        figure.add_scatter(
+            name=name, x=rounded(grid), y=rounded(shown), mode="lines", line=line, hovertemplate=text
+        )
+    figure.update_layout(layout_with_legend("spectrum of the Hessian"))
+    figure.update_xaxes(title={"text": "eigenvalue"}, zeroline=True)
+    axis = log_axis(max(tops) / 10**_DECADES, max(tops), _power)
+    figure.update_yaxes(title={"text": "density"}, **axis)
+    return figure
+
+
+def sharpness_curves(paths: Mapping[str, SharpnessPath], what: str = "sharpness") -> go.Figure:
+    """Sharpness (or with `what="loss"` the loss) after every epoch, with the limit of stability dashed.
+
+    Of a path with lanes the median, in a band from the least to the greatest.
+    """
+    figure, values = go.Figure(), []
+    for place, (name, path) in enumerate(paths.items()):
+        colour = COLOURS[place % len(COLOURS)]
+        lanes = np.asarray(getattr(path, what), float)
+        lanes = lanes.reshape(-1, lanes.shape[-1])
+        middle = np.median(lanes, axis=0)
+        if len(lanes) > 1:
+            figure.add_trace(band(path.epochs, lanes, colour, name))
+        curve = {"x": path.epochs.tolist(), "y": rounded(middle), "legendgroup": name, "mode": "lines"}
+        figure.add_scatter(name=name, line={"color": colour, "width": 2.2}, **curve)
+        values.append(lanes)
+        if what == "sharpness" and np.isfinite(path.limit).any():
+            limit = {"color": colour, "width": 1.5, "dash": "dash"}
+            text = "limit of stability" if len(paths) == 1 else "limits of stability"
+            curve |= {"y": rounded(path.limit), "hovertemplate": "%{y:.4g}"}
+            figure.add_scatter(name=text, line=limit, showlegend=not place, **curve)
+            values.append(path.limit)
+    flat = np.concatenate([np.ravel(value) for value in values])
+    flat = flat[np.isfinite(flat) & (flat > 0)]
+    title = {"sharpness": "largest eigenvalue of the Hessian", "loss": "training loss"}[what]
+    figure.update_layout(layout_with_legend(title))
+    figure.update_xaxes(title={"text": "epoch"}, showgrid=False)
+    figure.update_yaxes(
+        title={"text": title}, **log_axis(flat.min(), flat.max(), lambda value: f"{value:.3g}")
+    )
+    return figure
+
+
+def _power(value: float) -> str:
+    """A power of ten as such, other numbers as they are."""
+    exponent = round(math.log10(value))
+    if not math.isclose(value, 10.0**exponent):
+        return f"{value:.3g}"
+    return f"10<sup>{str(exponent).replace('-', '−')}</sup>"

@@ -1,0 +1,1 @@
+"""Pages, and what a terminal shows, one module each."""

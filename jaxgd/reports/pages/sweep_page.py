@@ -1,0 +1,218 @@
+"""The page of a sweep: its best points, its views, and the plan that was followed, in one HTML file."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from jaxgd.reports.figures.scores import (
+    RUN,
+    Scores,
+    axis_names,
+    column,
+    default_metric,
+    labels,
+    scores_of,
+)
+from jaxgd.reports.figures.slices import slice
+from jaxgd.reports.figures.sweep_curves import learning_curves
+from jaxgd.reports.figures.sweep_maps import rate_map
+from jaxgd.reports.page import Section, sections_page
+from jaxgd.reports.scales import seconds_text
+from jaxgd.specs.wording import count_text, list_text
+from jaxgd.sweeps import SweepResult
+from jaxgd.sweeps.results.ranking import better, check_metric
+
+_MOST_POINTS = 10  # rows of the table
+_MOST_PROGRAMS = 40  # of the plan
+_MOST_VIEWS = 8  # slices
+
+
+def page(result: SweepResult, metric: str | None = None, mode: str | None = None) -> str:
+    """The page as a whole HTML document, plotly.js included.
+
+    Args:
+        result: a sweep's result.
+        metric: what decides; the spec's, else the validation accuracy or loss if None.
+        mode: "min" or "max", for metrics of which the name does not say it.
+
+    Raises:
+        ValueError: an unknown metric.
+    """
+    metric = check_decides(result, metric, mode)
+    scores = scores_of(result, metric, None, mode, {})
+    order = np.argsort((scores.sign * scores.last).fillna(np.inf).values.ravel(), kind="stable")
+    return sections_page(
+        "jaxgd sweep",
+        _headline(result, scores, order),
+        _deck(result),
+        _sections(result, scores, order, mode),
+        _facts(result),
+        _warnings(result, scores, order),
+    )
+
+
+def check_decides(result: SweepResult, metric: str | None, mode: str | None) -> str:
+    """The metric that decides; ValueError unless the sweep has it and it is known what is better."""
+    chosen = metric or str((result.spec or {}).get("metric") or default_metric(result.dataset))
+    check_metric(result.dataset, chosen)
+    better(chosen, mode)
+    return chosen
+
+
+def _headline(result: SweepResult, scores: Scores, order: np.ndarray) -> str:
+    value = scores.last.values.ravel()[order[0]]
+    if math.isnan(value):
+        return f"At no point is {scores.metric} finite in all runs"
+    names = axis_names(result, scores)
+    texts = [f"{_words(name)} {labels(result, name, column(scores, name)[order[:1]])[0]}" for name in names]
+    if not texts:  # all axes were averaged over
+        return f"Mean {_words(scores.metric)}: {scores.scale.text(float(value))}"
+    return f"Best {_words(scores.metric)}: {scores.scale.text(float(value))}, at {list_text(texts)}"
+
+
+def _words(name: str) -> str:
+    return name.replace("valid_", "validation_").replace("_", " ")
+
+
+def _deck(result: SweepResult) -> str:
+    words, counts = np.unique(result.dataset.status.values, return_counts=True)
+    ends = list_text([f"{count:,} {word}" for word, count in zip(words, counts, strict=True)])
+    data = f" on {result.spec['data']}" if result.spec else ""
+    epochs = count_text(result.dataset.sizes["epoch"], "epoch")
+    return (
+        f"{count_text(int(counts.sum()), 'run')} of at most {epochs}{data}: {ends}. The best of many scores "
+        "is flattered by having been chosen; fresh seeds and test data are not."
+    )
+
+
+def _sections(result: SweepResult, scores: Scores, order: np.ndarray, mode: str | None) -> list[Section]:
+    when = (
+        "in the epoch whose parameters were kept"
+        if "kept_epoch" in result.dataset
+        else "after the last epoch"
+    )
+    over = f"Means over {count_text(scores.runs.sizes[RUN], 'run')} {when}."
+    found = [
+        Section(
+            "Learning curves",
+            "For each value the best point there is: its mean as a strong line, its seeds as faint ones.",
+            [learning_curves(result, scores.metric, by, mode=mode) for by in _curve_axes(scores)],
+            caption=scores.scale.note,
+        ),
+        Section("Over two axes", f"{over} The line joins the best of each row.", _maps(result, scores, mode)),
+        Section(
+            "Along each axis",
+            f"A dot for every point. {over} Where the axis is a grid, the line joins the best points.",
+            [slice(result, name, scores.metric, mode=mode) for name in _varied(result, scores)[:_MOST_VIEWS]],
+        ),
+        Section(
+            "The best points",
+            f"By the mean {_words(scores.metric)}; the spread is the standard deviation over runs.",
+            rows=_rows(result, scores, order[:_MOST_POINTS]),
+        ),
+        Section(
+            "The plan",
+            f"{count_text(len(result.plan.groups), 'program')}, those that run longest first. A program "
+            "compiles while others run.",
+            rows=_plan_rows(result),
+        ),
+    ]
+    return [section for section in found if section.figures or section.rows]
+
+
+def _curve_axes(scores: Scores) -> Sequence[str | None]:
+    """The axes that get curves: first those whose names are words or sizes."""
+    varied = [name for name in scores.axes if scores.last.sizes[name] > 1]
+    known = [name for name in ("batch_size", "optimizer") if name in varied]
+    rest = [name for name in varied if name not in (*known, "learning_rate")]
+    return [*known, *rest, *varied][: min(2, len(varied))] if varied else [None]
+
+
+def _varied(result: SweepResult, scores: Scores) -> list[str]:
+    names = axis_names(result, scores)
+    return [name for name in names if len(set(column(scores, name).tolist())) > 1]
+
+
+def _maps(result: SweepResult, scores: Scores, mode: str | None) -> list[go.Figure]:
+    """Learning rate and batch size, a map for each optimizer; other axes where those are not a grid."""
+    varied = [name for name in scores.axes if scores.last.sizes[name] > 1]
+    if not {"learning_rate", "batch_size"} <= set(varied):
+        numbers = [name for name in varied if scores.last[name].dtype.kind in "iuf" and name != "point"]
+        return [rate_map(result, scores.metric, *numbers[:2], mode=mode)] if len(numbers) > 1 else []
+    if "optimizer" not in varied:
+        return [rate_map(result, scores.metric, mode=mode)]
+    names = scores.last.optimizer.values.tolist()[:_MOST_VIEWS]
+    return [rate_map(result, scores.metric, mode=mode, optimizer=name) for name in names]
+
+
+def _rows(result: SweepResult, scores: Scores, order: np.ndarray) -> list[list[str]]:
+    names = axis_names(result, scores)
+    columns = [labels(result, name, column(scores, name)[order]) for name in names]
+    final = scores.final.transpose(*scores.axes, RUN).values
+    last = final.reshape(-1, final.shape[-1])[order]
+    clock = scores.clock.transpose(*scores.axes, RUN, "epoch").values
+    updates = clock.reshape(-1, *clock.shape[-2:])[order, :, -1].max(axis=-1)
+    head = [*map(_words, names), _words(scores.metric), "spread", "runs diverged", "updates"]
+    rows = []
+    for place, values in enumerate(last):
+        lost = int(np.isnan(values).sum())
+        spread = _spread(scores, values) if len(values) > 1 and not lost else "–"
+        mean = scores.scale.text(float(values.mean()))
+        rows.append([*(c[place] for c in columns), mean, spread, str(lost), f"{updates[place]:,}"])
+    return [head, *rows]
+
+
+def _spread(scores: Scores, values: np.ndarray) -> str:
+    spread = float(values.std(ddof=1))
+    return f"{100 * spread:.1f} %" if scores.scale.kind == "fraction" else f"{spread:.2g}"
+
+
+def _warnings(result: SweepResult, scores: Scores, order: np.ndarray) -> list[str]:
+    """What a reader must know before the best point is believed."""
+    found = []
+    if scores.runs.sizes[RUN] == 1:
+        found.append("Each point is one run: what looks better may be chance. Add an axis of seeds.")
+    best = np.unravel_index(order[0], scores.last.shape)
+    for name, place in zip(scores.axes, best, strict=True):
+        values = scores.last[name].values
+        if values.dtype.kind not in "iuf" or values.size < 3 or name in ("point", "batch_size"):
+            continue
+        if values[place] in (values.min(), values.max()):
+            end = "least" if values[place] == values.min() else "greatest"
+            text = labels(result, name, values[place : place + 1])[0]
+            found.append(
+                f"The best {_words(name)}, {text}, is the {end} that was tried: better may lie beyond."
+            )
+    return found
+
+
+def _facts(result: SweepResult) -> dict[str, str]:
+    spec: dict[str, Any] = dict(result.spec or {})
+    sizes = " × ".join(f"{len(values)} {_words(name)}" for name, values in result.axes.items())
+    facts = {"Data": spec.get("data", ""), "Grid": sizes}
+    facts["Fixed"] = ", ".join(f"{_words(name)} {value}" for name, value in spec.get("fixed", {}).items())
+    for name in ("early_stopping", "budget"):
+        facts[_words(name).capitalize()] = ", ".join(f"{k} {v}" for k, v in spec.get(name, {}).items())
+    plan = result.plan
+    facts["Epochs"] = f"{plan.epochs}"
+    facts["Time"] = (
+        "" if plan.seconds is None else f"{seconds_text(plan.seconds)} in all, compilation included"
+    )
+    facts["Device"] = plan.device
+    facts["Seeds"] = str(result.dataset.attrs.get("seed_policy", ""))
+    facts["Versions"] = ", ".join(f"{name} {version}" for name, version in plan.versions.items())
+    return {name: text for name, text in facts.items() if text}
+
+
+def _plan_rows(result: SweepResult) -> list[list[str]]:
+    """A row for each program of the plan."""
+    rows = [["optimizer", "batch size", "runs", "how", "compile", "run", "why"]]
+    for group in result.plan.groups[:_MOST_PROGRAMS]:
+        took = (group.compile_seconds, group.run_seconds)
+        seconds = ["–" if value is None else seconds_text(value) for value in took]
+        count = f"{len(group.runs):,}"
+        rows.append([group.optimizer, group.batch_size, count, str(group.recipe), *seconds, group.reason])
+    return rows if len(rows) > 1 else []

@@ -1,0 +1,109 @@
+"""The arguments of a comparison: each function returns one of them, checked, or raises one clear line.
+
+Only plain Python here, so that the command line rejects bad input before jax is loaded.
+"""
+
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates
+
+
+def check_count(name: str, value, least: int = 1) -> int:
+    """The value, a whole number of at least `least`."""
+    count = _as_count(value)
+    if count is None:
+        raise TypeError(f"{name} is {value!r}; a whole number of at least {least} is needed")
+    if count < least:
+        raise ValueError(f"{name} is {value}; at least {least} is needed")
+    return count
+
+
+def _as_count(value) -> int | None:
+    """As `jaxgd.arguments.as_integer`, which would load jax."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Names of optimizers, each once; None is the preset, "all" is all but adamw, which repeats adam here."""
+    if optimizers is None:
+        return DEFAULT.optimizers
+    if optimizers == "all":
+        return ALL_OPTIMIZERS
+    names = (optimizers,) if isinstance(optimizers, str) else tuple(dict.fromkeys(optimizers))
+    if not names:
+        raise ValueError("optimizers is empty; at least one name is needed")
+    for name in names:
+        if name not in LEARNING_RATES:
+            near = get_close_matches(str(name), LEARNING_RATES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(LEARNING_RATES)}"
+            raise ValueError(f"optimizers: unknown optimizer {name!r}; {hint}")
+    return names
+
+
+def check_learning_rates(
+    learning_rates: Iterable[float] | Mapping[str, Iterable[float]] | None, optimizers: tuple[str, ...]
+) -> dict[str, Rates]:
+    """Each optimizer's rates, ascending: its preset, one grid for all, or its own; all equally long."""
+    given: Any = LEARNING_RATES if learning_rates is None else learning_rates
+    if isinstance(given, Mapping):
+        if missing := [name for name in optimizers if name not in given]:
+            raise ValueError(
+                f"learning_rates has no rates for {missing[0]!r}; give them for each of {optimizers}"
+            )
+        grids = {name: _check_rates(f"learning_rates[{name!r}]", given[name]) for name in optimizers}
+    else:
+        rates = _check_rates("learning_rates", given)
+        grids = dict.fromkeys(optimizers, rates)
+    if len({len(rates) for rates in grids.values()}) > 1:
+        counts = ", ".join(f"{name} has {len(rates)}" for name, rates in grids.items())
+        raise ValueError(f"learning_rates: {counts}; each optimizer needs as many as the others")
+    return grids
+
+
+def _check_rates(name: str, rates) -> Rates:
+    is_one = isinstance(rates, int | float) or not hasattr(rates, "__iter__")
+    rates = (rates,) if is_one else tuple(rates)  # pyright: ignore[reportArgumentType]
+    if not rates:
+        raise ValueError(f"{name} is empty; at least one rate is needed")
+    for rate in rates:
+        if isinstance(rate, bool | str) or not hasattr(rate, "__float__"):
+            raise TypeError(f"{name} has {rate!r}; numbers above 0 are needed")
+        if not (math.isfinite(float(rate)) and float(rate) > 0):
+            raise ValueError(f"{name} has {float(rate):g}; a finite number above 0 is needed")
+    return tuple(sorted({float(rate) for rate in rates}))
+
+
+def check_batch_sizes(
+    batch_sizes: int | str | Iterable[int | str], num_train: int | None = None
+) -> tuple[int | str, ...]:
+    """Batch sizes as given, each once: whole numbers from 1 to the number of training examples, or "full"."""
+    is_one = isinstance(batch_sizes, str) or _as_count(batch_sizes) is not None
+    sizes: tuple[Any, ...] = (batch_sizes,) if is_one else tuple(batch_sizes)  # pyright: ignore
+    if not sizes:
+        raise ValueError('batch_sizes is empty; at least one size or "full" is needed')
+    limit = "" if num_train is None else f" to {num_train}, the number of training examples"
+    allowed = f'allowed: "full", or whole numbers from 1{limit}'
+    seen = {}
+    for size in sizes:
+        count = None if isinstance(size, str) else _as_count(size)
+        if size != "full" and count is None:
+            raise TypeError(f"batch_sizes has {size!r}; {allowed}")
+        if count is not None and (count < 1 or (num_train is not None and count > num_train)):
+            raise ValueError(f"batch_sizes has {size}; {allowed}")
+        # A size equal to the number of training examples is the full batch under another name.
+        seen.setdefault("full" if count in (None, num_train) else count)
+    return tuple(seen)
+
+
+def fitting_batch_sizes(batch_sizes: Iterable[int | str], num_train: int) -> tuple[int | str, ...]:
+    """The preset sizes that this many training examples allow."""
+    return tuple(size for size in batch_sizes if size == "full" or int(size) < num_train)

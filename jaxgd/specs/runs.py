@@ -1,0 +1,157 @@
+"""The runs of a spec: its data loaded, its trainers built, the sweep run, and a run's trainer found again."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxgd import optim
+from jaxgd.optim.hyperparameters import one_of
+from jaxgd.specs.settings import MODELS, OFF, optimizers
+from jaxgd.specs.sources import build_problem, is_python, load_source, load_splits
+from jaxgd.specs.spec import Spec, parse_spec
+from jaxgd.sweeps import SweepResult, sweep
+from jaxgd.sweeps.axes import check_names, checked_axes
+from jaxgd.sweeps.results.selection import run_index
+from jaxgd.training import Problem, Trainer, budget, early_stopping, linear, mlp, trainer
+from jaxgd.training.fitting import check_epochs
+from jaxgd.training.history import measured_names
+
+_WIDTH, _DEPTH = 64, 1
+
+
+class SpecRuns:
+    """What a spec describes, ready to run.
+
+    file: the user's Python file that the problem comes from, or None. warning: what a reader must know about
+    how the data were split, or None.
+    """
+
+    def __init__(self, spec: Spec):
+        self.spec, document = spec, spec.document
+        data, target, task = document["data"], document.get("target"), document.get("task")
+        self._problems: dict[Any, Problem] = {}
+        self._data = None
+        if is_python(data):
+            source = load_source(data, target, task)
+            self._problems[None], self.file, self.warning = source.problem, source.file, source.made_splits
+        else:
+            self._data, self.file = load_splits(data, target, task), None
+            self.warning = self._data.made
+
+    def make_trainer(self, point: Mapping[str, Any]) -> Trainer:
+        """The trainer of a point of the sweep."""
+        given = {**self.spec.fixed, **_flat(point)}
+        values: dict[str, Any] = {name: None if value == OFF else value for name, value in given.items()}
+        name = values["optimizer"]
+        numbers = {key: values[key] for key in optimizers()[name] if key in values}
+        optimizer = getattr(optim, name)(values["learning_rate"], **numbers)
+        extra = {key: values[key] for key in ("sampling", "remainder") if key in values}
+        made = trainer(self._problem(values), optimizer, values["batch_size"], **extra)
+        document = self.spec.document
+        if "early_stopping" in document:
+            swept = {key: values[key] for key in ("patience", "min_delta") if key in values}
+            made = early_stopping(made, **{**document["early_stopping"], **swept})
+        return budget(made, **document["budget"]) if "budget" in document else made
+
+    def _problem(self, values: Mapping[str, Any]) -> Problem:
+        """The problem with the model of these settings, made once for each model."""
+        if self._data is None:
+            return self._problems[None]
+        kind = values.get("model", "mlp")
+        numbers = {name: values[name] for name in MODELS[kind] if name in values}
+        key = (kind, *numbers.items())
+        if key not in self._problems:
+            inputs, outputs = self._data.splits.train[0].shape[1], self._data.num_outputs
+            if kind == "linear":
+                model = linear(inputs, outputs, **numbers)
+            else:
+                hidden = [numbers.pop("width", _WIDTH)] * numbers.pop("depth", _DEPTH)
+                model = mlp([inputs, *hidden, outputs], **numbers)
+            self._problems[key] = build_problem(self._data, model)
+        return self._problems[key]
+
+    @property
+    def metric(self) -> str:
+        """What decides which point is best: as the spec says, else the accuracy where there is one."""
+        if "metric" in self.spec.document:
+            return self.spec.document["metric"]
+        if self._data is not None:
+            has_accuracy = self._data.task == "classification"
+        else:
+            has_accuracy = "accuracy" in self._problems[None].metrics
+        return "valid_accuracy" if has_accuracy else "valid_loss"
+
+    def check(self) -> None:
+        """Check what `sweep` checks first, and build a trainer for every value of every axis.
+
+        So a bad one is found before anything compiles.
+
+        Raises:
+            ValueError: axes that a sweep does not take, what a trainer, an optimizer or a model does not
+                take, a metric that there is not.
+        """
+        first = {name: values[0] for name, values in self.spec.axes.items()}
+        try:
+            axes = checked_axes(self.spec.axes)
+            for name, values in axes.items():
+                for value in values:
+                    made = self.make_trainer({**first, name: value})
+                    one_of("metric", self.metric, measured_names(made))
+                    check_names(axes, made)
+                    check_epochs(self.spec.document["epochs"], made.problem.num_examples)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self.spec.file}: {error}") from error
+
+    def run(self, progress: bool = True, **options: Any) -> SweepResult:
+        """The result of the sweep, with the spec in it; options are those of `jaxgd.sweep`."""
+        epochs = self.spec.document["epochs"]
+        result = sweep(self.make_trainer, self.spec.axes, epochs, progress=progress, **options)
+        return dataclasses.replace(result, spec=self.spec.document)
+
+    def trainer_of(self, result: SweepResult, **coords: Any) -> Trainer:
+        """The trainer of one run of the result; its problem is `trainer.problem`."""
+        shape = [len(values) for values in result.axes.values()]
+        places = np.unravel_index(run_index(result.dataset, result.axes, coords), shape)
+        pairs = zip(result.axes.items(), places, strict=True)
+        return self.make_trainer({name: values[int(place)] for (name, values), place in pairs})
+
+
+def runs_of(result: SweepResult, problem: str | None = None) -> SpecRuns:
+    """The runs that a saved result came from, with data and models again.
+
+    Args:
+        result: of a sweep that a file described.
+        problem: for a sweep of code, such as "my.py:problem": that code. The spec names it too, but whoever
+            made the folder wrote it, and a folder does not choose what is run.
+
+    Raises:
+        ValueError: the sweep was called from Python, so that only its owner can build its problem; `problem`
+            is missing, or given for a sweep of data.
+    """
+    if result.spec is None:
+        raise ValueError("the sweep has no spec: it was called from Python, which has its problem")
+    document = dict(result.spec)
+    data = str(document.get("data"))
+    if not is_python(data):
+        if problem is not None:
+            raise ValueError(f"problem is {problem!r}, but the sweep's data are {data!r}, which is no code")
+    elif problem is None:
+        raise ValueError(
+            f"the spec names code, {data!r}, and a saved folder does not choose what is run: if you trust "
+            'that code, name it yourself, as --problem my.py:problem (from Python, problem="my.py:problem")'
+        )
+    elif not is_python(problem):
+        raise ValueError(f"problem is {problem!r}; code such as my.py:problem is needed")
+    else:
+        document["data"] = problem
+    return SpecRuns(parse_spec(document, "the saved spec"))
+
+
+def _flat(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a point, those of its drawn part under their own names."""
+    flat: dict[str, Any] = {}
+    for name, value in point.items():
+        flat |= value if isinstance(value, Mapping) else {name: value}
+    return flat

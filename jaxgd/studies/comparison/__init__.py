@@ -1,0 +1,1 @@
+"""Batch, stochastic and mini-batch gradient descent side by side."""

@@ -1,0 +1,1 @@
+"""Programs that run: lanes, segments, devices, the clock."""

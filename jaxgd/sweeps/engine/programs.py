@@ -1,0 +1,152 @@
+"""The program of a group: lanes over devices, and on each device one lane after the other or all at once."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
+
+from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
+from jaxgd.sweeps.groups import Group
+from jaxgd.sweeps.planning.recipes import Recipe
+from jaxgd.training.fitting import Extent, advance
+from jaxgd.training.history import Rows, empty_rows
+from jaxgd.training.loop import finish
+from jaxgd.training.states import RUNNING, Packed, count_of, initial_state, pack, unpack
+
+
+class LaneInputs(NamedTuple):
+    """What each lane gets, with a leading axis over lanes.
+
+    leaves: of its trainer. key_data: uint32[lanes, ...]. params: initial parameters. orders:
+    int32[lanes, epochs, num_examples], or None where each order is made in the program.
+    """
+
+    leaves: list[Any]
+    key_data: Any
+    params: Any
+    orders: Any
+
+
+class Slots(NamedTuple):
+    """What lanes are, with a leading axis over slots; a call takes it over and gives it back moved on.
+
+    packed: the run's state. rows: its history, arrays [slots, epochs, ...].
+    """
+
+    packed: Packed
+    rows: Rows
+
+
+class Occupancy(NamedTuple):
+    """bool[slots] each. active: whether there is a lane to run. fresh: whether it is at its start."""
+
+    active: Any
+    fresh: Any
+
+
+def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[Any]) -> Callable:
+    """The jitted `(shared, inputs, slots, occupancy, extent) -> slots` of a group.
+
+    Each call moves every active lane on by `extent`; a lane at its start gets its initial state first. A lane
+    that has ended comes out as it is to be handed over, and must not go in again.
+    """
+    mesh = mesh_of(devices)
+
+    def on_device(shared, inputs, slots, occupancy, extent):
+        run = functools.partial(_run_lane, group, epochs, not recipe.is_alone, shared)
+        if recipe.kind == "vmap":
+            return jax.vmap(functools.partial(run, extent))(inputs, slots, occupancy)
+        if recipe.width == 1:
+            return _run_in_turn(functools.partial(run, extent), None, inputs, slots, occupancy)
+        run = functools.partial(_run_at_once, run, epochs, group.place_of_choice, extent)
+        return _run_in_turn(run, recipe.width, inputs, slots, occupancy)
+
+    sharded = over_devices(on_device, mesh, WHOLE, BY_LANE, BY_LANE, BY_LANE, WHOLE)
+    on_all, by_lane = NamedSharding(mesh, WHOLE), NamedSharding(mesh, BY_LANE)
+    return jax.jit(sharded, in_shardings=(on_all, by_lane, by_lane, by_lane, on_all), donate_argnums=2)
+
+
+def _run_in_turn(
+    run: Callable, width: int | None, inputs: LaneInputs, slots: Slots, occupancy: Occupancy
+) -> Slots:
+    """The slots after `run` of those lanes that are active: one after the other, or `width` at a time."""
+    size = width or 1
+
+    def step(place, slots):
+        at_place = functools.partial(jax.lax.dynamic_slice_in_dim, start_index=place * size, slice_size=size)
+        put = jax.lax.dynamic_update_slice_in_dim
+        if width is None:
+            at_place = functools.partial(jax.lax.dynamic_index_in_dim, index=place, keepdims=False)
+            put = jax.lax.dynamic_update_index_in_dim
+        arguments = jax.tree.map(at_place, (inputs, slots, occupancy))
+        is_active = jnp.any(arguments[2].active)
+        moved = jax.lax.cond(is_active, run, lambda inputs, slot, occupancy: slot, *arguments)
+        return jax.tree.map(lambda x, new: put(x, new, place * size, 0), slots, moved)
+
+    return jax.lax.fori_loop(0, occupancy.active.shape[0] // size, step, slots)
+
+
+def _run_at_once(
+    run: Callable,
+    epochs: int,
+    place_of_choice: int | None,
+    extent: Extent,
+    inputs: LaneInputs,
+    slots: Slots,
+    occupancy: Occupancy,
+) -> Slots:
+    """Lanes of one batch size moved at once, until the first of them that is active has ended."""
+    gone = jnp.where(occupancy.fresh, 0, count_of(slots.packed.counts, "epoch"))
+    left = epochs - jnp.max(jnp.where(occupancy.active, gone, 0))
+    extent = extent._replace(epochs=jnp.minimum(extent.epochs, left))
+    # A number for all of them, or each would go through the loops of every batch size.
+    leaves = list(inputs.leaves)
+    axes: list[int | None] = [0] * len(leaves)
+    if place_of_choice is not None:
+        leaves[place_of_choice], axes[place_of_choice] = leaves[place_of_choice][0], None
+    in_axes = LaneInputs(axes, 0, 0, 0), 0, 0
+    return jax.vmap(functools.partial(run, extent), in_axes)(inputs._replace(leaves=leaves), slots, occupancy)
+
+
+def _run_lane(
+    group: Group,
+    epochs: int,
+    in_step: bool,
+    shared: list[Any],
+    extent: Extent,
+    lane: LaneInputs,
+    slot: Slots,
+    occupancy: Occupancy,
+) -> Slots:
+    trainer = group.trainer(lane.leaves, shared)
+    key = jax.random.wrap_key_data(lane.key_data)
+    packed, rows = jax.lax.cond(
+        occupancy.fresh, lambda: initial_slot(group, epochs, shared, lane), lambda: slot
+    )
+    if not in_step:  # a lane ends after its last epoch, whichever the others are in
+        extent = extent._replace(epochs=jnp.minimum(extent.epochs, epochs - packed.count("epoch")))
+    packed, rows = advance(trainer, packed, rows, key, lane.orders, 0, extent, in_step)
+    if trainer.rules:
+        has_ended = (packed.count("status") != RUNNING) | (packed.count("epoch") == epochs)
+        is_over = (extent.end == group.num_examples) & has_ended
+        finished = lambda: pack(finish(trainer, unpack(packed, key)))  # noqa: E731
+        packed = jax.lax.cond(is_over, finished, lambda: packed)
+    return Slots(packed, rows)
+
+
+def initial_slot(group: Group, epochs: int, shared: list[Any], lane: LaneInputs) -> Slots:
+    """A lane at its start."""
+    trainer = group.trainer(lane.leaves, shared)
+    key = jax.random.wrap_key_data(lane.key_data)
+    return Slots(pack(initial_state(trainer, key, lane.params)), empty_rows(trainer, epochs))
+
+
+def abstract(tree: Any) -> Any:
+    """Shapes and dtypes as JAX would take them in."""
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.canonicalize_dtype(x.dtype)), tree
+    )

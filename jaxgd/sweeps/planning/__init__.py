@@ -1,0 +1,1 @@
+"""Which programs a sweep becomes, and what they cost."""

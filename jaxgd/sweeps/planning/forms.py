@@ -1,0 +1,97 @@
+"""Forms of a run that let more runs share a program: traced batch sizes, merged optimizers."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgd.optim.generalized import generalize
+from jaxgd.pytrees import Static
+from jaxgd.sweeps.groups import Group, Run, group_runs
+from jaxgd.training.trainers import OneOf, Trainer
+
+
+class Form(NamedTuple):
+    """What runs are changed to, so that they share a program.
+
+    microbatch: examples per gradient where the batch size is a number, else None. sizes: the batch sizes
+    among which an index chooses, None where it does not. is_generalized: whether optimizers are merged.
+    """
+
+    microbatch: int | None = None
+    sizes: tuple[Any, ...] | None = None
+    is_generalized: bool = False
+
+
+def is_fixed(trainer: Trainer) -> bool:
+    """Whether the batch size is structure."""
+    return isinstance(trainer.batch_size, Static) and not trainer.has_schedule
+
+
+def can_merge(trainer: Trainer) -> bool:
+    """Whether the batch size could be a number: not where a batch is more than its examples."""
+    free = not trainer.problem.coupled.value and trainer.problem.augment is None
+    return is_fixed(trainer) and free and trainer.microbatch.value is None
+
+
+def merged(run: Run, form: Form) -> Run:
+    """The run in a form."""
+    trainer = run.trainer
+    if form.microbatch is not None:
+        size = np.asarray(trainer.examples_per_batch, np.int32)
+        trainer = dataclasses.replace(trainer, batch_size=size, microbatch=Static(form.microbatch))
+    if form.sizes is not None:
+        index = np.asarray(form.sizes.index(trainer.batch_size.value), np.int32)
+        trainer = dataclasses.replace(trainer, batch_size=OneOf(Static(form.sizes), index))
+    if form.is_generalized:
+        trainer = dataclasses.replace(trainer, optimizer=generalize(trainer.optimizer))
+    return run._replace(trainer=trainer)
+
+
+def sizes_of(runs: Sequence[Run]) -> tuple[Any, ...]:
+    """The batch sizes of runs in which they are structure, in one order whichever order the runs have."""
+    return tuple(
+        sorted({run.trainer.batch_size.value for run in runs}, key=lambda size: (size == "full", size))
+    )
+
+
+def can_generalize(optimizer: Any) -> bool:
+    """Whether the optimizer is of the family, and without an option that the merged form lacks."""
+    try:
+        generalize(optimizer)
+    except (TypeError, AttributeError):
+        return False
+    return True
+
+
+def families(groups: Sequence[Group], is_generalized: bool) -> list[list[Group]]:
+    """The groups that differ in nothing but the batch size (or the optimizer, if merged), together."""
+
+    def stand_in(position, group):
+        run = merged(group.runs[0], Form(is_generalized=is_generalized))._replace(index=position)
+        if not is_fixed(run.trainer):
+            return run
+        return run._replace(trainer=dataclasses.replace(run.trainer, batch_size=Static("any")))
+
+    found = group_runs(stand_in(position, group) for position, group in enumerate(groups))
+    return [[groups[run.index] for run in family.runs] for family in found]
+
+
+def largest_batch(trainer: Trainer) -> int:
+    """The batch size as a number; the largest, where there are several."""
+    return int(np.max(trainer.examples_per_batch))
+
+
+def only_group(runs: Sequence[Run]) -> Group:
+    """The group of runs that have one structure.
+
+    Raises:
+        ValueError: they have more than one.
+    """
+    groups = group_runs(runs)
+    if len(groups) != 1:
+        raise ValueError(
+            f"a program of the plan would have runs of {len(groups)} structures: the sweep is another"
+        )
+    return groups[0]

@@ -1,0 +1,123 @@
+"""What a sweep gives: a labelled dataset, the trained parameters, and the plan that was followed."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxgd.sweeps.planning.plans import Plan
+from jaxgd.sweeps.results.exports import to_netcdf, to_pandas
+from jaxgd.sweeps.results.ranking import Best, best_point
+from jaxgd.sweeps.results.selection import as_given, run_index
+
+if TYPE_CHECKING:
+    import xarray
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class SweepResult:
+    """The result of a sweep.
+
+    Attributes:
+        dataset: an `xarray.Dataset` whose dimensions are the axes in their order, then `epoch` (from 1). Its
+            variables are every entry of a run's history, `status` (a word) and `stopped_at` (the update, from
+            0, at which a run diverged; -1 if it did not). Where runs end with their best, `kept_epoch` is the
+            epoch that their parameters are of, -1 if it is the last. The coordinate of the batch size "full"
+            is the number of training examples. The coordinate of values of several kinds, such as None and
+            0.5, has dtype object; a number of NumPy's or JAX's of less than 64 bits is its shortest decimal.
+        plan: the programs that ran.
+        axes: the values of each axis as they were given.
+        spec: the description of the sweep that a file gave, None for one that was called from Python.
+    """
+
+    dataset: "xarray.Dataset"
+    plan: Plan
+    axes: Mapping[str, Sequence[Any]]
+    _states: Sequence[tuple[Any, Any]]
+    spec: Mapping[str, Any] | None = None
+
+    def params(self, **coords: Any) -> Any:
+        """The trained parameters of one run, by a value for every axis that has more than one.
+
+        A coordinate along an axis serves in its place where one run has it: `learning_rate=0.013` where the
+        axis is a list of points that each hold a rate. Two numbers are compared in the coarser of their
+        precisions: 0.001 and `np.float32(0.001)` are one rate.
+
+        Raises:
+            ValueError: an axis or a value that the sweep does not have, or an axis that is not given.
+        """
+        return self._states[run_index(self.dataset, self.axes, coords)][0]
+
+    def model_state(self, **coords: Any) -> Any:
+        """The model state that belongs to one run's parameters, None without one; as `params`."""
+        return self._states[run_index(self.dataset, self.axes, coords)][1]
+
+    def best(
+        self,
+        metric: str = "valid_loss",
+        over: str | Sequence[str] | None = None,
+        mode: str | None = None,
+        at: str = "last",
+    ) -> Best:
+        """The point with the best mean of a metric; `result.params(**best.coords, seed=0)` is a run of it.
+
+        A point of which a run diverged is worse than any other. A run that stopped keeps the value of its
+        last epoch. No claim from one seed: the spread says how far its runs lie apart.
+
+        Args:
+            metric: a variable of the dataset.
+            over: the axes that are averaged over; `seed` if None and there is one.
+            mode: "min" or "max"; None knows losses, errors, norms, counts and accuracies.
+            at: "last" for the value that the runs' parameters have: of their last epoch or, where
+                `early_stopping` restored the best, of that. "best" for the epoch in which the mean is best.
+
+        Raises:
+            ValueError: an unknown metric, axis or word; no point without a run that diverged.
+        """
+        found = best_point(self.dataset, metric, over, mode, at)
+        coords = {name: as_given(self.axes, name, value) for name, value in found.coords.items()}
+        return found._replace(coords=coords)
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write the result into a folder, for `jaxgd.load`: dataset, parameters and model states, plan.
+
+        The folder is made if missing; an earlier save in it is replaced. Whatever stops it, the folder holds
+        the earlier save or this one, whole. Other files there stay.
+
+        Raises:
+            TypeError: parameters or attributes that are neither numbers nor text; nothing is written then.
+            ValueError: no name of a folder.
+            FileExistsError: the folder has a `manifest.json` that is not of a saved sweep.
+            OSError: the folder cannot be written.
+        """
+        from jaxgd.sweeps.store.folder import save
+
+        save(self, folder)
+
+    def to_pandas(self) -> Any:
+        """A tidy `pandas.DataFrame`: a row for each run and epoch, a column for each axis and variable."""
+        return to_pandas(self.dataset)
+
+    def to_netcdf(self, path: str | os.PathLike) -> None:
+        """Write the dataset to a netCDF file, for other programs: by netCDF4, h5netcdf or SciPy.
+
+        Attributes that netCDF cannot hold become JSON. SciPy writes netCDF 3, whose whole numbers have 32
+        bits.
+
+        Raises:
+            ValueError: a number that needs more than 32 bits where only SciPy is installed.
+        """
+        to_netcdf(self.dataset, path)
+
+    def __repr__(self):
+        sizes = " x ".join(f"{name} {len(values)}" for name, values in self.axes.items())
+        words, counts = np.unique(self.dataset["status"].values, return_counts=True)
+        status = ", ".join(f"{count} {word}" for word, count in zip(words, counts, strict=True))
+        return f"SweepResult({sizes}; {self.dataset.sizes['epoch']} epochs; {status})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(repr(self))}\n{escape(repr(self.plan))}</pre>"

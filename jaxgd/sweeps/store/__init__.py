@@ -1,0 +1,1 @@
+"""Folders that hold a sweep, whole or not at all."""

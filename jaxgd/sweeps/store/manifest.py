@@ -1,0 +1,179 @@
+"""A folder's manifest: which files are the save's, what they must hold, and all of it that is no array.
+
+The files that it names are called by their content and are there before it. It is replaced last, in one
+step, so that at any moment a folder holds the earlier save or the later one, whole.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from jaxgd.sweeps.store import format_1
+from jaxgd.sweeps.store.archives import read_about
+from jaxgd.sweeps.store.files import damage_named, open_file, path_named, sync_folder, write_synced
+
+FORMAT = 2
+MANIFEST = "manifest.json"
+_KEYS = {"format", "save", "files", "sha256"}
+_DATA = re.compile(r"(dataset|params)-[0-9a-f]{16}\.npz")
+_TEMPORARY = re.compile(r"\.jaxgd-save-[0-9a-f]{32}")
+
+
+def commit(folder: Path, content: Mapping[str, Any], data: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Have the folder hold these arrays, by file, and a manifest with this content; then tidy up.
+
+    Raises:
+        OSError: something cannot be written; the folder holds the earlier save.
+    """
+    earlier = _names(folder)
+    try:
+        with path_named(folder):
+            entries = {kind: _put(folder, kind, arrays) for kind, arrays in data.items()}
+            sync_folder(folder)
+            head = {"format": FORMAT, "save": uuid.uuid4().hex}
+            whole = {**head, **json.loads(json.dumps(content)), "files": entries}
+            text = json.dumps({**whole, "sha256": _digest(whole)}, indent=1)
+            beside = _temporary(folder)
+            write_synced(beside, text.encode())
+            os.replace(beside, folder / MANIFEST)
+            sync_folder(folder)
+    finally:
+        _tidy(folder, earlier)
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """What the folder's manifest says, None without one.
+
+    Raises:
+        ValueError: it is damaged, of something else, or of a newer version.
+    """
+    path = folder / MANIFEST
+    try:
+        with damage_named(path), open_file(path) as file:
+            manifest = json.loads(file.read())
+            if not _is_own(manifest):
+                raise ValueError("it is no manifest of a saved sweep")
+    except FileNotFoundError:
+        return None
+    check_format(path, manifest["format"], FORMAT)
+    with damage_named(path):
+        if manifest.pop("sha256") != _digest(manifest):
+            raise ValueError("it does not hold what was saved")
+        if any(not _DATA.fullmatch(entry["name"]) for entry in manifest["files"].values()):
+            raise ValueError("it names a file that is none of a save")
+    return manifest
+
+
+def check_format(path: Path, version: Any, known: int) -> None:
+    """Raise ValueError unless the number of a format is the known one."""
+    if type(version) is not int or version < known:
+        raise ValueError(f"{path} is damaged: its format is {version!r}")
+    if version > known:
+        raise ValueError(
+            f"{path} has format {version}, and this version of jaxgd knows {known}: update jaxgd"
+        )
+
+
+@contextlib.contextmanager
+def opened(folder: Path, entry: Mapping[str, Any]) -> Iterator[IO[bytes]]:
+    """A file that a manifest names, open at its start, after its size and content were checked.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ValueError: it does not hold what was saved.
+    """
+    path = folder / entry["name"]
+    with damage_named(path), open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != entry["size"]:
+            raise ValueError(f"it has {size} bytes, and {entry['size']} were saved")
+        if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
+            raise ValueError("it does not hold what was saved")
+        file.seek(0)
+        yield file
+
+
+def check_free(folder: Path) -> None:
+    """Raise FileExistsError if a save into the folder would replace a file that is not of an earlier one."""
+    path = folder / MANIFEST
+    if not os.path.lexists(path):
+        return
+    with contextlib.suppress(OSError, ValueError), damage_named(path), open_file(path) as file:
+        if _is_own(json.loads(file.read())):
+            return
+    raise FileExistsError(f"{path} is not of a saved sweep, and is not replaced; choose another folder")
+
+
+def _is_own(manifest: Any) -> bool:
+    return isinstance(manifest, dict) and manifest.keys() >= _KEYS and isinstance(manifest["files"], dict)
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """The SHA-256 of what a manifest says, however its lines are broken."""
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+
+
+def _put(folder: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Write a file that is named by its content; gives what the manifest says of it."""
+    beside = _temporary(folder)
+    write_synced(beside, arrays)
+    with beside.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = os.fstat(file.fileno()).st_size
+    name = f"{kind}-{digest[:16]}.npz"
+    os.replace(beside, folder / name)
+    return {"name": name, "size": size, "sha256": digest}
+
+
+def _temporary(folder: Path) -> Path:
+    return folder / f".jaxgd-save-{uuid.uuid4().hex}"
+
+
+def _names(folder: Path) -> set[str]:
+    """The files that the folder's manifest names, none where it cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        manifest = read_manifest(folder)
+        return {entry["name"] for entry in manifest["files"].values()} if manifest else set()
+    return set()
+
+
+def _tidy(folder: Path, earlier: set[str]) -> None:
+    """Delete what saves have left: temporary files, and files of saves that are not the folder's any more.
+
+    What the folder's save is, the disk says: a save that failed leaves its earlier one alone, whenever it
+    was stopped. A file that cannot be deleted is left to the next save.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        names = [path.name for path in folder.iterdir()]
+        temporary = [name for name in names if _TEMPORARY.fullmatch(name) or format_1.is_temporary(name)]
+        for name in temporary:
+            _delete(folder / name)
+        manifest = read_manifest(folder)
+        kept = {entry["name"] for entry in manifest["files"].values()} if manifest else set()
+        for name in names:
+            path = folder / name
+            if _DATA.fullmatch(name):
+                is_old = name not in kept and (name in earlier or _describes_itself(path))
+            else:
+                is_old = manifest is not None and format_1.is_own(path)
+            if is_old:
+                _delete(path)
+
+
+def _describes_itself(path: Path) -> bool:
+    with contextlib.suppress(ValueError, OSError), damage_named(path), open_file(path) as file:
+        return read_about(file)["format"] == FORMAT
+    return False
+
+
+def _delete(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

@@ -1,0 +1,159 @@
+"""`sweep`: every point of a grid trained, a program for each group of like trainers."""
+
+import dataclasses
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from jaxgd.machine.switches import own_programs
+from jaxgd.sweeps.axes import Point, checked_axes, points
+from jaxgd.sweeps.engine.execution import run_units
+from jaxgd.sweeps.groups import Run
+from jaxgd.sweeps.lanes import Sources
+from jaxgd.sweeps.planning.planner import (
+    Unit,
+    checked_runs,
+    device_name,
+    make_units,
+    plan_of,
+    units_of_plan,
+)
+from jaxgd.sweeps.planning.plans import Plan, versions
+from jaxgd.sweeps.planning.weighing import EXACT, Options
+from jaxgd.sweeps.results.dataset import LaneResults, assemble
+from jaxgd.sweeps.results.result import SweepResult
+from jaxgd.training.progress import Progress
+from jaxgd.training.states import DIVERGED
+from jaxgd.training.trainers import Trainer
+
+
+def sweep(
+    make_trainer: Callable[[Point], Trainer],
+    axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    epochs: int,
+    *,
+    progress: bool | Callable[[int, int, str], None] = True,
+    plan: Plan | None = None,
+    exact: bool = False,
+    explain: bool = False,
+    clock: bool = True,
+) -> SweepResult:
+    """The result of training at every point of a grid, or of a list of points.
+
+    Trainers of one tree structure are lanes of one program: learning rates, seeds and every other number cost
+    no further compile. What changes the structure (the optimizer, the activation, a Python-int batch size)
+    makes a program of its own, unless the planner finds it cheaper to merge batch sizes or optimizers;
+    programs compile in threads while others run. Lanes are spread over all devices, and one that ends makes
+    room for the next. Each seed's initial parameters and epoch orders are made once and shared by its lanes.
+
+    What a lane computes depends on its recipe (see `result.plan`) and not on the lanes beside it, their order
+    or how the sweep was cut. Between recipes float32 results differ by rounding, which training amplifies.
+
+    Args:
+        make_trainer: called with each point, `hp.learning_rate` or `hp["learning_rate"]`, returns a trainer.
+        axes: the values of each axis, by name; or a list of points, mappings from names to values, which make
+            one axis `point`. The values of an axis may be such points too: their names vary together. `seed`
+            s gives a run `jax.random.key(s)`, 0 without that name.
+        epochs: 1 or more.
+        progress: show a bar once the sweep has taken two seconds; or a function of
+            `(runs done, runs in all, text)`.
+        plan: one from `jaxgd.plan`, or of an earlier result, to be followed; None to choose.
+        exact: give every run the bits of the jitted run alone (on a CPU): one lane at a time, nothing merged.
+        explain: print the plan before it is followed, and why it was chosen.
+        clock: time updates of each program alone, for the coordinate `seconds`; takes about a twentieth of
+            the time of the sweep. Without it small models' lanes move several at a time in short sweeps too.
+
+    Raises:
+        ValueError, TypeError: an empty axis, a value twice, a name that the result uses, a plan for another
+            sweep, or what `make_trainer` raises; before anything compiles.
+        MemoryError: not even one lane on each device fits. Where fewer fit than were planned, the sweep goes
+            on with half as many, and its plan says so.
+
+    Example:
+        >>> import jaxgd
+        >>> problem = jaxgd.classification(jaxgd.linear(64, 10), *jaxgd.datasets.load("digits"))
+        >>> result = jaxgd.sweep(
+        ...     lambda hp: jaxgd.trainer(problem, jaxgd.sgd(hp.learning_rate), hp.batch_size),
+        ...     {"batch_size": ["full", 32], "learning_rate": [0.01, 0.1], "seed": [0, 1]},
+        ...     epochs=2,
+        ... )
+        >>> result.dataset.valid_accuracy.dims
+        ('batch_size', 'learning_rate', 'seed', 'epoch')
+    """
+    begun = time.perf_counter()
+    lists = checked_axes(axes)
+    runs, epochs = checked_runs(make_trainer, lists, epochs)
+    devices, sources = jax.devices(), Sources(epochs)
+    with own_programs() as checks:
+        units = _units(runs, devices, sources, plan, exact, clock)
+        planned = plan_of(units, len(runs), epochs, devices)
+        if explain:
+            print(planned, file=sys.stderr)  # noqa: T201
+        examples = epochs * sum(run.trainer.problem.num_examples for run in runs)
+        with Progress(progress, len(runs), examples, "runs") as shown:
+            done = list(run_units(units, devices, sources, shown, clock))
+    seconds = time.perf_counter() - begun
+    _warn_of_idle_cores(devices, len(runs), seconds)
+    clocks = sum(part.clock_seconds for part in done)
+    groups = tuple(part.planned for part in done)
+    followed = dataclasses.replace(planned, groups=groups, seconds=seconds, clock_seconds=clocks)
+    results = {run.index: results for part in done for run, results in part.results}
+    if any(checks):
+        _tell_of_divergence(lists, results)
+    per_update = {index: seconds for part in done for index, seconds in part.seconds_per_update.items()}
+    dataset = assemble(
+        lists,
+        runs,
+        [results[run.index] for run in runs],
+        [per_update[run.index] for run in runs] if clock else None,
+        followed,
+    )
+    states = [(results[run.index].params, results[run.index].model_state) for run in runs]
+    return SweepResult(dataset, followed, lists, states)
+
+
+def _units(
+    runs: Sequence[Run], devices: Sequence[Any], sources: Sources, plan: Plan | None, exact: bool, clock: bool
+) -> list[Unit]:
+    if plan is None:
+        return make_units(runs, devices, sources, EXACT if exact else Options(clock=clock))
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan must be a jaxgd.plan(...), got {plan!r}")
+    if exact:
+        raise ValueError("exact=True makes a plan of its own: give one of plan and exact")
+    if plan.epochs != sources.epochs:
+        raise ValueError(f"plan is one of {plan.epochs} epochs, the sweep has {sources.epochs}")
+    now = (device_name(devices), versions())
+    if (plan.device, dict(plan.versions)) != now:
+        warnings.warn(
+            f"the plan was made on {plan.device} with {dict(plan.versions)}, this is {now[0]} with {now[1]}: "
+            "results may differ in their last bits",
+            stacklevel=3,
+        )
+    return units_of_plan(plan, runs, devices)
+
+
+def _tell_of_divergence(axes: Mapping[str, Sequence[Any]], results: Mapping[int, LaneResults]) -> None:
+    """Warn of runs that JAX was told to stop at: a sweep goes on and marks them, whatever is set."""
+    diverged = [index for index in sorted(results) if results[index].status == DIVERGED]
+    if diverged:
+        warnings.warn(
+            f"{len(diverged)} of {len(results)} runs diverged, the first at {points(axes)[diverged[0]]}: "
+            "to see where, give that trainer to jaxgd.fit while jax_debug_nans or jax_debug_infs is set",
+            stacklevel=3,
+        )
+
+
+def _warn_of_idle_cores(devices: Sequence[Any], num_runs: int, seconds: float) -> None:
+    cores = os.cpu_count() or 1
+    if devices[0].platform == "cpu" and len(devices) < min(cores, num_runs) and seconds > 5:
+        warnings.warn(
+            f"the sweep ran on {len(devices)} of {cores} cores: put "
+            f'jax.config.update("jax_num_cpu_devices", {cores}) before the first use of JAX',
+            stacklevel=3,
+        )

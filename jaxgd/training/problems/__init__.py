@@ -1,0 +1,1 @@
+"""What is minimised: losses, metrics, what a batch's examples depend on."""

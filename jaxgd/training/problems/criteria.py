@@ -1,0 +1,88 @@
+"""Losses and metrics that are functions of a model's outputs and of the targets."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxgd.numerics.dtypes import common_dtype, in_common_dtype
+from jaxgd.pytrees import Static
+from jaxgd.training.models.model import Model, outputs, outputs_and_state, takes_keys
+
+
+def loss_of(model: Model, criterion: Callable) -> Callable:
+    """The loss `criterion(outputs, targets)` of a problem whose batches are `(inputs, targets)`."""
+    has_keys = takes_keys(model.apply)
+    if model.model_state is not None:
+        loss = _loss_of_keys_and_state if has_keys else _loss_of_state
+    else:
+        loss = _loss_of_keys if has_keys else _loss
+    return jax.tree_util.Partial(loss, Static(criterion), model.apply)
+
+
+def metric_of(model: Model, criterion: Callable) -> Callable:
+    """The metric `criterion(outputs, targets)` of such a problem."""
+    metric = _loss if model.model_state is None else _metric_of_state
+    return jax.tree_util.Partial(metric, Static(criterion), model.apply)
+
+
+def criterion_of(function: Callable) -> Callable | None:
+    """The criterion of a loss or a metric that was made here, None of any other function."""
+    first = next(iter(getattr(function, "args", ())), None)
+    return first.value if isinstance(first, Static) else None
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Softmax cross-entropy of class numbers, natural logarithm: [batch], a mean over places of sequences."""
+    labels = jnp.asarray(labels)
+    shifted = logits.astype(common_dtype(logits.dtype, jnp.float32))
+    shifted = shifted - jax.lax.stop_gradient(jnp.max(shifted, axis=-1, keepdims=True))
+    # A comparison, not a gather: its derivative would be a scatter, slow on every device.
+    classes = jax.lax.broadcasted_iota(labels.dtype, (1,) * labels.ndim + shifted.shape[-1:], labels.ndim)
+    is_label = classes == labels[..., None]
+    losses = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1)) - jnp.sum(jnp.where(is_label, shifted, 0), axis=-1)
+    return _mean_over_places(losses)
+
+
+def is_correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """1 where the largest logit is the label's, else 0: [batch]."""
+    labels = jnp.asarray(labels)
+    correct = jnp.argmax(logits, axis=-1).astype(labels.dtype) == labels
+    return _mean_over_places(correct.astype(jnp.result_type(float)))
+
+
+def _mean_over_places(values):
+    return values if values.ndim == 1 else jnp.mean(values, axis=range(1, values.ndim))
+
+
+def half_squared_error(given: jax.Array, targets: jax.Array) -> jax.Array:
+    """Half the squared error, summed over outputs: [batch]."""
+    return squared_error(given, targets) / 2
+
+
+def squared_error(given: jax.Array, targets: jax.Array) -> jax.Array:
+    """The squared error, summed over outputs: [batch]."""
+    given, targets = in_common_dtype(given, targets)
+    errors = given.reshape(len(targets), -1) - targets.reshape(len(targets), -1)
+    return jnp.sum(jnp.square(errors), axis=-1)
+
+
+def _loss(criterion, apply, params, batch):
+    return _loss_of_keys(criterion, apply, params, batch, None)
+
+
+def _loss_of_keys(criterion, apply, params, batch, keys):
+    return criterion(outputs(apply, params, batch[0], keys), batch[1])
+
+
+def _loss_of_state(criterion, apply, params, batch, model_state, training):
+    return _loss_of_keys_and_state(criterion, apply, params, batch, None, model_state, training)
+
+
+def _loss_of_keys_and_state(criterion, apply, params, batch, keys, model_state, training):
+    given, new_state = outputs_and_state(apply, params, batch[0], keys, model_state, training)
+    return criterion(given, batch[1]), new_state
+
+
+def _metric_of_state(criterion, apply, params, batch, model_state):
+    return _loss_of_state(criterion, apply, params, batch, model_state, False)[0]

@@ -1,0 +1,290 @@
+"""What is trained: initial parameters, a loss per example, and data."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jaxgd.optim.hyperparameters import one_of
+from jaxgd.pytrees import Static
+from jaxgd.training.models.model import Model, as_model, evaluated, takes
+from jaxgd.training.problems.criteria import (
+    criterion_of,
+    cross_entropy,
+    half_squared_error,
+    is_correct,
+    loss_of,
+    metric_of,
+    squared_error,
+)
+from jaxgd.training.pytrees import PyTree, as_function
+
+SPLITS = ("train", "valid", "test")
+
+
+class Problem(PyTree):
+    """Initial parameters, a loss per example, and data.
+
+    Attributes:
+        init: `init(key) -> params`.
+        loss: `loss(params, batch) -> losses [batch]`, one loss per example, not their mean. Or
+            `(losses, weights)`, both `[batch]`: the update is then the gradient of `sum(w * l) / sum(w)` over
+            the batch, weights taken as constants. If it has a parameter named `keys` it is called with one
+            PRNG key per example, `keys=[batch]`, in training and with `keys=None` in evaluation.
+        train: a pytree of arrays with the examples on axis 0.
+        valid: such a tree for validation after every epoch, or None.
+        test: such a tree for `evaluate`, or None. Training never reads it.
+        metrics: `{name: f(params, batch) -> [batch]}`, averaged over the validation examples and reported as
+            `valid_<name>`.
+        model_state: a tree of arrays that training changes but no gradient does, such as the running averages
+            of batch normalisation; None without. The loss, and any metric that has a parameter of that name,
+            is then called with `model_state=...`, and the loss returns `(losses, new_model_state)` or
+            `(losses, weights, new_model_state)`. Evaluation drops the new one.
+        coupled: True where an example's loss depends on the others in its batch, or on its place in it (batch
+            normalisation, contrastive losses): such a batch is never split or padded. None, not said: the
+            first run looks at a few examples and refuses such a loss. False: it is trained all the same.
+        augment: `augment(batch, key) -> batch`, applied to every training batch (to each micro-batch, where
+            there are any) before the loss, or None.
+
+    A loss that has a parameter named `training` is told whether it is called in training or in evaluation.
+
+    Raises:
+        ValueError: arrays of different lengths, no examples, a NaN or infinity (with its row), a metric named
+            "loss".
+        TypeError: a function that is none.
+    """
+
+    init: Any
+    loss: Any
+    train: Any
+    valid: Any = None
+    test: Any = None
+    metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    model_state: Any = None
+    coupled: Any = Static(None)
+    augment: Any = None
+
+    def __post_init__(self):
+        functions = {"init": self.init, "loss": self.loss}
+        functions |= {f"metric {name!r}": metric for name, metric in self.metrics.items()}
+        functions |= {} if self.augment is None else {"augment": self.augment}
+        for name, function in functions.items():
+            if not callable(function):
+                raise TypeError(f"{name} must be a function, got {function!r}")
+        if "loss" in self.metrics:
+            raise ValueError("metrics must not be named 'loss': valid_loss is the mean of the problem's loss")
+        object.__setattr__(self, "init", as_function(self.init))
+        object.__setattr__(self, "loss", as_function(self.loss))
+        object.__setattr__(self, "metrics", {k: as_function(v) for k, v in self.metrics.items()})
+        if self.augment is not None:
+            object.__setattr__(self, "augment", as_function(self.augment))
+        if not isinstance(self.coupled, Static):
+            coupled = None if self.coupled is None else bool(self.coupled)
+            object.__setattr__(self, "coupled", Static(coupled))
+        if self.model_state is not None and not takes(self.loss, "model_state"):
+            raise TypeError("loss must have a parameter model_state: the problem has such a state")
+        object.__setattr__(self, "model_state", jax.tree.map(_on_device, self.model_state))
+        for split in SPLITS:
+            object.__setattr__(self, split, _checked(split, getattr(self, split)))
+        if self.train is None:
+            raise ValueError("train must be a tree of arrays with examples on axis 0, got None")
+
+    def replace(self, **changes: Any) -> "Problem":
+        """A copy with some fields changed, checked. Of a new loss it is not known that it couples none."""
+        if "loss" in changes and not self.coupled.value:
+            changes = {"coupled": None} | changes
+        return super().replace(**changes)
+
+    @property
+    def num_examples(self) -> int:
+        """The number of training examples."""
+        return num_examples(self.train)
+
+    def split(self, name: str) -> Any:
+        """The data of a split by its name."""
+        data = getattr(self, one_of("split", name, SPLITS))
+        if data is None:
+            raise ValueError(f"the problem has no {name} data")
+        return data
+
+    def __repr__(self):
+        # Inside of a tree map there may be anything, or nothing, in the place of the arrays.
+        shapes = {s: [jnp.shape(x) for x in jax.tree.leaves(getattr(self, s))[:1]] for s in SPLITS}
+        counts = ", ".join(f"{split}={shape[0][0]}" for split, shape in shapes.items() if shape and shape[0])
+        return f"Problem({counts} examples, loss={self.loss!r}, metrics={list(self.metrics)})"
+
+
+def num_examples(data: Any) -> int:
+    """The length of axis 0 of a tree of arrays."""
+    return jnp.shape(jax.tree.leaves(data)[0])[0]
+
+
+def classification(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
+    """The problem of classifying: softmax cross-entropy (natural logarithm) and the metric `accuracy`.
+
+    Args:
+        model: `(init, apply)`; `apply` gives logits `[batch, classes]`, or `[batch, length, classes]` for
+            sequences: then an example's loss and accuracy are means over its places.
+        train: `(inputs [n, ...], labels int [n])`, labels from 0 to classes - 1; `[n, length]` for sequences.
+        valid: the same for validation, or None.
+        test: the same for testing, or None.
+
+    Raises:
+        ValueError: labels that are negative, fractional or too large, lengths that differ, no examples, NaN.
+    """
+    model = as_model(model)
+    splits = {"train": train, "valid": valid, "test": test}
+    splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
+    for name, data in splits.items():
+        check_labels(f"{name} labels", data[1], _output_shape(model, name, data)[1:])
+    splits = {name: (x, _as_int32(labels)) for name, (x, labels) in splits.items()}
+    return _problem_of(model, cross_entropy, "accuracy", is_correct, splits)
+
+
+def regression(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
+    """The problem of regression: half the squared error, and the metric `squared_error`.
+
+    Several outputs are summed over, so the loss of an example is `sum((outputs - targets)**2) / 2`.
+
+    Args:
+        model: `(init, apply)`; `apply` gives outputs `[batch, k]`, or `[batch]`.
+        train: `(inputs [n, ...], targets [n] or [n, k])`.
+        valid: the same for validation, or None.
+        test: the same for testing, or None.
+
+    Raises:
+        ValueError: lengths or shapes that differ, no examples, NaN.
+    """
+    model = as_model(model)
+    splits = {"train": train, "valid": valid, "test": test}
+    splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
+    for name, data in splits.items():
+        _check_targets(f"{name} targets", data[1], _output_shape(model, name, data))
+    return _problem_of(model, half_squared_error, "squared_error", squared_error, splits)
+
+
+def _as_int32(labels):
+    return labels.astype(jnp.int32) if isinstance(labels, jax.Array) else np.asarray(labels, np.int32)
+
+
+def _problem_of(model: Model, criterion: Any, name: str, metric: Any, splits: dict[str, Any]) -> Problem:
+    return Problem(
+        model.init,
+        loss_of(model, criterion),
+        metrics={name: metric_of(model, metric)},
+        model_state=model.model_state,
+        coupled=model.coupled,
+        **splits,
+    )
+
+
+def task_of(problem: Problem) -> str | None:
+    """The task of a problem that `classification` or `regression` made, regularised or not; else None."""
+    loss = getattr(problem.loss, "loss", problem.loss)  # of `regularized`, which evaluates without a penalty
+    tasks = {half_squared_error: "regression", cross_entropy: "classification"}
+    return tasks.get(criterion_of(loss))
+
+
+def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
+    """The shape of the model's output for one example of a split."""
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *jnp.shape(x)[1:]), jnp.result_type(x)), data[0])
+    shapes = jax.tree.map(lambda x: x.shape, one)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    try:
+        output = jax.eval_shape(lambda k, x: evaluated(model, model.init(k), x), key, one)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the model cannot be applied to {split} inputs of shape {shapes} (one example): {error}"
+        ) from error
+    if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (1,):
+        raise ValueError(
+            f"the model must give one array [batch, ...], got {output} for inputs of shape {shapes}"
+        )
+    return output.shape
+
+
+def _pair(name: str, data: Any) -> Any:
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}")
+    return _as_arrays(name, (data[0], data[1]))
+
+
+def check_labels(name: str, labels: Any, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless `labels` are class numbers for logits `[n, *shape]`, classes last."""
+    if isinstance(labels, Tracer):
+        return
+    values = np.asarray(labels)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be whole numbers from 0 on, got values such as {values.flat[0]!r}")
+    *places, num_classes = shape
+    if values.shape[1:] != tuple(places) or values.ndim == 0:
+        axes = ", ".join(map(str, ["n", *places]))
+        what = "place of a sequence" if places else "example"
+        raise ValueError(
+            f"{name} must have shape [{axes}], one class number per {what}, got shape {values.shape}"
+        )
+    bad = ~((values >= 0) & (values < num_classes) & (values == np.floor(values)))
+    if bad.any():
+        place = tuple(np.argwhere(bad)[0])
+        raise ValueError(
+            f"{name} must be whole numbers from 0 to {num_classes - 1}, got {values[place]} in row {place[0]}"
+        )
+
+
+def _check_targets(name: str, targets: Any, output_shape: tuple[int, ...]) -> None:
+    per_output, per_target = int(np.prod(output_shape[1:])), int(np.prod(np.shape(targets)[1:]))
+    if per_output != per_target:
+        raise ValueError(f"{name} have {per_target} numbers per example, the model gives {per_output}")
+
+
+def _as_arrays(split: str, data: Any) -> Any:
+    """The tree with lengths checked, leaves as given."""
+    lengths = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(data):
+        name = split + jax.tree_util.keystr(path)
+        if np.ndim(leaf) == 0:
+            raise ValueError(f"{name} must be an array with examples on axis 0, got {leaf!r}")
+        if isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "biufcV":
+            raise ValueError(f"{name} must be an array of numbers, got dtype {leaf.dtype}")
+        lengths[name] = np.shape(leaf)[0]
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            "inputs and labels differ in length: " + ", ".join(f"{k} has {n}" for k, n in lengths.items())
+        )
+    if not lengths or not all(lengths.values()):
+        raise ValueError(f"{split} is empty: at least one example is needed")
+    return data
+
+
+def _checked(split: str, data: Any) -> Any:
+    """The tree as JAX arrays, refused if an example holds a NaN, an infinity or too large a number."""
+    if data is None:
+        return None
+    leaves, structure = jax.tree_util.tree_flatten_with_path(_as_arrays(split, data))
+    return structure.unflatten(_as_finite(split + jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
+
+
+def _on_device(leaf: Any) -> jax.Array:
+    """The leaf as a JAX array, a copy of one of NumPy's: moved by intent, which `jax_transfer_guard` asks."""
+    return jnp.asarray(leaf) if isinstance(leaf, jax.Array) else jax.device_put(np.array(leaf))
+
+
+def _as_finite(name: str, leaf: Any) -> jax.Array:
+    with np.errstate(over="ignore"):
+        array = _on_device(leaf)
+    if isinstance(leaf, Tracer) or jnp.issubdtype(array.dtype, jax.dtypes.extended):
+        return array
+    rows = (len(leaf), -1)
+    if jnp.issubdtype(array.dtype, jnp.inexact):
+        good = np.isfinite(np.asarray(array)).reshape(rows).all(axis=1)
+        what = "a NaN or an infinity"
+    else:
+        good = (np.asarray(array) == np.asarray(leaf)).reshape(rows).all(axis=1)
+        what = "a number too large"
+    if not good.all():
+        raise ValueError(f"{name} has {what} (as {array.dtype}), first in row {int(np.argmin(good))}")
+    return array

@@ -1,0 +1,1 @@
+"""Rules that end, slow or average a run."""

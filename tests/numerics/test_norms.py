@@ -1,0 +1,46 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgd.numerics.norms import squared_norm
+
+SHAPES = [
+    (),
+    (5,),
+    (3, 4),
+    (2, 3, 4),
+    (4, 0),
+    (3, 50, 60),
+    (20_000,),
+    (8191,),
+    (1031, 5),
+    (4096, 3),
+    (2, 5000),
+]
+
+
+def squares(leaf):
+    return np.sum(np.abs(np.asarray(leaf, np.complex128)) ** 2)
+
+
+@pytest.mark.parametrize("of_one", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.complex64])
+def test_squared_norm(shape, dtype, of_one):
+    leaf = jax.random.normal(jax.random.key(0), shape, jnp.float32).astype(dtype)
+    np.testing.assert_allclose(
+        squared_norm({"a": leaf, "b": jnp.ones(2)}, of_one), squares(leaf) + 2, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("shape", [(4,), (100, 64), (8191,)])
+def test_squared_norm_under_jit_vmap_and_grad(shape):
+    lanes = jax.random.normal(jax.random.key(1), (3, *shape))
+    norms = jax.jit(jax.vmap(squared_norm))(lanes)
+    np.testing.assert_allclose(norms, [squares(lane) for lane in lanes], rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(squared_norm)))(lanes), 2 * lanes, rtol=1e-6)
+
+
+def test_no_leaves():
+    assert squared_norm({}) == 0

@@ -1,0 +1,123 @@
+"""The page as a browser shows it. Left out where there is no Chromium (see conftest.py)."""
+
+import dataclasses
+
+import pytest
+
+from jaxgd.reports.pages import comparison_page
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def path(synthetic_comparison, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    made = synthetic_comparison(data="<script>alert(1)</script>.csv", unlucky=[("momentum", 32)])
+    comparison_page.write(made, path)
+    return path
+
+
+def assert_quiet(browser):
+    """No error or warning on the console, and nothing asked for but the file itself and what it carries."""
+    assert browser.errors == []
+    assert {url.split(":")[0] for url in browser.requests} <= {"file", "data", "blob"}
+    assert len([url for url in browser.requests if url.startswith("file:")]) == 1
+
+
+def ranks(browser):
+    return browser.evaluate("[...document.querySelectorAll('#ranks tbody tr')].map(row => row.innerText)")
+
+
+def choose(browser, optimizer):
+    browser.evaluate(
+        "(() => { const select = document.querySelector('select.optimizer');"
+        f"select.value = '{optimizer}'; select.dispatchEvent(new Event('change')); }})()"
+    )
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_state_is_quiet_and_fits_the_window(browser, path, width, dark):
+    browser.open(path, width, 850, dark)
+    radios = browser.evaluate("document.querySelectorAll('input[type=radio]').length")
+    assert radios == 5
+    for optimizer in ("momentum", "adam"):
+        choose(browser, optimizer)
+        for radio in range(radios):
+            browser.evaluate(f"document.querySelectorAll('input[type=radio]')[{radio}].click()")
+            assert browser.evaluate("document.documentElement.scrollWidth") == width
+    drawn = (
+        "[...document.querySelectorAll('.plot')].map(plot => plot.querySelectorAll('svg.main-svg').length)"
+    )
+    assert all(count > 0 for count in browser.evaluate(drawn))
+    assert_quiet(browser)
+
+
+def test_the_clock_changes_the_order(browser, path):
+    browser.open(path, 1280, 850)
+    choose(browser, "adam")
+    at_epochs = ranks(browser)
+    browser.evaluate("document.querySelector('input[value=updates]').click()")
+    at_updates = ranks(browser)
+    assert "SGD (batch 1)" in at_epochs[0]
+    assert "BGD (full batch)" in at_updates[0]
+    assert "20 updates" in browser.evaluate("document.getElementById('budget-text').innerText")
+    assert "BGD (full batch) leads" in browser.evaluate("document.getElementById('changes').innerText")
+
+
+def test_the_budget_moves_the_order(browser, path):
+    browser.open(path, 1280, 850)
+    choose(browser, "adam")
+    browser.evaluate("document.querySelector('input[value=updates]').click()")
+    slide = (
+        "(() => { const slider = document.getElementById('budget'); slider.value = {};"
+        "slider.dispatchEvent(new Event('input')); })()"
+    )
+    browser.evaluate(slide.replace("{}", "0"))
+    assert "only BGD (full batch) has been measured" in browser.evaluate(
+        "document.getElementById('changes').innerText"
+    )
+    browser.evaluate(slide.replace("{}", "slider.max"))
+    assert [row.split()[0] for row in ranks(browser)] == ["1", "2", "3", "4"]
+    assert "SGD (batch 1)" in ranks(browser)[0]
+
+
+def test_a_heading_sorts_and_what_diverged_comes_last(browser, path):
+    browser.open(path, 1280, 850)
+    scores = "[...document.querySelectorAll('.cells tbody tr')].map(row => row.cells[5].dataset.sort)"
+    for _ in range(2):
+        browser.evaluate("document.querySelectorAll('.cells thead tr:last-child button')[5].click()")
+        *known, last = browser.evaluate(scores)
+        assert last == ""
+    known = [float(score) for score in known]
+    assert known == sorted(known, reverse=True)
+    assert browser.evaluate("document.querySelectorAll('.cells th[aria-sort=descending]').length") == 1
+
+
+def test_command_and_snippet_can_be_copied(browser, path):
+    browser.open(path, 1280, 850)
+    for what in ("command", "snippet"):
+        button = f"document.querySelector('.copy[data-copies={what}]')"
+        browser.evaluate(f"{button}.click()")
+        browser.evaluate("new Promise(done => setTimeout(done, 200))")
+        # Without leave to write to the clipboard the text is selected instead.
+        assert browser.evaluate(f"{button}.innerText") in ("Copied", "Selected")
+        if browser.evaluate(f"{button}.innerText") == "Selected":
+            text = browser.evaluate(f"document.getElementById('{what}').textContent")
+            assert browser.evaluate("getSelection().toString()").strip() == text.strip()
+    assert_quiet(browser)
+
+
+def test_where_all_diverged_the_page_still_draws(browser, synthetic_comparison, tmp_path):
+    made = synthetic_comparison(
+        "loss", optimizers=("adam",), batch_sizes=(32,), epochs=1, seeds=1, fresh_seeds=2
+    )
+    nothing = made.fresh.valid_loss.where(made.fresh.epoch > 99)
+    grid = made.grid.isel(rate=[1]).assign(status=made.grid.status.isel(rate=[1]).where(False, "diverged"))
+    comparison_page.write(
+        dataclasses.replace(made, fresh=made.fresh.assign(valid_loss=nothing), grid=grid),
+        tmp_path / "page.html",
+    )
+    browser.open(tmp_path / "page.html", 390, 850)
+    assert "diverged" in ranks(browser)[0]
+    assert_quiet(browser)

@@ -1,0 +1,183 @@
+import dataclasses
+import json
+import re
+from html import unescape
+
+import pytest
+from comparison_page.parser import HTMLParser
+
+from jaxgd.reports.pages import comparison_page
+
+HOSTILE = "<script>alert(1)</script><!-- \"'&${data}\u2028.csv"
+VOID = {"meta", "input", "br", "link", "img", "hr"}
+
+
+class Document(HTMLParser):
+    """The tags, attributes and texts of a page; raises if an element is closed that is not open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.texts, self.open = [], {}, []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts[self.open[-1] if self.open else ""] = (
+            self.texts.get(self.open[-1] if self.open else "", "") + data
+        )
+
+
+def payload(text):
+    """The JSON that the page carries."""
+    found = re.search(r'<script type="application/json" id="page-data">(.*?)</script>', text, re.DOTALL)
+    assert found
+    assert "<" not in found[1]
+    return json.loads(found[1], parse_constant=lambda name: pytest.fail(f"{name} in the page's JSON"))
+
+
+@pytest.fixture(scope="module")
+def text(comparison):
+    return comparison_page.page(comparison)
+
+
+def test_the_page_opens_with_the_sentence_and_the_warnings(text, comparison):
+    heading = re.search(r"<h1>(.*?)</h1>", text)
+    assert heading
+    assert unescape(heading[1]) == comparison.sentence
+    listed = re.search(r'<aside class="warnings".*?</aside>', text, re.DOTALL)
+    assert listed
+    assert [unescape(line) for line in re.findall(r"<li>(.*?)</li>", listed[0])] == comparison.warnings
+
+
+def test_elements_are_closed(text):
+    assert Document(text).tags
+
+
+def test_nothing_is_fetched(text):
+    for tag, attributes in Document(text).tags:
+        assert tag not in ("link", "img", "iframe", "object", "embed", "base")
+        assert not {"src", "href", "srcset", "action", "data"} & attributes.keys()
+    own = text.replace(comparison_page.get_plotlyjs(), "")
+    assert "http:" not in own
+    assert "https:" not in own
+    assert "url(" not in own
+    assert "@import" not in own
+    assert "default-src 'none'" in text
+
+
+def test_plotly_is_there_once(text):
+    assert text.count("* plotly.js v") == 1
+    assert text.count(comparison_page.get_plotlyjs()) == 1
+
+
+def test_the_file_is_little_more_than_plotly(text):
+    assert len(text) - len(comparison_page.get_plotlyjs()) < 500_000
+
+
+def test_the_json_is_valid_and_has_every_figure(text, comparison):
+    data = payload(text)
+    optimizers = comparison.grid.optimizer.values.tolist()
+    assert list(data["curves"]) == list(data["clocks"]) == optimizers
+    assert len(data["maps"]) == len(optimizers)
+    assert list(data["axes"]) == ["epochs", "updates", "seconds"]
+    for optimizer in optimizers:
+        assert list(data["curves"][optimizer]) == list(dict.fromkeys([comparison.score, "loss"]))
+        names = {trace["legendgroup"] for trace in data["curves"][optimizer]["loss"]["data"]}
+        assert names == data["clocks"][optimizer].keys()
+
+
+def test_every_place_the_script_fills_exists(text):
+    ids = [attributes["id"] for _, attributes in Document(text).tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    data = payload(text)
+    assert {*data["maps"], *data["costs"]} <= set(ids)
+    script = (comparison_page.files("jaxgd.reports") / "page.js").read_text()
+    assert set(re.findall(r'byId\("([^"]+)"\)', script)) <= set(ids)
+
+
+def test_what_a_user_names_is_escaped(synthetic_comparison):
+    made = synthetic_comparison("loss", data=HOSTILE, optimizers=("sgd", "adam"))
+    hostile = dataclasses.replace(
+        made,
+        warnings=[HOSTILE],
+        snippet=f"load({HOSTILE!r})",
+        about={key: HOSTILE if isinstance(value, str) else value for key, value in made.about.items()},
+    )
+    text = comparison_page.page(hostile)
+    document = Document(text)
+    assert [tag for tag, _ in document.tags].count("script") == 3
+    assert "alert(1)" not in document.texts["script"]
+    assert document.texts["h1"] == hostile.sentence
+    assert HOSTILE in document.texts["title"]
+    assert "<!--" not in text.replace(comparison_page.get_plotlyjs(), "")
+    payload(text)
+
+
+def test_numbers_say_which_split_they_come_from(text, comparison):
+    document = Document(text)
+    assert (
+        f"{comparison.score} on the test split (360 examples), mean over 5 fresh seeds" in document.texts["p"]
+    )
+    assert "Validation split (359 examples), 5 fresh seeds" in document.texts["figcaption"]
+    assert f"Final validation {comparison.score} after 20 epochs, mean over 3 seeds" in document.texts["p"]
+    assert {"Validation", "Test, 5 fresh seeds"} <= set(re.findall(r'colspan="\d">([^<]*)<', text))
+
+
+def test_the_table_has_every_cell_in_order(text, comparison):
+    rows = re.findall(r"<tr(?: class=\"same\")?>(<td.*?)</tr>", text)
+    assert len(rows) == len(comparison.cells)
+    for row, cell in zip(rows, comparison.cells, strict=True):
+        keys = re.findall(r'data-sort="([^"]*)"', row)
+        assert keys[1:4] == [cell.optimizer, str(cell.batch_size), str(cell.learning_rate)]
+        verdict = "the first" if cell is comparison.cells[0] else "cannot tell"
+        assert (keys[7] in ("the first", "cannot tell")) == (keys[7] == verdict and cell.indistinguishable)
+    last = re.findall(r'data-sort="([^"]*)"', rows[-1])
+    assert last[1:3] == ["momentum", "32"]
+    assert last[5:9] == ["", "", "diverged", "1"]
+
+
+def test_settings_command_and_snippet_are_there(text, comparison):
+    document = Document(text)
+    assert comparison.about["command"] in document.texts["code"]
+    assert comparison.snippet in document.texts["code"]
+    grid = "8 optimizers × 4 batch sizes × 6 learning rates × 3 seeds = 576 runs of 20 epochs"
+    time = "21 s in all, compilation included: grid 15 s, fresh seeds 4 s, clock 2.4 s"
+    for value in (grid, time, "2 x cpu"):
+        assert value in document.texts["dd"]
+
+
+@pytest.mark.parametrize("score", ["accuracy", "loss"])
+def test_the_smallest_comparison_has_a_page(synthetic_comparison, score):
+    made = synthetic_comparison(
+        score, optimizers=("adam",), batch_sizes=(32,), epochs=1, seeds=1, fresh_seeds=2
+    )
+    made = dataclasses.replace(made, grid=made.grid.isel(rate=[1]))
+    assert payload(comparison_page.page(made))["first"] == "adam"
+
+
+def test_a_comparison_in_which_all_diverged_has_a_page(synthetic_comparison):
+    cells = [(name, size) for name in ("sgd", "adam") for size in (32, 1)]
+    made = synthetic_comparison(optimizers=("sgd", "adam"), batch_sizes=(32, 1), epochs=3, unlucky=cells)
+    nothing = made.fresh.where(made.fresh.epoch > 99)
+    fresh = made.fresh.assign(valid_loss=nothing.valid_loss, valid_accuracy=nothing.valid_accuracy)
+    grid = made.grid.assign(
+        status=made.grid.status.copy(data=[[["diverged"] * 3] * 6] * 2 and made.grid.status)
+    )
+    assert payload(comparison_page.page(dataclasses.replace(made, fresh=fresh, grid=grid)))
+
+
+def test_write_makes_a_file(comparison, text, tmp_path):
+    path = tmp_path / "report.html"
+    comparison_page.write(comparison, path)
+    assert path.read_text(encoding="utf-8") == text

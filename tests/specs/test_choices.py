@@ -1,0 +1,113 @@
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from jaxgd.specs.choices import (
+    check_batch_sizes,
+    check_count,
+    check_learning_rates,
+    check_optimizers,
+    fitting_batch_sizes,
+)
+from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, QUICK
+
+
+def test_counts():
+    assert check_count("epochs", np.int64(3)) == 3
+    assert check_count("fresh_seeds", 2, 2) == 2
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_too_few(value):
+    with pytest.raises(ValueError, match=rf"epochs is {value}; at least 1"):
+        check_count("epochs", value)
+
+
+@pytest.mark.parametrize("value", [2.0, "2", True, None, np.array([2]), np.float32(2), np.True_])
+def test_no_whole_number(value):
+    with pytest.raises(TypeError, match=r"epochs is .*; a whole number of at least 1"):
+        check_count("epochs", value)
+
+
+def test_optimizers():
+    assert check_optimizers(None) == DEFAULT.optimizers
+    assert check_optimizers("all") == ALL_OPTIMIZERS
+    assert "adamw" not in ALL_OPTIMIZERS
+    assert check_optimizers("adamw") == ("adamw",)
+    assert check_optimizers(["sgd", "adam", "sgd"]) == ("sgd", "adam")
+
+
+def test_unknown_optimizer():
+    with pytest.raises(ValueError, match=r"unknown optimizer 'adm'; did you mean 'adam'\?"):
+        check_optimizers(["sgd", "adm"])
+    with pytest.raises(ValueError, match=r"unknown optimizer 'xyz'; known: sgd, "):
+        check_optimizers(["xyz"])
+    with pytest.raises(ValueError, match=r"optimizers is empty"):
+        check_optimizers([])
+
+
+def test_rates():
+    assert check_learning_rates(None, ("sgd",)) == {"sgd": LEARNING_RATES["sgd"]}
+    assert check_learning_rates([1, 0.1, 1.0], ("sgd", "adam")) == {"sgd": (0.1, 1.0), "adam": (0.1, 1.0)}
+    assert check_learning_rates(0.1, ("sgd",)) == {"sgd": (0.1,)}
+    assert check_learning_rates(np.array([0.1]), ("sgd",)) == {"sgd": (0.1,)}
+    assert check_learning_rates(np.float32(0.5), ("sgd",)) == {"sgd": (0.5,)}
+    assert check_learning_rates({"sgd": [1.0], "adam": [0.1]}, ("adam",)) == {"adam": (0.1,)}
+
+
+@pytest.mark.parametrize("rate", [-1.0, 0.0, math.nan, math.inf])
+def test_bad_rates(rate):
+    with pytest.raises(ValueError, match=r"learning_rates has .*; a finite number above 0 is needed"):
+        check_learning_rates([0.1, rate], ("sgd",))
+
+
+def test_other_bad_rates():
+    with pytest.raises(TypeError, match=r"learning_rates has 'x'"):
+        check_learning_rates(["x"], ("sgd",))
+    with pytest.raises(ValueError, match=r"learning_rates is empty"):
+        check_learning_rates([], ("sgd",))
+    with pytest.raises(ValueError, match=r"learning_rates has no rates for 'adam'"):
+        check_learning_rates({"sgd": [0.1]}, ("sgd", "adam"))
+    with pytest.raises(ValueError, match=r"sgd has 1, adam has 2; each optimizer needs as many"):
+        check_learning_rates({"sgd": [0.1], "adam": [0.1, 0.2]}, ("sgd", "adam"))
+
+
+def test_batch_sizes():
+    assert check_batch_sizes(["full", 32, 1, 32], 100) == ("full", 32, 1)
+    assert check_batch_sizes([32, 100, "full"], 100) == (32, "full")
+    assert check_batch_sizes("full", 100) == ("full",)
+    assert check_batch_sizes(7) == check_batch_sizes(np.int64(7)) == check_batch_sizes(np.array([7])) == (7,)
+    assert [type(size) for size in check_batch_sizes(np.arange(1, 3), 100)] == [int, int]
+
+
+@pytest.mark.parametrize("size", [0, -1, 101])
+def test_batch_size_out_of_range(size):
+    with pytest.raises(
+        ValueError, match=rf"batch_sizes has {size}; allowed: .* 1 to 100, the number of training"
+    ):
+        check_batch_sizes([size], 100)
+
+
+@pytest.mark.parametrize("size", ["half", 2.5, True])
+def test_batch_size_that_is_none(size):
+    with pytest.raises(TypeError, match=r'batch_sizes has .*; allowed: "full"'):
+        check_batch_sizes([size], 100)
+
+
+def test_preset_sizes_that_fit():
+    assert fitting_batch_sizes(("full", 128, 32, 1), 100) == ("full", 32, 1)
+
+
+@pytest.mark.parametrize("sizes", [DEFAULT, QUICK])
+def test_presets_are_valid(sizes):
+    optimizers = check_optimizers(sizes.optimizers)
+    assert optimizers == sizes.optimizers
+    assert set(check_learning_rates(None, optimizers)) == set(optimizers)
+    assert check_batch_sizes(sizes.batch_sizes, 1000) == sizes.batch_sizes
+
+
+def test_preset_rates_are_evenly_spread():
+    for rates in LEARNING_RATES.values():
+        assert all(b / a * (1 + 1e-9) >= 3 and b / a <= 8 * (1 + 1e-9) for a, b in pairwise(rates))
