@@ -1,4 +1,4 @@
-"""The peers that are not in JAX: PyTorch, torch.func, scikit-learn. As those of `sweep_peers`.
+"""The peers that are not in JAX: PyTorch, torch.func, scikit-learn. As those of `peers`.
 
 Each PyTorch peer uses one thread or all, whichever takes less for an epoch of its first program.
 """
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from sweep_workloads import MOMENTUM, Data, Workload, batches
 from torch.func import functional_call, grad, stack_module_state, vmap
+from workloads import MOMENTUM, Data, Workload, batches
 
 Finals = dict[tuple[str, int], list[tuple[np.ndarray, np.ndarray]]]
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from sweep_workloads import (
+from workloads import (
     MOMENTUM,
     PRODUCT_SIDE,
     PRODUCT_TIMES,

@@ -1,6 +1,6 @@
 """Peers in processes of their own: each started cold, then asked for one warm call at a time.
 
-    python benchmarks/sweep_workers.py HOME WORKLOAD DATA.npz OPTIONS
+    python benchmarks/sweeps/workers.py HOME WORKLOAD DATA.npz OPTIONS
 
 is such a process. It prints a line of JSON after its first call, and one for every line that it reads.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sweep_workloads import final_loss, named, read_data, write_data
+from workloads import final_loss, named, read_data, write_data
 
 
 class Peer(NamedTuple):
@@ -34,16 +34,16 @@ class Peer(NamedTuple):
 
 
 PEERS = {
-    "jaxgd": Peer("jaxgd.sweep", "sweep_peers:sweep"),
-    "expert": Peer("Optax, hand-written vmap per program", "sweep_peers:expert_vmap"),
-    "scan": Peer("Optax, whole-run scan, one run after another", "sweep_peers:optax_scan", True),
-    "loop": Peer("Optax, jitted step in a Python loop", "sweep_peers:optax_loop", True),
-    "torch": Peer("PyTorch loop", "sweep_foreign_peers:torch_loop", True),
-    "torch.func": Peer("torch.func ensembles", "sweep_foreign_peers:torch_ensembles"),
-    "scikit-learn": Peer("scikit-learn", "sweep_foreign_peers:scikit_learn", True),
+    "jaxgd": Peer("jaxgd.sweep", "peers:sweep"),
+    "expert": Peer("Optax, hand-written vmap per program", "peers:expert_vmap"),
+    "scan": Peer("Optax, whole-run scan, one run after another", "peers:optax_scan", True),
+    "loop": Peer("Optax, jitted step in a Python loop", "peers:optax_loop", True),
+    "torch": Peer("PyTorch loop", "foreign_peers:torch_loop", True),
+    "torch.func": Peer("torch.func ensembles", "foreign_peers:torch_ensembles"),
+    "scikit-learn": Peer("scikit-learn", "foreign_peers:scikit_learn", True),
 }
 # Not a peer: what the machine can do.
-PRODUCT = Peer("matrix product", "sweep_peers:matrix_product")
+PRODUCT = Peer("matrix product", "peers:matrix_product")
 
 
 class Worker:

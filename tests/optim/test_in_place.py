@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from jaxgd import optim
+from jaxgd.optim import in_place
 
 SIZE = 200_000
 ELEMENTWISE = [

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.landscape.surfaces.catalogue import KINDS, Kind
+from jaxgd.landscape.surfaces.catalogue import KINDS, SurfaceKind
 from jaxgd.optim.hyperparameters import as_number, check_number, one_of, text, unknown
 from jaxgd.pytrees import Static
 from jaxgd.specs.choices import check_count
@@ -44,7 +44,7 @@ class Surface(PyTree):
         return self.label.value
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SurfaceKind:
         """Its row of the table of surfaces."""
         return KINDS[self.name]
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxgd.optim.moments import root
 
 
-class Kind(NamedTuple):
+class SurfaceKind(NamedTuple):
     """What is known about a surface.
 
     function: `function(point [dim], **numbers) -> scalar`. formula, source: texts.
@@ -148,10 +148,10 @@ _CAMEL = (
 _ANY: dict[str, Any] = {"least_dim": 1, "most_dim": None}
 _ROOTS = tuple(np.sort(np.roots([4, 0, -32, 5]).real).tolist())  # of 2 x**3 - 16 x + 2.5, times 2
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, SurfaceKind] = {
     kind.name: kind
     for kind in (
-        Kind(
+        SurfaceKind(
             "sphere",
             _sphere,
             "sum x_i**2",
@@ -161,7 +161,7 @@ KINDS: dict[str, Kind] = {
             _always,
             **_ANY,
         ),
-        Kind(
+        SurfaceKind(
             "quadratic",
             _quadratic,
             "sum h_i x_i**2 / 2, h_i falling geometrically from 1 to 1 / condition",
@@ -172,7 +172,7 @@ KINDS: dict[str, Kind] = {
             **_ANY,
             numbers={"condition": 100.0},
         ),
-        Kind(
+        SurfaceKind(
             "rosenbrock",
             _rosenbrock,
             "sum 100 (x_(i+1) - x_i**2)**2 + (1 - x_i)**2",
@@ -182,7 +182,7 @@ KINDS: dict[str, Kind] = {
             lambda dim: dim == 2,
             most_dim=None,
         ),
-        Kind(
+        SurfaceKind(
             "beale",
             _beale,
             "(1.5 - x + x y)**2 + (2.25 - x + x y**2)**2 + (2.625 - x + x y**3)**2",
@@ -191,7 +191,7 @@ KINDS: dict[str, Kind] = {
             _given((3.0, 0.5), (0.0, 1.0), (0.100537937324158, -2.644513585023124)),
             _always,
         ),
-        Kind(
+        SurfaceKind(
             "himmelblau",
             _himmelblau,
             "(x**2 + y - 11)**2 + (x + y**2 - 7)**2",
@@ -200,7 +200,7 @@ KINDS: dict[str, Kind] = {
             _given(*_HIMMELBLAU),
             _always,
         ),
-        Kind(
+        SurfaceKind(
             "booth",
             _booth,
             "(x + 2 y - 7)**2 + (2 x + y - 5)**2",
@@ -209,7 +209,7 @@ KINDS: dict[str, Kind] = {
             _given((1.0, 3.0)),
             _always,
         ),
-        Kind(
+        SurfaceKind(
             "six_hump_camel",
             _six_hump_camel,
             "(4 - 2.1 x**2 + x**4 / 3) x**2 + x y + (4 y**2 - 4) y**2",
@@ -218,7 +218,7 @@ KINDS: dict[str, Kind] = {
             _given(*_CAMEL, (0.0, 0.0), *((-x, -y) for x, y in _CAMEL)),
             _always,
         ),
-        Kind(
+        SurfaceKind(
             "rastrigin",
             _rastrigin,
             "sum x_i**2 + 10 (1 - cos 2 pi x_i)",
@@ -228,7 +228,7 @@ KINDS: dict[str, Kind] = {
             _never,
             **_ANY,
         ),
-        Kind(
+        SurfaceKind(
             "ackley",
             _ackley,
             "20 - 20 exp(-0.2 sqrt(mean x_i**2)) + e - exp(mean cos 2 pi x_i)",
@@ -238,7 +238,7 @@ KINDS: dict[str, Kind] = {
             _never,
             **_ANY,
         ),
-        Kind(
+        SurfaceKind(
             "styblinski_tang",
             _styblinski_tang,
             "sum (x_i**4 - 16 x_i**2 + 5 x_i) / 2",
@@ -248,7 +248,7 @@ KINDS: dict[str, Kind] = {
             _always,
             **_ANY,
         ),
-        Kind(
+        SurfaceKind(
             "monkey_saddle",
             _monkey_saddle,
             "x**3 - 3 x y**2",
@@ -257,7 +257,7 @@ KINDS: dict[str, Kind] = {
             _origin,
             _always,
         ),
-        Kind(
+        SurfaceKind(
             "saddle",
             _saddle,
             "(x**2 - curvature y**2) / 2",
@@ -267,7 +267,7 @@ KINDS: dict[str, Kind] = {
             _always,
             numbers={"curvature": 1.0},
         ),
-        Kind(
+        SurfaceKind(
             "plateau",
             _plateau,
             "sum sigmoid(2 (x_i - 2)) + sigmoid(-2 (x_i + 2))",
@@ -277,7 +277,7 @@ KINDS: dict[str, Kind] = {
             _always,
             **_ANY,
         ),
-        Kind(
+        SurfaceKind(
             "double_well",
             _double_well,
             "(x_1**2 - 1)**2 / 4 + sum over i > 1 of x_i**2 / 2",

@@ -11,7 +11,7 @@ FEATURES = {"body mass index": 2, "serum triglycerides": 8}  # columns of diabet
 RATES = tuple(float(f"{10 ** (k / 4):.3g}") for k in range(-12, 5))
 
 
-class Walk(NamedTuple):
+class Hike(NamedTuple):
     """One hiker's walk: weights [updates + 1, 2], and how many examples it had seen at each [updates + 1].
 
     batches: the rows of the examples that each update saw.
@@ -30,7 +30,7 @@ class Hikers(NamedTuple):
     inputs [n, 2] and targets [n] are standardised. best: the weights of least loss. start: where all begin.
     """
 
-    walks: list[Walk]
+    walks: list[Hike]
     inputs: np.ndarray
     targets: np.ndarray
     best: np.ndarray
@@ -75,7 +75,7 @@ def hikers(batch_size: int = 32, epochs: int = 3, seed: int = 0) -> Hikers:
     return empty._replace(walks=walks)
 
 
-def _best_walk(hikers: Hikers, name: str, size: int, epochs: int, seed: int) -> Walk:
+def _best_walk(hikers: Hikers, name: str, size: int, epochs: int, seed: int) -> Hike:
     def final_loss(rate: float) -> float:
         ends = [_walk(hikers, name, size, epochs, rate, seed + k).weights[-1] for k in range(10)]
         loss = hikers.loss(np.array(ends)).mean()
@@ -86,7 +86,7 @@ def _best_walk(hikers: Hikers, name: str, size: int, epochs: int, seed: int) -> 
     return _walk(hikers, name, size, epochs, rate, seed)
 
 
-def _walk(hikers: Hikers, name: str, size: int, epochs: int, rate: float, seed: int) -> Walk:
+def _walk(hikers: Hikers, name: str, size: int, epochs: int, rate: float, seed: int) -> Hike:
     rng, num = np.random.default_rng(seed), len(hikers.targets)
     batches = [
         order[first : first + size]
@@ -98,4 +98,4 @@ def _walk(hikers: Hikers, name: str, size: int, epochs: int, rate: float, seed: 
         x, y, w = hikers.inputs[rows], hikers.targets[rows], weights[-1]
         weights.append(w - rate * x.T @ (x @ w - y) / len(rows))
     seen = np.cumsum([0, *map(len, batches)])
-    return Walk(name, rate, np.array(weights), seen, batches)
+    return Hike(name, rate, np.array(weights), seen, batches)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from jaxgd.landscape.surfaces.three_hikers import FEATURES, Hikers, Walk
+from jaxgd.landscape.surfaces.three_hikers import FEATURES, Hike, Hikers
 from jaxgd.reports.scales import rounded
 from jaxgd.reports.style import COLOURS, GREY, base_layout
 
@@ -95,7 +95,7 @@ def _contours(x: Any, y: Any, losses: np.ndarray, colour: str, width: float, pla
     )
 
 
-def _moment(hikers: Hikers, walk: Walk, place: int, seen: int) -> list[Any]:
+def _moment(hikers: Hikers, walk: Hike, place: int, seen: int) -> list[Any]:
     """What changes with time: contours of the batch of the last step, the way, and the step."""
     x, y, points = _grid()
     made = int(np.searchsorted(walk.seen, seen, side="right")) - 1
@@ -127,7 +127,7 @@ def _moment(hikers: Hikers, walk: Walk, place: int, seen: int) -> list[Any]:
     ]
 
 
-def _add_axes(figure: go.Figure, place: int, walk: Walk, tried: int) -> None:
+def _add_axes(figure: go.Figure, place: int, walk: Hike, tried: int) -> None:
     suffix = str(place + 1) if place else ""
     slot = 1 / 3
     title = f"<b>{walk.name}</b> sees {SEES[place]}"

@@ -1,9 +1,9 @@
 """Measure `jaxgd.sweep` on a GPU against Optax and PyTorch on the same runs; without one, say so.
 
-    python benchmarks/gpu.py [--quick]
+    python benchmarks/sweeps/gpu.py [--quick]
 
-The tables are those of `sweeps.py`, for workloads that fill a GPU; memory is the device's. All multiply
-matrices in TensorFloat-32, which is JAX's default there.
+The tables are those of `python benchmarks/sweeps`, for workloads that fill a GPU; memory is the device's.
+All multiply matrices in TensorFloat-32, which is JAX's default there.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-from sweeps import NEEDED, compare, growth, rate_of_products
+from comparing import NEEDED, compare, growth, rate_of_products
 
 PEERS = ("jaxgd", "expert", "scan", "torch", "torch.func")
 QUICK = {"gpu1": ":rates=4:seeds=2:epochs=1:calls=1", "gpu2": ":rates=1000:epochs=2:calls=1"}
