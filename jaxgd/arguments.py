@@ -1,6 +1,8 @@
-"""Whole numbers of any spelling as Python's own."""
+"""What a person may give, and the one line that says what is wrong with it. No JAX."""
 
+import difflib
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -15,3 +17,43 @@ def as_integer(value: Any) -> int | None:
         return operator.index(value)
     except TypeError:
         return None
+
+
+def unknown(what: str, given: str, known) -> str:
+    """One line for a name that is not known: the nearest known name and the whole list."""
+    known = list(map(str, known))  # labels of a partition may be numbers
+    near = difflib.get_close_matches(str(given), known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {given!r}{hint} (known: {', '.join(known)})"
+
+
+def one_of(name: str, value: str, known: Iterable[str]) -> str:
+    """`value`, if it is known.
+
+    Raises:
+        ValueError: it is not; the message lists what is.
+    """
+    if value not in known:
+        raise ValueError(unknown(name, value, known))
+    return value
+
+
+def check_sizes(**sizes: Any) -> list[int]:
+    """The sizes as ints; ValueError unless every one is a whole number, 1 or more."""
+    counts = []
+    for name, size in sizes.items():
+        count = as_integer(size)
+        if count is None or count < 1:
+            raise ValueError(f"{name} must be a whole number, 1 or more, got {size}")
+        counts.append(count)
+    return counts
+
+
+def check_count(name: str, value, least: int = 1) -> int:
+    """The value, a whole number of at least `least`."""
+    count = as_integer(value)
+    if count is None:
+        raise TypeError(f"{name} is {value!r}; a whole number of at least {least} is needed")
+    if count < least:
+        raise ValueError(f"{name} is {value}; at least {least} is needed")
+    return count

@@ -1,10 +1,13 @@
 """Static data in pytrees, compared by what it does rather than by identity."""
 
+import dataclasses
 import functools
 import inspect
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
+import numpy as np
 from jax.core import Tracer
 
 from jaxgd.fingerprints.readings import Reading, forget_old_traces
@@ -130,3 +133,89 @@ def check_unchanged(tree: Any) -> None:
     """Raise ValueError if a function in a tree reads state that has changed since the tree was made."""
     for static in statics(tree):
         static.check()
+
+
+@dataclass_transform(frozen_default=True)
+class PyTree:
+    """Base of frozen dataclasses that are pytrees: numbers and arrays in their fields are leaves.
+
+    What is structure is wrapped in `Static`. Building an object checks it; passing one through a tree map
+    does not, since there its leaves may be anything.
+    """
+
+    _keys: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls):
+        dataclasses.dataclass(frozen=True, repr=False, eq=False)(cls)
+        names = [field.name for field in dataclasses.fields(cls)]  # pyright: ignore[reportArgumentType]
+        cls._keys = {name: jax.tree_util.GetAttrKey(name) for name in names}
+        jax.tree_util.register_pytree_with_keys_class(cls)
+
+    def tree_flatten_with_keys(self):
+        """The fields as children under their names."""
+        return tuple((key, getattr(self, name)) for name, key in self._keys.items()), None
+
+    def tree_flatten(self):
+        """The fields as children."""
+        return tuple([getattr(self, name) for name in self._keys]), None
+
+    @classmethod
+    def tree_unflatten(cls, aux, children):
+        """The object with these fields, unchecked."""
+        self = object.__new__(cls)
+        for name, child in zip(cls._keys, children, strict=True):
+            object.__setattr__(self, name, child)
+        return self
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, checked as when it was built."""
+        return dataclasses.replace(self, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def as_function(function: Any) -> Any:
+    """`function` as a pytree: one that has leaves of its own stays, any other becomes structure."""
+    return function if isinstance(function, PyTree) else as_static(function)
+
+
+def stack(items: Sequence[Any]) -> tuple[Any, Any]:
+    """`(stacked, in_axes)`: pytrees of one structure as one pytree of lanes, ready for `jax.vmap`.
+
+    Every number gets a leading axis of length `len(items)`. Arrays that hold the same values in all items,
+    such as the data of one problem, are shared: their entry in `in_axes` is None.
+
+    Args:
+        items: optimizers or trainers with equal tree structures and leaf shapes.
+
+    Raises:
+        ValueError: no items, or items whose structures differ.
+    """
+    if not items:
+        raise ValueError("stack needs at least one item, got none")
+    structures = [jax.tree.structure(item) for item in items]
+    for position, structure in enumerate(structures):
+        if structure != structures[0]:
+            raise ValueError(
+                f"stack needs items of one tree structure; item {position} differs from item 0: "
+                f"{items[position]!r} and {items[0]!r}"
+            )
+    columns = list(zip(*(jax.tree.leaves(item) for item in items), strict=True))
+    shared = [_is_shared(column) for column in columns]
+    leaves = [
+        column[0] if same else stack_leaves(column) for column, same in zip(columns, shared, strict=True)
+    ]
+    unflatten = functools.partial(jax.tree.unflatten, structures[0])
+    return unflatten(leaves), unflatten([None if same else 0 for same in shared])
+
+
+def _is_shared(column: Sequence[Any]) -> bool:
+    if np.ndim(column[0]) == 0 or any(isinstance(leaf, Tracer) for leaf in column):
+        return False
+    distinct = {id(leaf): leaf for leaf in column}.values()
+    return all(leaf is column[0] or np.array_equal(leaf, column[0]) for leaf in distinct)
+
+
+def stack_leaves(column: Sequence[Any]) -> Any:
+    """The leaves of one place along a new leading axis: in NumPy where they are NumPy's, so in float64."""
+    if all(isinstance(leaf, np.ndarray | np.generic) for leaf in column):
+        return np.stack(column)
+    return jax.numpy.stack(column)

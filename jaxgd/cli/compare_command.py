@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from jaxgd.arguments import check_count
 from jaxgd.cli import jax_start
 from jaxgd.cli.inputs import (
     InputError,
@@ -17,13 +18,7 @@ from jaxgd.cli.inputs import (
     errors_in,
 )
 from jaxgd.cli.outputs import write_page
-from jaxgd.specs.choices import (
-    check_batch_sizes,
-    check_count,
-    check_learning_rates,
-    check_optimizers,
-    fitting_batch_sizes,
-)
+from jaxgd.specs.choices import check_batch_sizes, check_learning_rates, check_optimizers, fitting_batch_sizes
 from jaxgd.specs.presets import DEFAULT, QUICK
 
 

@@ -3,9 +3,9 @@
 import contextlib
 import os
 import sys
-from pathlib import Path
 
 from jaxgd.cli.inputs import InputError
+from jaxgd.machine.host import num_cores
 
 
 def start_jax(cache: bool) -> None:
@@ -22,7 +22,7 @@ def start_jax(cache: bool) -> None:
     except Exception as error:
         raise InputError(_why_not(error)) from error
     if cache and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        from jaxgd.sweeps.compilation_cache import enable_compilation_cache
+        from jaxgd.machine.compilation_cache import enable_compilation_cache
 
         try:
             enable_compilation_cache()
@@ -51,13 +51,3 @@ def _why_not(error: Exception) -> str:
             return f"JAX_PLATFORMS asks for {asked!r}, which cannot be had; there is: {there}"
     text = str(error).strip().splitlines()
     return f"JAX cannot start: {text[0] if text else type(error).__name__}"
-
-
-def num_cores() -> int:
-    """The cores that this process may use: of the machine, of its affinity mask, of its container's quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))

@@ -5,6 +5,7 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 
+from jaxgd.arguments import check_count
 from jaxgd.cli import jax_start
 from jaxgd.cli.inputs import (
     InputError,
@@ -18,7 +19,7 @@ from jaxgd.cli.inputs import (
     errors_in,
 )
 from jaxgd.cli.outputs import write_page
-from jaxgd.specs.choices import check_batch_sizes, check_count, check_optimizers
+from jaxgd.specs.choices import check_batch_sizes, check_optimizers
 from jaxgd.specs.presets import ALL_OPTIMIZERS, SURFACES
 
 _SURFACE_OPTIONS = ("optimizers", "updates", "batch_sizes", "noise")

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
+from jaxgd.machine.host import container_bytes, machine_bytes
+
 BY_LANE, WHOLE = PartitionSpec("lanes"), PartitionSpec()
 
 
@@ -17,3 +19,19 @@ def mesh_of(devices: Sequence[Any]) -> Mesh:
 def over_devices(function: Callable, mesh: Mesh, *in_specs: PartitionSpec) -> Callable:
     """`function` on each device with its part of the lanes, and with the whole of what is `WHOLE`."""
     return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=BY_LANE, check_vma=False)
+
+
+def free_bytes(devices: Sequence[Any]) -> int:
+    """Memory that is free for each device, in bytes; 0 where that is not known."""
+    statistics = devices[0].memory_stats() if devices[0].platform != "cpu" else None
+    if statistics and "bytes_limit" in statistics:
+        return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
+    if devices[0].platform != "cpu":
+        return 0
+    limits = [value for value in (machine_bytes(), container_bytes()) if value]
+    return min(limits, default=0) // len(devices)
+
+
+def device_name(devices: Sequence[Any]) -> str:
+    """Such as "2 x cpu"."""
+    return f"{len(devices)} x {devices[0].device_kind}"

@@ -91,7 +91,8 @@ from jaxgd.optim.schedules import (
     warmup_cosine_decay_schedule,
     warmup_exponential_decay_schedule,
 )
-from jaxgd.optim.transform import Kind, Transform, apply_updates, stack
+from jaxgd.optim.transform import Kind, Transform, apply_updates
+from jaxgd.pytrees import stack
 
 __all__ = [
     "Kind",

@@ -12,15 +12,9 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from jaxgd.arguments import unknown
 from jaxgd.machine.sharding import split_alike
-from jaxgd.optim.hyperparameters import (
-    Hyperparameters,
-    Parametric,
-    as_number,
-    check_known,
-    text,
-    unknown,
-)
+from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, as_number, check_known, text
 from jaxgd.optim.moments import widened
 from jaxgd.optim.transform import Kind, Transform, foreign_update
 from jaxgd.optim.trees.masks import for_optax

@@ -1,8 +1,8 @@
 """Numbers as pytree leaves: what an optimizer or a schedule holds, checked when it is built."""
 
-import difflib
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.arguments import unknown
 from jaxgd.optim.trees.equality import identity
 from jaxgd.optim.trees.paths import Parted
 from jaxgd.pytrees import Static, as_static
@@ -280,20 +281,23 @@ def text(value: Any) -> str:
     return np.array2string(np.asarray(value), separator=", ", threshold=8)
 
 
-def unknown(what: str, given: str, known) -> str:
-    """One line for a name that is not known: the nearest known name and the whole list."""
-    known = list(map(str, known))  # labels of a partition may be numbers
-    near = difflib.get_close_matches(str(given), known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {given!r}{hint} (known: {', '.join(known)})"
-
-
-def one_of(name: str, value: str, known: Iterable[str]) -> str:
-    """`value`, if it is known.
+def number(name: str, value: Any, allowed: str, is_allowed: Any) -> Any:
+    """A rule's number as a leaf: checked and a float64 if concrete, a tracer as it is.
 
     Raises:
-        ValueError: it is not; the message lists what is.
+        ValueError, TypeError: a value that `is_allowed` refuses, or that is no number.
     """
-    if value not in known:
-        raise ValueError(unknown(name, value, known))
-    return value
+    return value if isinstance(value, Tracer) else checked_number(name, value, allowed, is_allowed)
+
+
+def checked_number(name: str, value: Any, allowed: str, is_allowed: Any) -> np.ndarray:
+    """The value as float64, in which every count up to `NEVER` is exact."""
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        if not isinstance(value, Integral):
+            raise TypeError(f"{name} must be {allowed}, got {value!r}") from None
+        array = np.asarray(np.inf if int(value) > 0 else -np.inf)  # beyond float64
+    if isinstance(value, bool) or not np.all(is_allowed(array)):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    return array

@@ -5,8 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxgd.arguments import one_of
 from jaxgd.optim.counts import real
-from jaxgd.optim.hyperparameters import check_number, one_of
+from jaxgd.optim.hyperparameters import check_number
 from jaxgd.optim.moments import scheduled
 from jaxgd.optim.schedules import Formula, Schedule, warmup_cosine_decay_schedule
 

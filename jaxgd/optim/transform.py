@@ -3,13 +3,11 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import optax
-from jax.core import Tracer
 
 from jaxgd.optim.hyperparameters import Parametric
 from jaxgd.optim.trees.equality import notice_static_argument
@@ -141,47 +139,3 @@ def _missing_arguments(message: str) -> list[str]:
         return re.findall(r"'(\w+)'", found[1])
     found = re.match(r"(\w+) must be provided", message)
     return [found[1]] if found else []
-
-
-def stack(items: Sequence[Any]) -> tuple[Any, Any]:
-    """`(stacked, in_axes)`: pytrees of one structure as one pytree of lanes, ready for `jax.vmap`.
-
-    Every number gets a leading axis of length `len(items)`. Arrays that hold the same values in all items,
-    such as the data of one problem, are shared: their entry in `in_axes` is None.
-
-    Args:
-        items: optimizers or trainers with equal tree structures and leaf shapes.
-
-    Raises:
-        ValueError: no items, or items whose structures differ.
-    """
-    if not items:
-        raise ValueError("stack needs at least one item, got none")
-    structures = [jax.tree.structure(item) for item in items]
-    for position, structure in enumerate(structures):
-        if structure != structures[0]:
-            raise ValueError(
-                f"stack needs items of one tree structure; item {position} differs from item 0: "
-                f"{items[position]!r} and {items[0]!r}"
-            )
-    columns = list(zip(*(jax.tree.leaves(item) for item in items), strict=True))
-    shared = [_is_shared(column) for column in columns]
-    leaves = [
-        column[0] if same else stack_leaves(column) for column, same in zip(columns, shared, strict=True)
-    ]
-    unflatten = functools.partial(jax.tree.unflatten, structures[0])
-    return unflatten(leaves), unflatten([None if same else 0 for same in shared])
-
-
-def _is_shared(column: Sequence[Any]) -> bool:
-    if np.ndim(column[0]) == 0 or any(isinstance(leaf, Tracer) for leaf in column):
-        return False
-    distinct = {id(leaf): leaf for leaf in column}.values()
-    return all(leaf is column[0] or np.array_equal(leaf, column[0]) for leaf in distinct)
-
-
-def stack_leaves(column: Sequence[Any]) -> Any:
-    """The leaves of one place along a new leading axis: in NumPy where they are NumPy's, so in float64."""
-    if all(isinstance(leaf, np.ndarray | np.generic) for leaf in column):
-        return np.stack(column)
-    return jax.numpy.stack(column)

@@ -4,32 +4,12 @@ Only plain Python here, so that the command line rejects bad input before jax is
 """
 
 import math
-import operator
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from jaxgd.arguments import as_integer
 from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates
-
-
-def check_count(name: str, value, least: int = 1) -> int:
-    """The value, a whole number of at least `least`."""
-    count = _as_count(value)
-    if count is None:
-        raise TypeError(f"{name} is {value!r}; a whole number of at least {least} is needed")
-    if count < least:
-        raise ValueError(f"{name} is {value}; at least {least} is needed")
-    return count
-
-
-def _as_count(value) -> int | None:
-    """As `jaxgd.arguments.as_integer`, which would load jax."""
-    if isinstance(value, bool):
-        return None
-    try:
-        return operator.index(value)
-    except TypeError:
-        return None
 
 
 def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -86,7 +66,7 @@ def check_batch_sizes(
     batch_sizes: int | str | Iterable[int | str], num_train: int | None = None
 ) -> tuple[int | str, ...]:
     """Batch sizes as given, each once: whole numbers from 1 to the number of training examples, or "full"."""
-    is_one = isinstance(batch_sizes, str) or _as_count(batch_sizes) is not None
+    is_one = isinstance(batch_sizes, str) or as_integer(batch_sizes) is not None
     sizes: tuple[Any, ...] = (batch_sizes,) if is_one else tuple(batch_sizes)  # pyright: ignore
     if not sizes:
         raise ValueError('batch_sizes is empty; at least one size or "full" is needed')
@@ -94,7 +74,7 @@ def check_batch_sizes(
     allowed = f'allowed: "full", or whole numbers from 1{limit}'
     seen = {}
     for size in sizes:
-        count = None if isinstance(size, str) else _as_count(size)
+        count = None if isinstance(size, str) else as_integer(size)
         if size != "full" and count is None:
             raise TypeError(f"batch_sizes has {size!r}; {allowed}")
         if count is not None and (count < 1 or (num_train is not None and count > num_train)):

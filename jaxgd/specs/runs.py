@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 
 from jaxgd import optim
-from jaxgd.optim.hyperparameters import one_of
+from jaxgd.arguments import one_of
 from jaxgd.specs.settings import MODELS, OFF, optimizers
 from jaxgd.specs.sources import build_problem, is_python, load_source, load_splits
 from jaxgd.specs.spec import Spec, parse_spec
 from jaxgd.sweeps import SweepResult, sweep
-from jaxgd.sweeps.axes import check_names, checked_axes
+from jaxgd.sweeps.axes import checked_axes
 from jaxgd.sweeps.results.selection import run_index
+from jaxgd.sweeps.runs import check_names
 from jaxgd.training import Problem, Trainer, budget, early_stopping, linear, mlp, trainer
 from jaxgd.training.fitting import check_epochs
-from jaxgd.training.history import measured_names
+from jaxgd.training.trainers import measured_names
 
 _WIDTH, _DEPTH = 64, 1
 

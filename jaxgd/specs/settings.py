@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from jaxgd import optim
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.arguments import unknown
 from jaxgd.training.models.model import ACTIVATIONS, INITIALIZERS
 
 # In a file, this text switches a feature off where Python has None.

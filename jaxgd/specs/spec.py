@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.arguments import unknown
 from jaxgd.specs.settings import (
     COUNT,
     COUNT_OR_ZERO,

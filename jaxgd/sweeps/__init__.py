@@ -1,6 +1,6 @@
 """Sweeps: many trainers as lanes of a few programs."""
 
-from jaxgd.sweeps.compilation_cache import enable_compilation_cache
+from jaxgd.machine.compilation_cache import enable_compilation_cache
 from jaxgd.sweeps.draws import draw, int_uniform, log_uniform, uniform
 from jaxgd.sweeps.engine.clock import throughput
 from jaxgd.sweeps.planning.planner import plan

@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxgd.arguments import as_integer
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.arguments import as_integer, unknown
 from jaxgd.sweeps.coordinates import label
-from jaxgd.training.history import COUNTS, measured_names
-from jaxgd.training.trainers import Trainer
 
 # The axis of points that are given as a list.
 POINT = "point"
@@ -137,14 +134,3 @@ def points(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
         return Point({name: value for part in parts for name, value in part.items()})
 
     return [merged(values) for values in itertools.product(*axes.values())]
-
-
-def check_names(axes: Mapping[str, Sequence[Any]], trainer: Trainer) -> None:
-    """Raise ValueError if an axis is named like a variable of the result, or names one batch size twice."""
-    taken = {"epoch", "status", "stopped_at", "kept_epoch", "seconds", *COUNTS, *measured_names(trainer)}
-    for name in {*axes, *columns(axes)}:
-        if name in taken:
-            raise ValueError(f"axis {name!r} has the name of a result variable; call it something else")
-    sizes, num = axes.get("batch_size", ()), trainer.problem.num_examples
-    if any(isinstance(size, str) for size in sizes) and num in sizes:
-        raise ValueError(f"axis 'batch_size' has values twice: 'full' is {num} examples")

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgd.arguments import as_integer
-from jaxgd.optim.hyperparameters import one_of
+from jaxgd.arguments import as_integer, one_of
 
 METHODS = ("sobol", "latin", "random")
 _MOST_ROUNDS = 16

@@ -1,7 +1,6 @@
 """A group made ready to run: its program compiled, its inputs at hand."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,35 +8,45 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.pytrees import check_unchanged
-from jaxgd.sweeps.engine.programs import (
-    LaneInputs,
-    Occupancy,
-    Slots,
-    abstract,
-    build_program,
-    initial_slot,
-)
-from jaxgd.sweeps.groups import Group, Run
-from jaxgd.sweeps.planning.recipes import Recipe
+from jaxgd.sweeps.groups import Group
+from jaxgd.sweeps.runs import Run
 from jaxgd.training.batching import epoch_orders
-from jaxgd.training.fitting import drawn_params, extent, initial_params
+from jaxgd.training.carrying import Packed, Rows, empty_rows, pack
+from jaxgd.training.fitting import drawn_params, initial_params
+from jaxgd.training.states import initial_state
 
-# Compiled programs by structure, shapes and recipe, so that a second sweep of the same kind compiles nothing.
-_COMPILED: dict[Any, Any] = {}
-_MAX_COMPILED = 256
 # Longer runs of epochs make each order in their program: compiling that takes a second, holding them memory.
 _MAX_ORDERS = 2**22
 
 
-class Ready(NamedTuple):
-    """A group whose program is compiled."""
+class LaneInputs(NamedTuple):
+    """What each lane gets, with a leading axis over lanes.
 
-    group: Group
-    recipe: Recipe
-    program: Any
-    inputs: "Inputs"
-    compile_seconds: float
+    leaves: of its trainer. key_data: uint32[lanes, ...]. params: initial parameters. orders:
+    int32[lanes, epochs, num_examples], or None where each order is made in the program.
+    """
+
+    leaves: list[Any]
+    key_data: Any
+    params: Any
+    orders: Any
+
+
+class Slots(NamedTuple):
+    """What lanes are, with a leading axis over slots; a call takes it over and gives it back moved on.
+
+    packed: the run's state. rows: its history, arrays [slots, epochs, ...].
+    """
+
+    packed: Packed
+    rows: Rows
+
+
+class Occupancy(NamedTuple):
+    """bool[slots] each. active: whether there is a lane to run. fresh: whether it is at its start."""
+
+    active: Any
+    fresh: Any
 
 
 class Sources:
@@ -135,40 +144,15 @@ class Inputs:
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), slot)
 
 
-def prepare(group: Group, recipe: Recipe, devices: Sequence[Any], sources: Sources) -> Ready:
-    """The group with its program, compiled here unless a group of the same kind was before."""
-    started = time.perf_counter()
-    inputs = Inputs(group, sources)
-    key = _key(inputs, recipe, devices)
-    if key not in _COMPILED:
-        while len(_COMPILED) >= _MAX_COMPILED:
-            _COMPILED.pop(next(iter(_COMPILED)))
-        _COMPILED[key] = compile_for(inputs, recipe, devices)
-    return Ready(group, recipe, _COMPILED[key], inputs, time.perf_counter() - started)
+def initial_slot(group: Group, epochs: int, shared: list[Any], lane: LaneInputs) -> Slots:
+    """A lane at its start."""
+    trainer = group.trainer(lane.leaves, shared)
+    key = jax.random.wrap_key_data(lane.key_data)
+    return Slots(pack(initial_state(trainer, key, lane.params)), empty_rows(trainer, epochs))
 
 
-def compile_for(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
-    """The group's program, compiled."""
-    group, epochs, num = inputs.group, inputs.sources.epochs, inputs.group.num_examples
-    flags = jax.ShapeDtypeStruct((recipe.slots,), np.bool_)
-    lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
-    arguments = abstract((inputs.shared, lanes, slots, Occupancy(flags, flags), extent(0, num, num)))
-    lowered = build_program(group, recipe, epochs, devices).lower(*arguments)
-    check_unchanged(group.runs[0].trainer)  # since the program is traced in a thread, when others may act
-    return lowered.compile()
-
-
-def _key(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
-    """What the program is kept under."""
-    arguments = abstract((inputs.shared, inputs.shapes(1)))
-    return (
-        inputs.group.structure,
-        tuple(inputs.group.shared),
-        inputs.sources.epochs,
-        recipe,
-        tuple(devices),
-        str(jax.dtypes.canonicalize_dtype(float)),
-        jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
-        jax.tree.structure(arguments),
-        tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(arguments)),
+def abstract(tree: Any) -> Any:
+    """Shapes and dtypes as JAX would take them in."""
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(np.shape(x), jax.dtypes.canonicalize_dtype(x.dtype)), tree
     )

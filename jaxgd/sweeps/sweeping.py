@@ -10,23 +10,18 @@ from typing import Any
 
 import jax
 
+from jaxgd.machine.devices import device_name
+from jaxgd.machine.host import versions
 from jaxgd.machine.switches import own_programs
 from jaxgd.sweeps.axes import Point, checked_axes, points
 from jaxgd.sweeps.engine.execution import run_units
-from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.lanes import Sources
-from jaxgd.sweeps.planning.planner import (
-    Unit,
-    checked_runs,
-    device_name,
-    make_units,
-    plan_of,
-    units_of_plan,
-)
-from jaxgd.sweeps.planning.plans import Plan, versions
+from jaxgd.sweeps.planning.planner import Unit, make_units, plan_of, units_of_plan
+from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.planning.weighing import EXACT, Options
 from jaxgd.sweeps.results.dataset import LaneResults, assemble
 from jaxgd.sweeps.results.result import SweepResult
+from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import DIVERGED
 from jaxgd.training.trainers import Trainer

@@ -5,12 +5,14 @@ from jaxgd.training.finder import RateFinder, find_learning_rate
 from jaxgd.training.fitting import Fit, fit
 from jaxgd.training.gradients import evaluate
 from jaxgd.training.models.adapters import from_equinox, from_linen, from_nnx
-from jaxgd.training.models.dropping import drop_connect, dropout, regularized
+from jaxgd.training.models.dropping import drop_connect, dropout
 from jaxgd.training.models.model import Model
 from jaxgd.training.models.networks import conv_net, linear, mlp
 from jaxgd.training.models.precision import mixed_precision
 from jaxgd.training.models.transformer import char_transformer
-from jaxgd.training.problems.problem import Problem, classification, regression
+from jaxgd.training.problems.losses import classification, regression
+from jaxgd.training.problems.penalties import regularized
+from jaxgd.training.problems.problem import Problem
 from jaxgd.training.rules.averaging import average_weights
 from jaxgd.training.rules.budgets import budget
 from jaxgd.training.rules.rule import Rule

@@ -14,10 +14,10 @@ from jaxgd.machine.switches import Checks, own_programs
 from jaxgd.optim.trees.parameters import check_trainable
 from jaxgd.pytrees import Static, check_unchanged
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
-from jaxgd.training.history import Rows, as_history, as_rows, empty_rows
+from jaxgd.training.carrying import Packed, Rows, as_history, as_rows, empty_rows, pack, unpack
 from jaxgd.training.loop import finish, run_epoch
 from jaxgd.training.problems.coupling import check_coupling
-from jaxgd.training.states import DIVERGED, STATUS_WORDS, Packed, TrainState, initial_state, pack, unpack
+from jaxgd.training.states import DIVERGED, STATUS_WORDS, TrainState, initial_state
 from jaxgd.training.trainers import Trainer
 
 # Epoch orders are made for as many epochs at once as fit into this many numbers.

@@ -7,10 +7,9 @@ import optax
 
 from jaxgd.optim.combining import Combination, Combined
 from jaxgd.optim.hyperparameters import Hyperparameters
-from jaxgd.pytrees import Static
+from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.models.model import takes
 from jaxgd.training.problems.problem import Problem
-from jaxgd.training.pytrees import PyTree
 
 # Functions built by the same code: that is how one of Optax's transforms is known.
 _LOOKAHEAD = optax.lookahead(optax.identity(), 1, 1.0).update.__code__  # pyright: ignore[reportAttributeAccessIssue]

@@ -15,6 +15,7 @@ from jaxgd.numerics.norms import squared_norm
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training.batching import augment_key, example_keys, take
+from jaxgd.training.carrying import Packed, Rows, pack, unpack
 from jaxgd.training.gradients import (
     BatchLoss,
     batch_gradient,
@@ -22,7 +23,6 @@ from jaxgd.training.gradients import (
     or_one,
     split_means,
 )
-from jaxgd.training.history import Rows
 from jaxgd.training.models.model import takes, takes_keys
 from jaxgd.training.rules.rule import with_model_state
 from jaxgd.training.states import (
@@ -30,14 +30,11 @@ from jaxgd.training.states import (
     RUNNING,
     BatchSums,
     EpochSums,
-    Packed,
     TrainState,
     anchor_of,
     at_anchor,
     moving_part,
     no_sums,
-    pack,
-    unpack,
 )
 from jaxgd.training.trainers import Trainer
 

@@ -8,18 +8,10 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.machine.switches import Checks
+from jaxgd.training.carrying import as_rows, pack
 from jaxgd.training.fitting import extent, orders_of, segment
-from jaxgd.training.history import as_rows
 from jaxgd.training.loop import run_epoch
-from jaxgd.training.states import (
-    DIVERGED,
-    RUNNING,
-    TrainState,
-    anchor_of,
-    at_anchor,
-    no_sums,
-    pack,
-)
+from jaxgd.training.states import DIVERGED, RUNNING, TrainState, anchor_of, at_anchor, no_sums
 from jaxgd.training.trainers import Trainer
 
 

@@ -11,14 +11,13 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import as_integer, one_of
 from jaxgd.optim.combining import chain, is_transform
-from jaxgd.optim.hyperparameters import Parametric, one_of
+from jaxgd.optim.hyperparameters import Parametric
 from jaxgd.optim.transform import Transform
-from jaxgd.pytrees import Static, as_static
+from jaxgd.pytrees import PyTree, Static, as_static
 from jaxgd.training.lookahead import paired
 from jaxgd.training.problems.problem import Problem
-from jaxgd.training.pytrees import PyTree
 from jaxgd.training.rules.rule import Rule
 
 
@@ -206,3 +205,17 @@ def _checked_batch_size(batch_size: Any, num: int, microbatch: int | None) -> An
     if microbatch is None:
         raise ValueError("a batch_size that is an array needs a static microbatch, such as microbatch=8")
     return batch_size
+
+
+def with_rule(trainer: "Trainer", rule: Rule) -> "Trainer":
+    """The trainer with one more rule, after those it has."""
+    return trainer.replace(rules=(*trainer.rules, rule))
+
+
+def measured_names(trainer: "Trainer") -> list[str]:
+    """The names of what is measured after an epoch, in order: what a rule may watch."""
+    problem = trainer.problem
+    names = ["train_loss", "grad_norm"]
+    if problem.valid is not None:
+        names += ["valid_loss", *(f"valid_{name}" for name in problem.metrics)]
+    return names + [name for rule in trainer.rules for name in rule.history_names(trainer)]

@@ -9,8 +9,8 @@ import jax
 import pytest
 
 import jaxgd
-from jaxgd.sweeps import compilation_cache
-from jaxgd.sweeps.compilation_cache import enable_compilation_cache
+from jaxgd.machine import compilation_cache
+from jaxgd.machine.compilation_cache import enable_compilation_cache
 
 
 @pytest.fixture(autouse=True)

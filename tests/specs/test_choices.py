@@ -4,13 +4,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from jaxgd.specs.choices import (
-    check_batch_sizes,
-    check_count,
-    check_learning_rates,
-    check_optimizers,
-    fitting_batch_sizes,
-)
+from jaxgd.arguments import check_count
+from jaxgd.specs.choices import check_batch_sizes, check_learning_rates, check_optimizers, fitting_batch_sizes
 from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, QUICK
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import jaxgd
 from jaxgd.sweeps.axes import Point, checked_axes, columns, points
-from jaxgd.sweeps.groups import make_runs
+from jaxgd.sweeps.runs import make_runs
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
 PROBLEM = jaxgd.regression(jaxgd.linear(2), (INPUTS, INPUTS[:, 0]))

@@ -10,9 +10,9 @@ import jaxgd
 from jaxgd.reports import views
 from jaxgd.sweeps.axes import checked_axes, points
 from jaxgd.sweeps.coordinates import coordinate, label, matches
-from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.dataset import LaneResults, assemble
+from jaxgd.sweeps.runs import Run
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
 PROBLEM = jaxgd.regression(jaxgd.linear(2), (INPUTS, INPUTS[:, 0]), (INPUTS, INPUTS[:, 0]))

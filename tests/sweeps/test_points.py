@@ -7,7 +7,8 @@ import pytest
 
 import jaxgd
 from jaxgd.sweeps.axes import Point, checked_axes, label, points
-from jaxgd.sweeps.groups import group_runs, make_runs
+from jaxgd.sweeps.groups import group_runs
+from jaxgd.sweeps.runs import make_runs
 
 INPUTS = np.arange(12, dtype=np.float32).reshape(6, 2)
 TARGETS = np.arange(6, dtype=np.float32)

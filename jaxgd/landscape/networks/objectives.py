@@ -9,11 +9,10 @@ from jax.flatten_util import ravel_pytree
 
 from jaxgd.arguments import as_integer
 from jaxgd.numerics.dtypes import common_dtype
-from jaxgd.pytrees import Static
+from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.batching import take
 from jaxgd.training.gradients import example_losses, or_one, weighted_sums
 from jaxgd.training.problems.problem import Problem, num_examples
-from jaxgd.training.pytrees import PyTree
 
 # Examples whose losses, or whose part of a product, are computed at once.
 CHUNK = 4096

@@ -12,9 +12,8 @@ from jax.core import Tracer
 
 from jaxgd.landscape.networks.objectives import Objective, objective_of
 from jaxgd.machine.devices import BY_LANE, mesh_of, over_devices
-from jaxgd.pytrees import Static
+from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.problems.problem import Problem
-from jaxgd.training.pytrees import PyTree
 
 
 class Lanes(PyTree):

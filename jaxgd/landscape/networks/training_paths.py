@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxgd.machine.switches import own_programs
 from jaxgd.training.batching import epoch_order
+from jaxgd.training.carrying import empty_rows, pack
 from jaxgd.training.fitting import (
     begin_run,
     check_end,
@@ -18,9 +19,8 @@ from jaxgd.training.fitting import (
     orders_of,
     segment,
 )
-from jaxgd.training.history import empty_rows
 from jaxgd.training.loop import run_epoch
-from jaxgd.training.states import TrainState, initial_state, pack
+from jaxgd.training.states import TrainState, initial_state
 from jaxgd.training.trainers import Trainer
 
 

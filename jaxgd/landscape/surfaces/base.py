@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.arguments import check_count, one_of, unknown
 from jaxgd.landscape.surfaces.catalogue import KINDS, SurfaceKind
-from jaxgd.optim.hyperparameters import as_number, check_number, one_of, text, unknown
-from jaxgd.pytrees import Static
-from jaxgd.specs.choices import check_count
+from jaxgd.optim.hyperparameters import as_number, check_number, text
+from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.problems.problem import Problem
-from jaxgd.training.pytrees import PyTree
 
 
 class Surface(PyTree):

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jaxgd.arguments import check_count
 from jaxgd.landscape.surfaces.base import Surface
 from jaxgd.landscape.surfaces.critical_points import CriticalPoints, find_critical_points
 from jaxgd.landscape.surfaces.exploration import at_best_rate, explore
 from jaxgd.optim.transform import Transform
-from jaxgd.specs.choices import check_count
 
 NOWHERE = -1
 

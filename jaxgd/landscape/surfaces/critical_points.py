@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.landscape.surfaces.base import Surface, check_callable
-from jaxgd.training.pytrees import as_function
+from jaxgd.pytrees import as_function
 
 STARTS = 1024  # of one round
 MOST_ROUNDS = 16

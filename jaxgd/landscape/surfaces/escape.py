@@ -11,14 +11,14 @@ import numpy as np
 import optax
 import xarray as xr
 
+from jaxgd.arguments import check_count
 from jaxgd.landscape.surfaces.base import check_start
 from jaxgd.landscape.surfaces.exploration import checked_sizes
 from jaxgd.landscape.surfaces.lanes import standard_normals
 from jaxgd.landscape.surfaces.paths import as_transform, check_values
 from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
 from jaxgd.optim.hyperparameters import as_number, check_number
-from jaxgd.specs.choices import check_count
-from jaxgd.training.pytrees import as_function
+from jaxgd.pytrees import as_function
 
 
 def escape_times(

@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from jaxgd.arguments import check_count
 from jaxgd.landscape.surfaces.base import Surface, check_start
 from jaxgd.landscape.surfaces.lanes import follow_lanes
 from jaxgd.landscape.surfaces.paths import Path, as_transform, check_values
 from jaxgd.optim import optimizers as named
 from jaxgd.optim.hyperparameters import check_number
 from jaxgd.optim.transform import Transform
-from jaxgd.specs.choices import check_count, check_learning_rates, check_optimizers
-from jaxgd.training.pytrees import as_function
+from jaxgd.pytrees import as_function
+from jaxgd.specs.choices import check_learning_rates, check_optimizers
 
 # Four rates a decade: what suits a surface depends on how steep it is and on how wide.
 RATES = tuple(float(f"{10 ** (k / 4):.3g}") for k in range(-20, 9))

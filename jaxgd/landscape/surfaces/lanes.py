@@ -14,7 +14,8 @@ from jaxgd.landscape.surfaces.paths import Path, follow
 from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
 from jaxgd.machine.switches import with_settings_of_caller
 from jaxgd.optim.generalized import generalize
-from jaxgd.optim.transform import Transform, stack_leaves
+from jaxgd.optim.transform import Transform
+from jaxgd.pytrees import stack_leaves
 from jaxgd.sweeps.planning.forms import can_generalize
 
 Cases = Mapping[str, Sequence[Transform]]

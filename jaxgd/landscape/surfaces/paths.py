@@ -9,12 +9,12 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from jaxgd.arguments import check_count
 from jaxgd.landscape.surfaces.base import check_start
 from jaxgd.optim.combining import chain
 from jaxgd.optim.hyperparameters import check_number
 from jaxgd.optim.transform import Transform
-from jaxgd.specs.choices import check_count
-from jaxgd.training.pytrees import as_function
+from jaxgd.pytrees import as_function
 
 
 class Path(NamedTuple):

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 import xarray as xr
 
+from jaxgd.arguments import check_count
 from jaxgd.landscape.surfaces.base import Surface, surface
 from jaxgd.landscape.surfaces.basins import attraction
 from jaxgd.landscape.surfaces.critical_points import CriticalPoints, find_critical_points
 from jaxgd.landscape.surfaces.exploration import RATES, at_best_rate, checked_sizes, explore
-from jaxgd.specs.choices import check_count, check_optimizers
+from jaxgd.specs.choices import check_optimizers
 from jaxgd.specs.wording import count_text
 
 STARTS = 16

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgd.specs.choices import check_count
+from jaxgd.arguments import check_count
 from jaxgd.training.data import datasets
 
 FEATURES = {"body mass index": 2, "serum triglycerides": 8}  # columns of diabetes

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.arguments import unknown
 from jaxgd.reports.scales import ScoreScale, rounded, score_scale
 from jaxgd.reports.style import base_layout
 from jaxgd.sweeps import SweepResult

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from jaxgd.optim.hyperparameters import one_of
+from jaxgd.arguments import one_of
 from jaxgd.reports.figures.scores import (
     Scores,
     check_axis,

@@ -10,13 +10,9 @@ import jax
 import numpy as np
 import xarray as xr
 
-from jaxgd.specs.choices import (
-    check_batch_sizes,
-    check_count,
-    check_learning_rates,
-    check_optimizers,
-    fitting_batch_sizes,
-)
+from jaxgd.arguments import check_count
+from jaxgd.machine.host import versions
+from jaxgd.specs.choices import check_batch_sizes, check_learning_rates, check_optimizers, fitting_batch_sizes
 from jaxgd.specs.presets import DEFAULT
 from jaxgd.specs.sources import Source, load_source, problem_source
 from jaxgd.specs.splits import num_rows
@@ -26,7 +22,6 @@ from jaxgd.studies.comparison.constants import Constant, constant_predictor
 from jaxgd.studies.comparison.findings import write_sentence, write_warnings
 from jaxgd.studies.comparison.snippets import write_snippet
 from jaxgd.studies.comparison.stages import Experiment, rerun_best, run_grid, time_cells
-from jaxgd.sweeps.planning.plans import versions
 from jaxgd.training import Problem
 from jaxgd.training.fitting import check_epochs
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgd.training.problems.problem import Problem, task_of
+from jaxgd.training.problems.losses import task_of
+from jaxgd.training.problems.problem import Problem
 
 
 class Constant(NamedTuple):

@@ -12,15 +12,15 @@ from jaxgd.arguments import as_integer
 from jaxgd.machine.switches import own_programs, with_settings_of_caller
 from jaxgd.sweeps.axes import Point, checked_axes, points
 from jaxgd.sweeps.engine.driver import empty_slots
-from jaxgd.sweeps.engine.programs import Occupancy
-from jaxgd.sweeps.groups import make_runs
-from jaxgd.sweeps.lanes import Ready, Sources, prepare
+from jaxgd.sweeps.engine.programs import Ready, prepare
+from jaxgd.sweeps.lanes import Occupancy, Sources
 from jaxgd.sweeps.planning.forms import largest_batch
 from jaxgd.sweeps.planning.planner import make_units
 from jaxgd.sweeps.planning.recipes import num_bytes
 from jaxgd.sweeps.planning.weighing import Options
+from jaxgd.sweeps.runs import make_runs
+from jaxgd.training.carrying import count_of
 from jaxgd.training.fitting import check_epochs, extent
-from jaxgd.training.states import count_of
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
@@ -137,3 +137,14 @@ class LaneAlone:
         self.slots = self.ready.program(*self.arguments, self.slots, self.occupancy, end)
         counts = np.asarray(self.slots.packed.counts)
         return time.perf_counter() - begun, int(count_of(counts, "updates")[0])
+
+
+# Timing updates alone takes about this part of the time that running took, and no less than one call.
+_CLOCK_PART = 0.05
+_CLOCK_CALLS = 3
+
+
+def _seconds_alone(ready: Ready, run: int, seconds: float) -> float:
+    lane = LaneAlone(ready, run)
+    lane.calibrate(seconds)
+    return float(np.median([lane.seconds_per_update() for _ in range(_CLOCK_CALLS)]))

@@ -8,15 +8,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgd.sweeps.engine.programs import Occupancy, Slots
-from jaxgd.sweeps.groups import Run
-from jaxgd.sweeps.lanes import Ready
+from jaxgd.sweeps.engine.programs import Ready
+from jaxgd.sweeps.lanes import Occupancy, Slots
 from jaxgd.sweeps.results.dataset import LaneResults
+from jaxgd.sweeps.runs import Run
+from jaxgd.training.carrying import COUNTS, as_history, count_of
 from jaxgd.training.fitting import extent
-from jaxgd.training.history import COUNTS, as_history
 from jaxgd.training.progress import Progress
 from jaxgd.training.rules.rule import kept_epochs
-from jaxgd.training.states import RUNNING, count_of
+from jaxgd.training.states import RUNNING
 
 # Seconds that one call of a program aims at, so that progress shows and Ctrl-C is heard.
 _CALL_SECONDS = 0.5

@@ -10,24 +10,20 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 
 import jax
-import numpy as np
 
+from jaxgd.machine.devices import free_bytes
 from jaxgd.machine.switches import with_settings_of_caller
-from jaxgd.sweeps.engine.clock import LaneAlone
+from jaxgd.sweeps.engine.clock import _CLOCK_CALLS, _CLOCK_PART, _seconds_alone
 from jaxgd.sweeps.engine.driver import run_unit
-from jaxgd.sweeps.groups import Run
-from jaxgd.sweeps.lanes import Ready, Sources, prepare
+from jaxgd.sweeps.engine.programs import Ready, prepare
+from jaxgd.sweeps.lanes import Sources
 from jaxgd.sweeps.planning.forms import largest_batch, only_group
 from jaxgd.sweeps.planning.planner import Unit
 from jaxgd.sweeps.planning.plans import PlannedGroup
-from jaxgd.sweeps.planning.recipes import free_bytes
 from jaxgd.sweeps.results.dataset import LaneResults
+from jaxgd.sweeps.runs import Run
 from jaxgd.training.problems.coupling import check_coupling
 from jaxgd.training.progress import Progress
-
-# Timing updates alone takes about this part of the time that running took, and no less than one call.
-_CLOCK_PART = 0.05
-_CLOCK_CALLS = 3
 
 
 @dataclasses.dataclass
@@ -162,9 +158,3 @@ def _timed(
     of_size = {size: _seconds_alone(ready, sizes.index(size), part) for size in dict.fromkeys(sizes)}
     per_update = {run.index: of_size[size] for run, size in zip(members, sizes, strict=True)}
     return Done(planned, results, per_update, time.perf_counter() - begun)
-
-
-def _seconds_alone(ready: Ready, run: int, seconds: float) -> float:
-    lane = LaneAlone(ready, run)
-    lane.calibrate(seconds)
-    return float(np.median([lane.seconds_per_update() for _ in range(_CLOCK_CALLS)]))

@@ -8,7 +8,8 @@ import numpy as np
 
 from jaxgd.optim.generalized import generalize
 from jaxgd.pytrees import Static
-from jaxgd.sweeps.groups import Group, Run, group_runs
+from jaxgd.sweeps.groups import Group, group_runs
+from jaxgd.sweeps.runs import Run
 from jaxgd.training.trainers import OneOf, Trainer
 
 

@@ -6,16 +6,17 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import as_integer, one_of
+from jaxgd.machine.devices import device_name
+from jaxgd.machine.host import versions
 from jaxgd.machine.switches import own_programs
-from jaxgd.optim.hyperparameters import one_of
-from jaxgd.sweeps.axes import Point, check_names, checked_axes, points
-from jaxgd.sweeps.groups import Group, Run, group_runs, make_runs, warn_of_closures
+from jaxgd.sweeps.axes import Point, checked_axes
+from jaxgd.sweeps.groups import Group, group_runs, warn_of_closures
 from jaxgd.sweeps.lanes import Sources
 from jaxgd.sweeps.planning.forms import Form, can_generalize, merged, only_group, sizes_of
-from jaxgd.sweeps.planning.plans import Plan, PlannedGroup, versions
+from jaxgd.sweeps.planning.plans import Plan, PlannedGroup
 from jaxgd.sweeps.planning.weighing import EXACT, Options, Weigher, largest_of_group, pays
-from jaxgd.training.fitting import check_epochs
+from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.training.trainers import Trainer
 
 
@@ -68,15 +69,6 @@ def plan(
         return plan_of(make_units(runs, devices, Sources(epochs), options), len(runs), epochs, devices)
 
 
-def checked_runs(
-    make_trainer: Callable, axes: Mapping[str, Sequence[Any]], epochs: Any
-) -> tuple[list[Run], int]:
-    """The run of every point of checked axes, and the epochs; names and length checked against each other."""
-    runs = make_runs(make_trainer, points(axes))
-    check_names(axes, runs[0].trainer)
-    return runs, max(check_epochs(epochs, run.trainer.problem.num_examples) for run in runs)
-
-
 def checked_options(merge: Any, kind: Any, lanes: Any, width: Any, generalize: Any, exact: bool) -> Options:
     """The options of a plan.
 
@@ -118,11 +110,6 @@ def _count_or_none(name: str, value: Any) -> int | None:
 def plan_of(units: Sequence[Unit], num_runs: int, epochs: int, devices: Sequence[Any]) -> Plan:
     """The plan that these units are."""
     return Plan(tuple(unit.planned for unit in units), epochs, device_name(devices), versions(), num_runs)
-
-
-def device_name(devices: Sequence[Any]) -> str:
-    """Such as "2 x cpu"."""
-    return f"{len(devices)} x {devices[0].device_kind}"
 
 
 def make_units(runs: Sequence[Run], devices: Sequence[Any], sources: Sources, options: Options) -> list[Unit]:

@@ -1,13 +1,50 @@
 """The plan of a sweep: its programs, how each runs its lanes, and why."""
 
 import dataclasses
-import importlib.metadata
-import platform
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from jaxgd import __version__
-from jaxgd.sweeps.planning.recipes import Recipe
+
+class Recipe(NamedTuple):
+    """What the bits of a lane depend on, besides versions and the kind of device.
+
+    kind: "map" (a device runs its lanes one after the other, each with the bits of a run alone) or "vmap"
+    (all at once). lanes: that a device holds. devices: how many. microbatch: examples per gradient where
+    several batch sizes share the program as a number, else None. generalized: whether several optimizers
+    share it. branches: whether several batch sizes share it, each with a loop of its own. width: lanes in
+    turn that a device moves at once, of one batch size; from 2 on, none has the bits of the run alone.
+    """
+
+    kind: str
+    lanes: int
+    devices: int
+    microbatch: int | None = None
+    generalized: bool = False
+    branches: bool = False
+    width: int = 1
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether a device moves one lane at a time."""
+        return self.kind == "map" and self.width == 1
+
+    @property
+    def slots(self) -> int:
+        """Lanes that all devices hold together."""
+        return self.lanes * self.devices
+
+    def __str__(self):
+        how = " one after the other" if self.kind == "map" else " at once"
+        how = f", {self.width} at a time," if self.width > 1 else how
+        lanes = f"{self.lanes} lanes{how}" if self.lanes > 1 else "1 lane"
+        parts = [f"{lanes} on each of {self.devices} devices"]
+        if self.microbatch is not None:
+            parts.append(f"batch sizes merged in micro-batches of {self.microbatch}")
+        if self.branches:
+            parts.append("a loop for each batch size")
+        if self.generalized:
+            parts.append("optimizers merged")
+        return ", ".join(parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +156,3 @@ class Plan:
 def _check_count(name: str, value: Any) -> None:
     if type(value) is not int or value < 1:
         raise ValueError(f"{name} of a plan must be a whole number of at least 1, got {value!r}")
-
-
-def versions() -> dict[str, str]:
-    """The versions on which numbers depend."""
-    packages = ("jax", "jaxlib", "optax", "numpy")
-    own = {"jaxgd": __version__, "python": platform.python_version()}
-    return own | {name: importlib.metadata.version(name) for name in packages}

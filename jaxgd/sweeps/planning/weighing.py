@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgd.sweeps.groups import Group, Run
-from jaxgd.sweeps.lanes import Inputs, Sources, compile_for
+from jaxgd.machine.devices import free_bytes
+from jaxgd.sweeps.engine.programs import compile_for
+from jaxgd.sweeps.groups import Group
+from jaxgd.sweeps.lanes import Inputs, Sources
 from jaxgd.sweeps.planning.costs import Work, compile_seconds, run_seconds, work_of
 from jaxgd.sweeps.planning.forms import (
     Form,
@@ -23,15 +25,9 @@ from jaxgd.sweeps.planning.forms import (
     only_group,
     sizes_of,
 )
-from jaxgd.sweeps.planning.plans import PlannedGroup
-from jaxgd.sweeps.planning.recipes import (
-    Recipe,
-    default_kind,
-    fitting_lanes,
-    fitting_width,
-    free_bytes,
-    num_bytes,
-)
+from jaxgd.sweeps.planning.plans import PlannedGroup, Recipe
+from jaxgd.sweeps.planning.recipes import default_kind, fitting_lanes, fitting_width, num_bytes
+from jaxgd.sweeps.runs import Run
 from jaxgd.training.trainers import Trainer
 
 # What merging has to save, as a ratio and in seconds: otherwise a lane has the bits of the run alone.

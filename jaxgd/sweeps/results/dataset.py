@@ -8,9 +8,9 @@ import numpy as np
 
 from jaxgd.sweeps.axes import columns, is_linked
 from jaxgd.sweeps.coordinates import coordinate, kept
-from jaxgd.sweeps.groups import Run
 from jaxgd.sweeps.planning.plans import Plan
-from jaxgd.training.history import COUNTS
+from jaxgd.sweeps.runs import Run
+from jaxgd.training.carrying import COUNTS
 from jaxgd.training.states import STATUS_WORDS
 
 if TYPE_CHECKING:

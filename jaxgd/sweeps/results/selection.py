@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxgd.optim.hyperparameters import unknown
+from jaxgd.arguments import unknown
 from jaxgd.sweeps.axes import columns
 from jaxgd.sweeps.coordinates import label, matches
 

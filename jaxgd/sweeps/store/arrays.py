@@ -1,13 +1,15 @@
 """Arrays and datasets as an `.npz` can hold them: without objects, and with words that describe them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from jaxgd.sweeps.coordinates import kept
+from jaxgd.sweeps.store.trees import check_described, describe, rebuild
+from jaxgd.training.problems.problem import Problem
 
 if TYPE_CHECKING:
     import xarray
@@ -99,3 +101,85 @@ def _checked_json(value: Any, what: str) -> Any:
         raise TypeError(
             f"{what} cannot be saved: it is no number, text, list or dict, but {value!r}"
         ) from None
+
+
+def state_arrays(states: Sequence[tuple[Any, Any]]) -> tuple[dict[str, np.ndarray], dict]:
+    """`(arrays, about)` of the `(params, model_state)` of every run.
+
+    `about["groups"]` holds the two skeletons of each group of like runs and the dtypes of its leaves, whose
+    arrays are named "group/leaf"; the array `places` is the group and the row of each run.
+    """
+    groups: dict[str, tuple[int, list[list[np.ndarray]]]] = {}
+    places = []
+    for state in states:
+        (params, leaves), (model_state, more) = (describe(tree) for tree in state)
+        leaves += more
+        shapes = [leaf.shape for leaf in leaves]
+        about = {"trees": [params, model_state], "dtypes": [dtype_name(leaf) for leaf in leaves]}
+        place, rows = groups.setdefault(json.dumps([about, shapes]), (len(groups), []))
+        places.append((place, len(rows)))
+        rows.append(leaves)
+    arrays = {
+        f"{place}/{leaf}": encoded(np.stack(column))
+        for place, rows in groups.values()
+        for leaf, column in enumerate(zip(*rows, strict=True))
+    }
+    arrays["places"] = np.array(places, np.int64).reshape(-1, 2)
+    return arrays, {"groups": [json.loads(key)[0] for key in groups]}
+
+
+def state_names(about: Mapping) -> list[str]:
+    """The names of the arrays that `state_arrays` gave with this description."""
+    groups = enumerate(about["groups"])
+    leaves = [f"{place}/{leaf}" for place, group in groups for leaf in range(len(group["dtypes"]))]
+    return ["places", *leaves]
+
+
+class SavedStates(Sequence):
+    """The `(params, model_state)` of every run of a file, each rebuilt when it is asked for.
+
+    Raises:
+        ValueError: what is described is not what the arrays hold.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], about: Mapping, like: Any):
+        self._places = _places(arrays["places"])
+        self._trees = [group["trees"] for group in about["groups"]]
+        self._leaves = [
+            [decoded(arrays[f"{place}/{leaf}"], name) for leaf, name in enumerate(group["dtypes"])]
+            for place, group in enumerate(about["groups"])
+        ]
+        self._like = _trees_like(like)
+        for trees, leaves in zip(self._trees, self._leaves, strict=True):
+            if sum(check_described(tree) for tree in trees) != len(leaves):
+                raise ValueError("its trees have not the leaves that it holds")
+        rows = [min((len(leaf) for leaf in leaves), default=1) for leaves in self._leaves]
+        for group, row in self._places:
+            if not (0 <= group < len(rows) and 0 <= row < rows[group]):
+                raise ValueError(f"it places a run at row {row} of group {group}, which it does not hold")
+
+    def __len__(self):
+        return len(self._places)
+
+    def __getitem__(self, index):
+        group, row = self._places[index]
+        leaves = [leaf[row] for leaf in self._leaves[group]]
+        trees = []
+        for tree, like in zip(self._trees[group], self._like, strict=True):
+            count = tree["leaves"]
+            trees.append(rebuild(tree, leaves[:count], like))
+            leaves = leaves[count:]
+        return tuple(trees)
+
+
+def _places(places: np.ndarray) -> list[list[int]]:
+    if places.dtype.kind not in "iu" or places.shape[1:] != (2,):
+        raise ValueError(f"the places of its runs are {places.dtype}{list(places.shape)}")
+    return places.tolist()
+
+
+def _trees_like(like: Any) -> tuple[Any, Any]:
+    """Trees like the parameters and like the model state, None where nothing is known."""
+    if isinstance(like, Problem):
+        return jax.eval_shape(lambda key: like.init(key), jax.random.key(0)), like.model_state
+    return like, None

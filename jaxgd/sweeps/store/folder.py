@@ -8,12 +8,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgd.machine.host import versions
 from jaxgd.sweeps.axes import label
-from jaxgd.sweeps.planning.plans import Plan, versions
+from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.store import format_1
 from jaxgd.sweeps.store.archives import about_to, read_archive
-from jaxgd.sweeps.store.arrays import dataset_arrays, dataset_names, dataset_of
+from jaxgd.sweeps.store.arrays import (
+    SavedStates,
+    dataset_arrays,
+    dataset_names,
+    dataset_of,
+    state_arrays,
+    state_names,
+)
 from jaxgd.sweeps.store.files import alone_in, damage_named
 from jaxgd.sweeps.store.manifest import (
     FORMAT,
@@ -24,7 +32,6 @@ from jaxgd.sweeps.store.manifest import (
     opened,
     read_manifest,
 )
-from jaxgd.sweeps.store.saved_states import SavedStates, state_arrays, state_names
 
 
 def save(result: SweepResult, folder: str | os.PathLike) -> None:

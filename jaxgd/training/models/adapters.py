@@ -8,9 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgd.pytrees import Static
+from jaxgd.pytrees import Static, as_function
 from jaxgd.training.models.model import Model
-from jaxgd.training.pytrees import as_function
 
 # What a Flax module's `__call__` may name the switch between training and evaluation; its value in training.
 _SWITCHES = {"train": True, "training": True, "is_training": True, "deterministic": False}

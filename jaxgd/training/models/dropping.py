@@ -1,8 +1,6 @@
 """What keeps a model from fitting its training examples too closely: dropped units and weights, penalties."""
 
 import functools
-import inspect
-import itertools
 import math
 from typing import Any
 
@@ -10,13 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.numerics.dtypes import common_dtype
-from jaxgd.numerics.norms import squared_norm
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.optim.trees.masks import tree_of
 from jaxgd.pytrees import Static
-from jaxgd.training.models.model import Model, check_stateless, outputs, takes, takes_keys
-from jaxgd.training.problems.problem import Problem
-from jaxgd.training.pytrees import PyTree
+from jaxgd.training.models.model import Model, check_stateless, outputs, takes_keys
 
 
 def dropout(x: Any, rate: Any, key: jax.Array) -> jax.Array:
@@ -64,34 +59,6 @@ def drop_connect(model: Model, rate: Any, per: str = "example", mask: Any = None
         raise ValueError(f'per must be "example" or "batch", got {per!r}')
     apply = _apply_to_each if per == "example" else _apply_to_all
     return model.replace(apply=jax.tree_util.Partial(apply, model.apply, Static(mask), as_rate(rate)))
-
-
-def regularized(problem: Problem, l1: Any = None, l2: Any = None, mask: Any = None) -> Problem:
-    """The problem whose training loss has the penalty `l1 * sum(abs(w)) + l2 / 2 * sum(w**2)` added.
-
-    Every training example's loss gets it, so `train_loss` includes it and the gradient is that of mean plus
-    penalty. Validation, `evaluate` and metrics do not: they stay comparable between strengths.
-
-    Adam divides a penalty's gradient by the root of the second moment, as it does with the rest, so weights
-    with large gradients are regularised less. `adamw(weight_decay=...)` and `jaxgd.optim.soft_threshold` act
-    on the weights directly.
-
-    Args:
-        problem: what to train.
-        l1: number, 0 or more; may be traced. None for no such term.
-        l2: number, 0 or more; may be traced. None for no such term.
-        mask: which parameters are penalised, as in `drop_connect`: by default weights, not biases.
-
-    Raises:
-        ValueError: a negative strength; on use, if there is nothing to penalise.
-    """
-    strengths = {"l1": l1, "l2": l2}
-    for name, strength in strengths.items():
-        if strength is not None:
-            strengths[name] = as_number(name, strength)
-            check_number(name, strength, lambda x: x >= 0, "0 or more")
-    loss = _PenalisedLoss(problem.loss, mask=Static(mask), **strengths)
-    return problem.replace(loss=loss, coupled=problem.coupled)
 
 
 def as_rate(rate: Any, name: str = "rate") -> Any:
@@ -181,41 +148,3 @@ def _chosen(params: Any, mask: Any) -> list[bool]:
         shapes = jax.tree.map(jnp.shape, params)
         raise ValueError(f"no parameter has two axes or is chosen by mask, of shapes {shapes}: give a mask")
     return chosen
-
-
-class _PenalisedLoss(PyTree):
-    """A problem's loss plus a penalty in training, called with the arguments that the loss takes."""
-
-    loss: Any
-    l1: Any
-    l2: Any
-    mask: Any
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        inner = inspect.signature(getattr(self.loss, "value", self.loss)).parameters
-        told = inspect.Parameter("training", inspect.Parameter.KEYWORD_ONLY, default=True)
-        return inspect.Signature([*(p for p in inner.values() if p.name != "training"), told])
-
-    def __call__(self, params, batch, training=True, **options):
-        if takes(self.loss, "training"):
-            options["training"] = training
-        returned = self.loss(params, batch, **options)
-        if not training:
-            return returned
-        losses, *others = returned if isinstance(returned, tuple) else (returned,)
-        losses = losses + self._penalty(params).astype(losses.dtype)
-        return (losses, *others) if others else losses
-
-    def _penalty(self, params: Any) -> jax.Array:
-        chosen = itertools.compress(jax.tree.leaves(params), _chosen(params, self.mask.value))
-        weights = [w.astype(common_dtype(w.dtype, jnp.float32)) for w in chosen]
-        penalty = jnp.zeros(())
-        if self.l1 is not None:
-            penalty += self.l1 * sum(jnp.sum(jnp.abs(w)) for w in weights)
-        if self.l2 is not None:
-            penalty += self.l2 / 2 * squared_norm(weights)
-        return penalty
-
-    def __repr__(self):
-        return f"regularized({self.loss!r}, l1={self.l1}, l2={self.l2})"

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.custom_batching import sequential_vmap
 
-from jaxgd.optim.hyperparameters import one_of
-from jaxgd.pytrees import Static
-from jaxgd.training.pytrees import PyTree, as_function
+from jaxgd.arguments import one_of
+from jaxgd.pytrees import PyTree, Static, as_function
 
 ACTIVATIONS: dict[str, Callable] = {
     "celu": jax.nn.celu,

@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import as_integer, check_sizes
 from jaxgd.numerics.dtypes import in_common_dtype
+from jaxgd.pytrees import as_function
 from jaxgd.training.models.dropping import as_rate, drop, drop_connect as with_drop_connect
 from jaxgd.training.models.model import ACTIVATIONS, INITIALIZERS, Model, named
-from jaxgd.training.pytrees import as_function
 
 
 def linear(num_inputs: int, num_outputs: int = 1, init: str | Callable = "zeros", bias: bool = True) -> Model:
@@ -124,17 +124,6 @@ def conv_net(
 def _coupled(activation: str | Callable) -> bool | None:
     """Whether a network couples examples: not by an activation that is known."""
     return False if isinstance(activation, str) else None
-
-
-def check_sizes(**sizes: Any) -> list[int]:
-    """The sizes as ints; ValueError unless every one is a whole number, 1 or more."""
-    counts = []
-    for name, size in sizes.items():
-        count = as_integer(size)
-        if count is None or count < 1:
-            raise ValueError(f"{name} must be a whole number, 1 or more, got {size}")
-        counts.append(count)
-    return counts
 
 
 def _init_layers(shapes, initializer, key):

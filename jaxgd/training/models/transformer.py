@@ -5,8 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxgd.arguments import check_sizes
 from jaxgd.training.models.model import INITIALIZERS, Model
-from jaxgd.training.models.networks import check_sizes, dense
+from jaxgd.training.models.networks import dense
 
 
 def char_transformer(

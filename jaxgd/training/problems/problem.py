@@ -9,19 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.optim.hyperparameters import one_of
-from jaxgd.pytrees import Static
-from jaxgd.training.models.model import Model, as_model, evaluated, takes
-from jaxgd.training.problems.criteria import (
-    criterion_of,
-    cross_entropy,
-    half_squared_error,
-    is_correct,
-    loss_of,
-    metric_of,
-    squared_error,
-)
-from jaxgd.training.pytrees import PyTree, as_function
+from jaxgd.arguments import one_of
+from jaxgd.pytrees import PyTree, Static, as_function
+from jaxgd.training.models.model import takes
 
 SPLITS = ("train", "valid", "test")
 
@@ -121,124 +111,6 @@ class Problem(PyTree):
 def num_examples(data: Any) -> int:
     """The length of axis 0 of a tree of arrays."""
     return jnp.shape(jax.tree.leaves(data)[0])[0]
-
-
-def classification(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
-    """The problem of classifying: softmax cross-entropy (natural logarithm) and the metric `accuracy`.
-
-    Args:
-        model: `(init, apply)`; `apply` gives logits `[batch, classes]`, or `[batch, length, classes]` for
-            sequences: then an example's loss and accuracy are means over its places.
-        train: `(inputs [n, ...], labels int [n])`, labels from 0 to classes - 1; `[n, length]` for sequences.
-        valid: the same for validation, or None.
-        test: the same for testing, or None.
-
-    Raises:
-        ValueError: labels that are negative, fractional or too large, lengths that differ, no examples, NaN.
-    """
-    model = as_model(model)
-    splits = {"train": train, "valid": valid, "test": test}
-    splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
-    for name, data in splits.items():
-        check_labels(f"{name} labels", data[1], _output_shape(model, name, data)[1:])
-    splits = {name: (x, _as_int32(labels)) for name, (x, labels) in splits.items()}
-    return _problem_of(model, cross_entropy, "accuracy", is_correct, splits)
-
-
-def regression(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
-    """The problem of regression: half the squared error, and the metric `squared_error`.
-
-    Several outputs are summed over, so the loss of an example is `sum((outputs - targets)**2) / 2`.
-
-    Args:
-        model: `(init, apply)`; `apply` gives outputs `[batch, k]`, or `[batch]`.
-        train: `(inputs [n, ...], targets [n] or [n, k])`.
-        valid: the same for validation, or None.
-        test: the same for testing, or None.
-
-    Raises:
-        ValueError: lengths or shapes that differ, no examples, NaN.
-    """
-    model = as_model(model)
-    splits = {"train": train, "valid": valid, "test": test}
-    splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
-    for name, data in splits.items():
-        _check_targets(f"{name} targets", data[1], _output_shape(model, name, data))
-    return _problem_of(model, half_squared_error, "squared_error", squared_error, splits)
-
-
-def _as_int32(labels):
-    return labels.astype(jnp.int32) if isinstance(labels, jax.Array) else np.asarray(labels, np.int32)
-
-
-def _problem_of(model: Model, criterion: Any, name: str, metric: Any, splits: dict[str, Any]) -> Problem:
-    return Problem(
-        model.init,
-        loss_of(model, criterion),
-        metrics={name: metric_of(model, metric)},
-        model_state=model.model_state,
-        coupled=model.coupled,
-        **splits,
-    )
-
-
-def task_of(problem: Problem) -> str | None:
-    """The task of a problem that `classification` or `regression` made, regularised or not; else None."""
-    loss = getattr(problem.loss, "loss", problem.loss)  # of `regularized`, which evaluates without a penalty
-    tasks = {half_squared_error: "regression", cross_entropy: "classification"}
-    return tasks.get(criterion_of(loss))
-
-
-def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
-    """The shape of the model's output for one example of a split."""
-    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *jnp.shape(x)[1:]), jnp.result_type(x)), data[0])
-    shapes = jax.tree.map(lambda x: x.shape, one)
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    try:
-        output = jax.eval_shape(lambda k, x: evaluated(model, model.init(k), x), key, one)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"the model cannot be applied to {split} inputs of shape {shapes} (one example): {error}"
-        ) from error
-    if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (1,):
-        raise ValueError(
-            f"the model must give one array [batch, ...], got {output} for inputs of shape {shapes}"
-        )
-    return output.shape
-
-
-def _pair(name: str, data: Any) -> Any:
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}")
-    return _as_arrays(name, (data[0], data[1]))
-
-
-def check_labels(name: str, labels: Any, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless `labels` are class numbers for logits `[n, *shape]`, classes last."""
-    if isinstance(labels, Tracer):
-        return
-    values = np.asarray(labels)
-    if values.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be whole numbers from 0 on, got values such as {values.flat[0]!r}")
-    *places, num_classes = shape
-    if values.shape[1:] != tuple(places) or values.ndim == 0:
-        axes = ", ".join(map(str, ["n", *places]))
-        what = "place of a sequence" if places else "example"
-        raise ValueError(
-            f"{name} must have shape [{axes}], one class number per {what}, got shape {values.shape}"
-        )
-    bad = ~((values >= 0) & (values < num_classes) & (values == np.floor(values)))
-    if bad.any():
-        place = tuple(np.argwhere(bad)[0])
-        raise ValueError(
-            f"{name} must be whole numbers from 0 to {num_classes - 1}, got {values[place]} in row {place[0]}"
-        )
-
-
-def _check_targets(name: str, targets: Any, output_shape: tuple[int, ...]) -> None:
-    per_output, per_target = int(np.prod(output_shape[1:])), int(np.prod(np.shape(targets)[1:]))
-    if per_output != per_target:
-        raise ValueError(f"{name} have {per_target} numbers per example, the model gives {per_output}")
 
 
 def _as_arrays(split: str, data: Any) -> Any:

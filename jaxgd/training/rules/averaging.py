@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.numerics.dtypes import common_dtype
+from jaxgd.optim.hyperparameters import number
 from jaxgd.training.gradients import split_means
-from jaxgd.training.rules.rule import Rule, number, whole_number, with_rule
-from jaxgd.training.trainers import Trainer
+from jaxgd.training.rules.rule import Rule, whole_number
+from jaxgd.training.trainers import Trainer, with_rule
 
 
 class AverageWeights(Rule):

@@ -4,8 +4,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxgd.training.rules.rule import NEVER, Rule, whole_number, with_rule
-from jaxgd.training.trainers import Trainer
+from jaxgd.training.rules.rule import NEVER, Rule, whole_number
+from jaxgd.training.trainers import Trainer, with_rule
 
 BUDGET_SPENT = 3
 

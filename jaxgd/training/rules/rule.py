@@ -1,7 +1,6 @@
 """Rules: what a run does besides updates, such as stopping early or keeping an average."""
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -10,8 +9,9 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.numerics.dtypes import common_dtype
+from jaxgd.optim.hyperparameters import checked_number
+from jaxgd.pytrees import PyTree
 from jaxgd.training.models.model import takes
-from jaxgd.training.pytrees import PyTree
 
 if TYPE_CHECKING:
     from jaxgd.training.loop import TrainState
@@ -84,11 +84,6 @@ class Rule(PyTree):
         return params
 
 
-def with_rule(trainer: "Trainer", rule: Rule) -> "Trainer":
-    """The trainer with one more rule, after those it has."""
-    return trainer.replace(rules=(*trainer.rules, rule))
-
-
 def scored_by(name: str, trainer: "Trainer", state: "TrainState") -> tuple[Any, Any]:
     """The parameters and the model state that the history's entry `name` is a score of."""
     for rule, own in reversed(list(zip(trainer.rules, state.rules, strict=True))):
@@ -114,15 +109,6 @@ def with_model_state(hook: Any, *arguments: Any, model_state: Any) -> Any:
     return hook(*arguments, model_state=model_state) if takes(hook, "model_state") else hook(*arguments)
 
 
-def number(name: str, value: Any, allowed: str, is_allowed: Any) -> Any:
-    """A rule's number as a leaf: checked and a float64 if concrete, a tracer as it is.
-
-    Raises:
-        ValueError, TypeError: a value that `is_allowed` refuses, or that is no number.
-    """
-    return value if isinstance(value, Tracer) else _checked(name, value, allowed, is_allowed)
-
-
 def whole_number(name: str, value: Any, unit: str, least: int) -> Any:
     """A rule's whole number as an int32 leaf, `NEVER` where it is more than that; checked if concrete.
 
@@ -132,7 +118,7 @@ def whole_number(name: str, value: Any, unit: str, least: int) -> Any:
     if isinstance(value, Tracer):
         return _traced_count(value)
     allowed = f"a whole number{unit}, {least} or more"
-    array = _checked(name, value, allowed, lambda x: (x >= least) & (x == np.floor(x)))
+    array = checked_number(name, value, allowed, lambda x: (x >= least) & (x == np.floor(x)))
     return np.minimum(array, NEVER).astype(np.int32)
 
 
@@ -144,16 +130,3 @@ def _traced_count(value: Any) -> jax.Array:
     if jnp.issubdtype(value.dtype, jnp.integer) and jnp.iinfo(value.dtype).max > NEVER:
         value = jnp.minimum(value, NEVER)
     return value.astype(jnp.int32)
-
-
-def _checked(name: str, value: Any, allowed: str, is_allowed: Any) -> np.ndarray:
-    """The value as float64, in which every count up to `NEVER` is exact."""
-    try:
-        array = np.asarray(value, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        if not isinstance(value, Integral):
-            raise TypeError(f"{name} must be {allowed}, got {value!r}") from None
-        array = np.asarray(np.inf if int(value) > 0 else -np.inf)  # beyond float64
-    if isinstance(value, bool) or not np.all(is_allowed(array)):
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
-    return array

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.optim.hyperparameters import one_of
+from jaxgd.arguments import one_of
+from jaxgd.optim.hyperparameters import number
 from jaxgd.pytrees import Static
-from jaxgd.training.history import measured_names
-from jaxgd.training.rules.rule import NEVER, Rule, number, scored_by, whole_number, with_rule
-from jaxgd.training.trainers import Trainer
+from jaxgd.training.rules.rule import NEVER, Rule, scored_by, whole_number
+from jaxgd.training.trainers import Trainer, measured_names, with_rule
 
 STOPPED_EARLY = 1
 

@@ -7,10 +7,11 @@ import pytest
 import jaxgd
 from jaxgd.sweeps.axes import Point
 from jaxgd.sweeps.engine.clock import LaneAlone
-from jaxgd.sweeps.groups import Run
-from jaxgd.sweeps.lanes import Sources, prepare
+from jaxgd.sweeps.engine.programs import prepare
+from jaxgd.sweeps.lanes import Sources
 from jaxgd.sweeps.planning.planner import make_units
 from jaxgd.sweeps.planning.weighing import Options
+from jaxgd.sweeps.runs import Run
 
 INPUTS = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
 

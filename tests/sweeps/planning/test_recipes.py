@@ -3,8 +3,10 @@
 import jax
 import pytest
 
+from jaxgd.machine.devices import free_bytes
 from jaxgd.sweeps.planning import recipes
-from jaxgd.sweeps.planning.recipes import Recipe, default_kind, fitting_lanes, fitting_width, free_bytes
+from jaxgd.sweeps.planning.plans import Recipe
+from jaxgd.sweeps.planning.recipes import default_kind, fitting_lanes, fitting_width
 
 
 class Accelerator:
