@@ -118,7 +118,7 @@ def _fitting(choices: dict, arguments: argparse.Namespace, source) -> dict:
 def _report(comparison, out: Path) -> None:
     from rich.console import Console
 
-    from jaxgd.reports.pages import comparison_page, terminal
+    from jaxgd.reports.pages import of_comparison, terminal
 
     # A pipe or a file gets whole lines: only a terminal has a width.
     console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
@@ -127,5 +127,5 @@ def _report(comparison, out: Path) -> None:
     try:
         print(text.get())
     finally:  # neither is lost with the other
-        write_page(out, comparison_page.page(comparison))
+        write_page(out, of_comparison.page(comparison))
     print(f"Report: {out.resolve()}")

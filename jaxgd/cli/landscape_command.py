@@ -99,7 +99,7 @@ def _no_such_source(name: str) -> str:
 def _write_surface_page(choices: dict, out: Path, command: str) -> None:
     """The page of a test surface."""
     from jaxgd.landscape.surfaces.survey import study_surface
-    from jaxgd.reports.pages.surface_page import surface_page
+    from jaxgd.reports.pages.of_surface import surface_page
 
     with bad_input():
         study = study_surface(**choices, command=command)
@@ -112,7 +112,7 @@ def _write_sweep_page(folder: Path, problem: str | None, out: Path, command: str
     from functools import partial
 
     from jaxgd.landscape.networks.close_up import look
-    from jaxgd.reports.pages.landscape_page import landscape_page
+    from jaxgd.reports.pages.of_landscape import landscape_page
     from jaxgd.specs.runs import runs_of
     from jaxgd.sweeps import load
 

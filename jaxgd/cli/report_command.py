@@ -29,7 +29,7 @@ def _report(arguments: argparse.Namespace, command: str) -> None:
         if arguments.out is not None or folder.is_dir():
             check_writable(out)
 
-    from jaxgd.reports.pages.sweep_page import check_decides, page
+    from jaxgd.reports.pages.of_sweep import check_decides, page
     from jaxgd.sweeps import load
 
     with bad_input():

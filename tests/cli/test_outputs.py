@@ -14,7 +14,7 @@ import jaxgd
 from jaxgd import cli
 from jaxgd.cli import compare_command, inputs, jax_start
 from jaxgd.reports.page import sections_page
-from jaxgd.reports.pages import comparison_page
+from jaxgd.reports.pages import of_comparison
 from jaxgd.specs.runs import SpecRuns
 from jaxgd.sweeps.store import manifest
 
@@ -134,7 +134,7 @@ def test_a_page_that_is_not_ours(folder, capsys):
 
 
 def test_every_page_is_known_again(folder, comparison):
-    pages = [comparison_page.page(comparison), sections_page("jaxgd landscape", "Found.", "", [], {})]
+    pages = [of_comparison.page(comparison), sections_page("jaxgd landscape", "Found.", "", [], {})]
     for page in pages:
         Path("page.html").write_text(page)
         inputs.check_writable(Path("page.html"))

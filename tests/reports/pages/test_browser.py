@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from jaxgd.reports.pages import comparison_page
+from jaxgd.reports.pages import of_comparison
 
 pytestmark = pytest.mark.slow
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 def path(synthetic_comparison, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     made = synthetic_comparison(data="<script>alert(1)</script>.csv", unlucky=[("momentum", 32)])
-    comparison_page.write(made, path)
+    of_comparison.write(made, path)
     return path
 
 
@@ -114,7 +114,7 @@ def test_where_all_diverged_the_page_still_draws(browser, synthetic_comparison, 
     )
     nothing = made.fresh.valid_loss.where(made.fresh.epoch > 99)
     grid = made.grid.isel(rate=[1]).assign(status=made.grid.status.isel(rate=[1]).where(False, "diverged"))
-    comparison_page.write(
+    of_comparison.write(
         dataclasses.replace(made, fresh=made.fresh.assign(valid_loss=nothing), grid=grid),
         tmp_path / "page.html",
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.reports.pages import comparison_page, terminal
+from jaxgd.reports.pages import of_comparison, terminal
 from jaxgd.specs.sources import load_source
 from jaxgd.studies.comparison.constants import constant_predictor
 
@@ -75,4 +75,4 @@ def test_noise_has_no_winner(tmp_path, make, reference):
     opening = f"On noise, 10 epochs: no winner. {reference} adam, full batch, rate 0.1, does not clearly"
     assert found.sentence.startswith(opening)
     assert reference in str(terminal.render(found).renderables[-1])
-    assert f'<p class="note">{reference}</p>' in comparison_page.page(found)
+    assert f'<p class="note">{reference}</p>' in of_comparison.page(found)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.reports.pages import sweep_page
+from jaxgd.reports.pages import of_sweep
 
 INPUTS = np.random.default_rng(0).normal(size=(24, 2)).astype(np.float32)
 LABELS = (INPUTS[:, 0] > 0).astype(int)
@@ -36,7 +36,7 @@ def grid():
 
 
 def test_the_page_of_a_grid(grid):
-    page = sweep_page.page(grid)
+    page = of_sweep.page(grid)
     assert "<h1>Best validation accuracy: " in page
     assert "24 runs of at most 2 epochs on &lt;b&gt;: 16 completed and 8 diverged" in page
     titles = re.findall(r"<h2 id=\"title-\d\">([^<]*)</h2>", page)
@@ -50,7 +50,7 @@ def test_the_page_of_a_grid(grid):
 
 
 def test_its_table_is_that_of_the_best(grid):
-    page = sweep_page.page(grid, "valid_loss")
+    page = of_sweep.page(grid, "valid_loss")
     best = grid.best("valid_loss")
     body = page.split("<tbody>")[1].split("</tbody>")[0]
     first = re.findall(r"<td[^>]*>([^<]*)</td>", body)[:8]
@@ -61,17 +61,17 @@ def test_its_table_is_that_of_the_best(grid):
 
 
 def test_what_a_reader_must_know():
-    page = sweep_page.page(run({"learning_rate": [0.001, 0.01, 0.1]}), "valid_loss")
+    page = of_sweep.page(run({"learning_rate": [0.001, 0.01, 0.1]}), "valid_loss")
     assert "Each point is one run: what looks better may be chance." in page
     assert "The best learning rate, 0.1, is the greatest that was tried: better may lie beyond." in page
-    inner = sweep_page.page(run({"learning_rate": [0.01, 0.1, 1e30], "seed": [0, 1]}), "valid_loss")
+    inner = of_sweep.page(run({"learning_rate": [0.01, 0.1, 1e30], "seed": [0, 1]}), "valid_loss")
     assert "better may lie beyond" not in inner
     assert "may be chance" not in inner
 
 
 def test_drawn_points():
     points = jaxgd.draw(6, {"learning_rate": jaxgd.log_uniform(1e-3, 1), "batch_size": [4, 8]})
-    page = sweep_page.page(run({"point": points, "seed": [0, 1]}))
+    page = of_sweep.page(run({"point": points, "seed": [0, 1]}))
     titles = re.findall(r'class="figure-title" id="[^"]*">([^<]*)<', page)
     assert titles == [
         "valid_accuracy, best point of each point",
@@ -81,32 +81,32 @@ def test_drawn_points():
 
 
 def test_seeds_alone():
-    page = sweep_page.page(run({"learning_rate": [0.1], "seed": [0, 1]}), "valid_loss")
+    page = of_sweep.page(run({"learning_rate": [0.1], "seed": [0, 1]}), "valid_loss")
     assert "at learning rate 0.1</h1>" in page
 
     def make_trainer(hp):
         return jaxgd.trainer(PROBLEM, jaxgd.sgd(0.1), 8)
 
     seeds = jaxgd.sweep(make_trainer, {"seed": [0, 1]}, epochs=2, progress=False)
-    page = sweep_page.page(seeds, "valid_loss")
+    page = of_sweep.page(seeds, "valid_loss")
     assert re.search(r"<h1>Mean validation loss: 0\.\d+</h1>", page)
 
 
 def test_everything_diverged():
-    page = sweep_page.page(run({"learning_rate": [1e30]}))
+    page = of_sweep.page(run({"learning_rate": [1e30]}))
     assert "<h1>At no point is valid_accuracy finite in all runs</h1>" in page
 
 
 def test_an_unknown_metric(grid):
     with pytest.raises(ValueError, match="unknown metric 'valid_los'; did you mean 'valid_loss'"):
-        sweep_page.page(grid, "valid_los")
+        of_sweep.page(grid, "valid_los")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_draws_every_figure_and_asks_for_nothing(grid, browser, tmp_path, width, dark):
-    (tmp_path / "report.html").write_text(sweep_page.page(grid))
+    (tmp_path / "report.html").write_text(of_sweep.page(grid))
     browser.open(tmp_path / "report.html", width, 850, dark)
     drawn = browser.evaluate(
         "[...document.querySelectorAll('.plot')].map(p => p.querySelectorAll('svg').length)"

@@ -9,7 +9,7 @@ from jaxgd.landscape.curvature import SharpnessPath, Spectrum
 from jaxgd.landscape.networks.close_up import LookedAt, SweepLandscape
 from jaxgd.landscape.networks.directions import Directions
 from jaxgd.landscape.networks.planes import Line, Plane
-from jaxgd.reports.pages.landscape_page import landscape_page
+from jaxgd.reports.pages.of_landscape import landscape_page
 from jaxgd.sweeps.results.result import SweepResult
 
 AXES = {"batch_size": [100, 10], "learning_rate": [0.1, 0.5], "seed": [0, 1, 2]}

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from jaxgd.landscape.surfaces.survey import study_surface
-from jaxgd.reports.pages.surface_page import surface_page
+from jaxgd.reports.pages.of_surface import surface_page
 
 
 def figures_of(html):

@@ -2,11 +2,11 @@ import dataclasses
 import json
 import re
 from html import unescape
+from html.parser import HTMLParser
 
 import pytest
-from comparison_page.parser import HTMLParser
 
-from jaxgd.reports.pages import comparison_page
+from jaxgd.reports.pages import of_comparison
 
 HOSTILE = "<script>alert(1)</script><!-- \"'&${data}\u2028.csv"
 VOID = {"meta", "input", "br", "link", "img", "hr"}
@@ -48,7 +48,7 @@ def payload(text):
 
 @pytest.fixture(scope="module")
 def text(comparison):
-    return comparison_page.page(comparison)
+    return of_comparison.page(comparison)
 
 
 def test_the_page_opens_with_the_sentence_and_the_warnings(text, comparison):
@@ -68,7 +68,7 @@ def test_nothing_is_fetched(text):
     for tag, attributes in Document(text).tags:
         assert tag not in ("link", "img", "iframe", "object", "embed", "base")
         assert not {"src", "href", "srcset", "action", "data"} & attributes.keys()
-    own = text.replace(comparison_page.get_plotlyjs(), "")
+    own = text.replace(of_comparison.get_plotlyjs(), "")
     assert "http:" not in own
     assert "https:" not in own
     assert "url(" not in own
@@ -78,11 +78,11 @@ def test_nothing_is_fetched(text):
 
 def test_plotly_is_there_once(text):
     assert text.count("* plotly.js v") == 1
-    assert text.count(comparison_page.get_plotlyjs()) == 1
+    assert text.count(of_comparison.get_plotlyjs()) == 1
 
 
 def test_the_file_is_little_more_than_plotly(text):
-    assert len(text) - len(comparison_page.get_plotlyjs()) < 500_000
+    assert len(text) - len(of_comparison.get_plotlyjs()) < 500_000
 
 
 def test_the_json_is_valid_and_has_every_figure(text, comparison):
@@ -102,7 +102,7 @@ def test_every_place_the_script_fills_exists(text):
     assert len(ids) == len(set(ids))
     data = payload(text)
     assert {*data["maps"], *data["costs"]} <= set(ids)
-    script = (comparison_page.files("jaxgd.reports") / "page.js").read_text()
+    script = (of_comparison.files("jaxgd.reports") / "page.js").read_text()
     assert set(re.findall(r'byId\("([^"]+)"\)', script)) <= set(ids)
 
 
@@ -114,13 +114,13 @@ def test_what_a_user_names_is_escaped(synthetic_comparison):
         snippet=f"load({HOSTILE!r})",
         about={key: HOSTILE if isinstance(value, str) else value for key, value in made.about.items()},
     )
-    text = comparison_page.page(hostile)
+    text = of_comparison.page(hostile)
     document = Document(text)
     assert [tag for tag, _ in document.tags].count("script") == 3
     assert "alert(1)" not in document.texts["script"]
     assert document.texts["h1"] == hostile.sentence
     assert HOSTILE in document.texts["title"]
-    assert "<!--" not in text.replace(comparison_page.get_plotlyjs(), "")
+    assert "<!--" not in text.replace(of_comparison.get_plotlyjs(), "")
     payload(text)
 
 
@@ -163,7 +163,7 @@ def test_the_smallest_comparison_has_a_page(synthetic_comparison, score):
         score, optimizers=("adam",), batch_sizes=(32,), epochs=1, seeds=1, fresh_seeds=2
     )
     made = dataclasses.replace(made, grid=made.grid.isel(rate=[1]))
-    assert payload(comparison_page.page(made))["first"] == "adam"
+    assert payload(of_comparison.page(made))["first"] == "adam"
 
 
 def test_a_comparison_in_which_all_diverged_has_a_page(synthetic_comparison):
@@ -174,10 +174,10 @@ def test_a_comparison_in_which_all_diverged_has_a_page(synthetic_comparison):
     grid = made.grid.assign(
         status=made.grid.status.copy(data=[[["diverged"] * 3] * 6] * 2 and made.grid.status)
     )
-    assert payload(comparison_page.page(dataclasses.replace(made, fresh=fresh, grid=grid)))
+    assert payload(of_comparison.page(dataclasses.replace(made, fresh=fresh, grid=grid)))
 
 
 def test_write_makes_a_file(comparison, text, tmp_path):
     path = tmp_path / "report.html"
-    comparison_page.write(comparison, path)
+    of_comparison.write(comparison, path)
     assert path.read_text(encoding="utf-8") == text
