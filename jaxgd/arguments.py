@@ -38,6 +38,23 @@ def one_of(name: str, value: str, known: Iterable[str]) -> str:
     return value
 
 
+def whole_number(name: str, value: Any, least: int = 1, most: int | None = None, unit: str = "") -> int:
+    """`value`, of Python's, NumPy's or JAX's integers, as Python's int.
+
+    unit: what is counted, such as " of examples".
+
+    Raises:
+        TypeError: it is none of them.
+        ValueError: it is less than `least` or more than `most`.
+    """
+    count = as_integer(value)
+    if count is not None and count >= least and (most is None or count <= most):
+        return count
+    allowed = f"{least} or more" if most is None else f"from {least} to {most}"
+    kind = TypeError if count is None else ValueError
+    raise kind(f"{name} must be a whole number{unit}, {allowed}, got {value!r}")
+
+
 def check_sizes(**sizes: Any) -> list[int]:
     """The sizes as ints; ValueError unless every one is a whole number, 1 or more."""
     counts = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxgd import __version__
 
 # Where Linux tells a container its limits.
-_CONTAINER = Path("/sys/fs/cgroup")
+CONTAINER = Path("/sys/fs/cgroup")
 
 
 def machine_bytes() -> int:
@@ -19,10 +19,10 @@ def machine_bytes() -> int:
 def container_bytes() -> int:
     """Memory that the container may still take, its file cache given back; 0 where there is no limit."""
     try:
-        limit, used = ((_CONTAINER / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        limit, used = ((CONTAINER / name).read_text().strip() for name in ("memory.max", "memory.current"))
     except OSError:
         return 0
-    cached = _numbers_of(_CONTAINER / "memory.stat").get("inactive_file", 0)
+    cached = _numbers_of(CONTAINER / "memory.stat").get("inactive_file", 0)
     return max(1, int(limit) - int(used) + cached) if limit.isdigit() else 0
 
 
@@ -39,7 +39,7 @@ def num_cores() -> int:
     """The cores that this process may use: of the machine, of its affinity mask, of its container's quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = (_CONTAINER / "cpu.max").read_text().split()
+        quota, period = (CONTAINER / "cpu.max").read_text().split()
     except (OSError, ValueError):
         return cores
     return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))

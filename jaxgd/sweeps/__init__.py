@@ -2,13 +2,11 @@
 
 from jaxgd.machine.compilation_cache import enable_compilation_cache
 from jaxgd.sweeps.draws import draw, int_uniform, log_uniform, uniform
-from jaxgd.sweeps.engine.clock import throughput
-from jaxgd.sweeps.planning.planner import plan
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.ranking import Best
-from jaxgd.sweeps.results.result import SweepResult
-from jaxgd.sweeps.store.folder import load
-from jaxgd.sweeps.sweeping import sweep
+from jaxgd.sweeps.results.result import SweepResult, load
+from jaxgd.sweeps.sweeping import plan, sweep
+from jaxgd.sweeps.timing import throughput
 
 __all__ = [
     "Best",

@@ -45,6 +45,11 @@ class Point(Mapping):
         return f"({', '.join(f'{name}={label(value)!r}' for name, value in self._values.items())})"
 
 
+def differ(one: Point, other: Point, name: str) -> bool:
+    """Whether two points have different values of this name, without reading them for a trainer."""
+    return label(one._values[name]) != label(other._values[name])
+
+
 def checked_axes(axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """The axes as lists; a list of points becomes one axis, `point`.
 

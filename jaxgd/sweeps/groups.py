@@ -31,12 +31,12 @@ class Group(NamedTuple):
     @property
     def num_examples(self) -> int:
         """The number of training examples."""
-        return self.runs[0].trainer.problem.num_examples
+        return self.first.problem.num_examples
 
     @property
-    def updates_per_epoch(self) -> float:
-        """Updates, or micro-batches if there are any, that its runs make in an epoch, all together."""
-        return sum(steps_per_epoch(run.trainer) for run in self.runs)
+    def first(self) -> Trainer:
+        """The trainer of its first run: in structure and in what all share, that of each."""
+        return self.runs[0].trainer
 
     @property
     def place_of_choice(self) -> int | None:
@@ -87,7 +87,7 @@ def warn_of_closures(groups: Sequence[Group]) -> None:
     """Warn if many groups differ in nothing but what one function holds: those values could be arguments."""
     if len(groups) < _MANY:
         return
-    functions = [_functions(group.runs[0].trainer) for group in groups]
+    functions = [_functions(group.first) for group in groups]
     places = {place for row in functions for place in row}
     for place in places:
         codes = {row[place].__code__ for row in functions if place in row}

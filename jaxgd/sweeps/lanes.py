@@ -1,4 +1,4 @@
-"""A group made ready to run: its program compiled, its inputs at hand."""
+"""What lanes are given, and what they are on their way."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,9 +14,6 @@ from jaxgd.training.batching import epoch_orders
 from jaxgd.training.carrying import Packed, Rows, empty_rows, pack
 from jaxgd.training.fitting import drawn_params, initial_params
 from jaxgd.training.states import initial_state
-
-# Longer runs of epochs make each order in their program: compiling that takes a second, holding them memory.
-_MAX_ORDERS = 2**22
 
 
 class LaneInputs(NamedTuple):
@@ -50,7 +47,10 @@ class Occupancy(NamedTuple):
 
 
 class Sources:
-    """Initial parameters and epoch orders, each made once."""
+    """Initial parameters and epoch orders, each made once, by whichever thread asks first."""
+
+    # Longer runs make each order in their program: compiling that takes a second, holding them memory.
+    max_orders = 2**22
 
     def __init__(self, epochs: int):
         self.epochs = epochs
@@ -65,42 +65,49 @@ class Sources:
 
     def params(self, run: Run) -> Any:
         """The run's initial parameters, on the host."""
-        leaves, structure = jax.tree.flatten(run.trainer.problem.init)
+        init = run.trainer.problem.init
+        leaves, structure = jax.tree.flatten(init)
         key = ("params", structure, tuple(np.asarray(leaf).tobytes() for leaf in leaves), run.seed)
-        return self._once(key, lambda: drawn_params(run.trainer.problem.init, jax.random.key(run.seed)))
+        return self._once(key, lambda: jax.device_get(drawn_params(init, jax.random.key(run.seed))))
 
     def shapes(self, run: Run) -> tuple[Any, Any]:
         """Shapes of the run's key as numbers and of its parameters."""
-        leaves, structure = jax.tree.flatten(run.trainer.problem.init)
-        key = ("shapes", structure, tuple(map(np.shape, leaves)))
-        if key not in self._made:
-            given = jax.eval_shape(lambda: jax.random.key(0))
-            params = jax.eval_shape(initial_params, run.trainer.problem.init, given)
-            self._made[key] = jax.eval_shape(jax.random.key_data, given), params
-        return self._made[key]
+        init = run.trainer.problem.init
+        leaves, structure = jax.tree.flatten(init)
+        return self._once(("shapes", structure, tuple(map(np.shape, leaves))), lambda: _shapes(init))
 
     def key_data(self, run: Run) -> Any:
         """The run's key as numbers."""
-        return self._once(("key", run.seed), lambda: jax.random.key_data(jax.random.key(run.seed)))
+        make = lambda: jax.device_get(jax.random.key_data(jax.random.key(run.seed)))  # noqa: E731
+        return self._once(("key", run.seed), make)
 
     def orders(self, run: Run) -> Any:
         """The run's epoch orders, int32[epochs, num_examples]; None if its program makes them."""
-        num, sampling = run.trainer.problem.num_examples, run.trainer.order_sampling
         if not self.has_orders(run):
             return None
-        key = ("orders", num, sampling, run.seed)
-        return self._once(key, lambda: epoch_orders(jax.random.key(run.seed), 0, self.epochs, num, sampling))
+        num, sampling = run.trainer.problem.num_examples, run.trainer.order_sampling
+        return self._once(
+            ("orders", num, sampling, run.seed),
+            lambda: jax.device_get(
+                epoch_orders(jax.random.key(run.seed), 0, self.epochs, num, sampling),
+            ),
+        )
 
     def has_orders(self, run: Run) -> bool:
         """Whether the run is given its orders. An order that is no shuffle takes no time to make."""
-        is_small = self.epochs * run.trainer.problem.num_examples <= _MAX_ORDERS
+        is_small = self.epochs * run.trainer.problem.num_examples <= self.max_orders
         return is_small and run.trainer.order_sampling != "sequential"
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         with self._lock:
             if key not in self._made:
-                self._made[key] = jax.device_get(make())
+                self._made[key] = make()
         return self._made[key]
+
+
+def _shapes(init: Any) -> tuple[Any, Any]:
+    given = jax.eval_shape(lambda: jax.random.key(0))
+    return jax.eval_shape(jax.random.key_data, given), jax.eval_shape(initial_params, init, given)
 
 
 class Inputs:

@@ -8,8 +8,7 @@ import jax
 import numpy as np
 
 from jaxgd.pytrees import Static
-from jaxgd.sweeps.axes import Point, columns, points
-from jaxgd.sweeps.coordinates import label
+from jaxgd.sweeps.axes import Point, columns, differ, points
 from jaxgd.training.carrying import COUNTS
 from jaxgd.training.fitting import check_epochs
 from jaxgd.training.trainers import Trainer, measured_names
@@ -83,16 +82,12 @@ def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
     read = set().union(*(point.read for point in grid)) | {"seed"}
     for name in set(grid[0]) - read:
         other = next(
-            (run for point, run in zip(grid, runs, strict=True) if _differs(point, grid[0], name)), None
+            (run for point, run in zip(grid, runs, strict=True) if differ(point, grid[0], name)), None
         )
         if other and jax.tree.structure(other.trainer) == jax.tree.structure(runs[0].trainer):
             warnings.warn(
                 f"make_trainer never uses axis {name!r}: the runs along it are all the same", stacklevel=5
             )
-
-
-def _differs(point: Point, first: Point, name: str) -> bool:
-    return label(point._values[name]) != label(first._values[name])
 
 
 def check_names(axes: Mapping[str, Sequence[Any]], trainer: Trainer) -> None:

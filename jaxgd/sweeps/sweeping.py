@@ -1,7 +1,5 @@
-"""`sweep`: every point of a grid trained, a program for each group of like trainers."""
+"""`sweep`: every point of a grid trained, a program for each group of like trainers; and its plan."""
 
-import dataclasses
-import os
 import sys
 import time
 import warnings
@@ -11,15 +9,14 @@ from typing import Any
 import jax
 
 from jaxgd.machine.devices import device_name
-from jaxgd.machine.host import versions
+from jaxgd.machine.host import num_cores, versions
 from jaxgd.machine.switches import own_programs
 from jaxgd.sweeps.axes import Point, checked_axes, points
-from jaxgd.sweeps.engine.execution import run_units
-from jaxgd.sweeps.lanes import Sources
-from jaxgd.sweeps.planning.planner import Unit, make_units, plan_of, units_of_plan
+from jaxgd.sweeps.engine.execution import Engine
+from jaxgd.sweeps.engine.sinks import Collected, Shown
+from jaxgd.sweeps.planning.planner import EXACT, Options, Planned, Planner, checked_options, plan_of, replay
 from jaxgd.sweeps.planning.plans import Plan
-from jaxgd.sweeps.planning.weighing import EXACT, Options
-from jaxgd.sweeps.results.dataset import LaneResults, assemble
+from jaxgd.sweeps.results.dataset import LaneResults
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.training.progress import Progress
@@ -83,54 +80,91 @@ def sweep(
     begun = time.perf_counter()
     lists = checked_axes(axes)
     runs, epochs = checked_runs(make_trainer, lists, epochs)
-    devices, sources = jax.devices(), Sources(epochs)
+    engine = Engine(jax.devices(), epochs, clock)
     with own_programs() as checks:
-        units = _units(runs, devices, sources, plan, exact, clock)
-        planned = plan_of(units, len(runs), epochs, devices)
+        planned = _planned(engine, runs, plan, exact)
+        followed = plan_of(planned, len(runs), epochs, engine.devices)
         if explain:
-            print(planned, file=sys.stderr)  # noqa: T201
+            print(followed, file=sys.stderr)  # noqa: T201
         examples = epochs * sum(run.trainer.problem.num_examples for run in runs)
         with Progress(progress, len(runs), examples, "runs") as shown:
-            done = list(run_units(units, devices, sources, shown, clock))
+            found = Collected()
+            for ended in engine.run(planned):
+                for sink in (found, Shown(shown)):
+                    sink.take(ended)
     seconds = time.perf_counter() - begun
-    _warn_of_idle_cores(devices, len(runs), seconds)
-    clocks = sum(part.clock_seconds for part in done)
-    groups = tuple(part.planned for part in done)
-    followed = dataclasses.replace(planned, groups=groups, seconds=seconds, clock_seconds=clocks)
-    results = {run.index: results for part in done for run, results in part.results}
+    _warn_of_idle_cores(engine.devices, len(runs), seconds)
     if any(checks):
-        _tell_of_divergence(lists, results)
-    per_update = {index: seconds for part in done for index, seconds in part.seconds_per_update.items()}
-    dataset = assemble(
-        lists,
-        runs,
-        [results[run.index] for run in runs],
-        [per_update[run.index] for run in runs] if clock else None,
-        followed,
-    )
-    states = [(results[run.index].params, results[run.index].model_state) for run in runs]
-    return SweepResult(dataset, followed, lists, states)
+        _tell_of_divergence(lists, found.results)
+    return found.result(lists, runs, followed, seconds)
 
 
-def _units(
-    runs: Sequence[Run], devices: Sequence[Any], sources: Sources, plan: Plan | None, exact: bool, clock: bool
-) -> list[Unit]:
+def plan(
+    make_trainer: Callable[[Point], Trainer],
+    axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    epochs: int,
+    *,
+    merge: int | bool | None = None,
+    kind: str | None = None,
+    lanes: int | None = None,
+    width: int | None = None,
+    generalize: bool | None = None,
+    exact: bool = False,
+    clock: bool = True,
+) -> Plan:
+    """The plan that `sweep` would follow, which prints as text; nothing is compiled on a CPU.
+
+    Give it to `sweep(..., plan=...)`. What is None here is chosen for the least total time.
+
+    Args:
+        make_trainer: as in `sweep`.
+        axes: as in `sweep`.
+        epochs: as in `sweep`.
+        merge: False for a program for each batch size; True for one program with a loop for each, lanes one
+            after the other; a number of examples for one program with one loop for all batch sizes of at
+            least that many, in micro-batches of it.
+        kind: "map", lanes one after the other on each device, or "vmap", all at once.
+        lanes: how many a device holds, 1 or more.
+        width: how many of those in turn move at once, 1 or more, a divisor of `lanes`. Short steps of small
+            models take less time so, and from 2 on a lane has not the bits of the run alone.
+        generalize: whether optimizers of the family share a program (see `jaxgd.generalize`).
+        exact: every run has the bits of the jitted run alone, on a CPU: one lane at a time, nothing merged.
+        clock: as in `sweep`: lanes that move at once need a further program for it.
+
+    Raises:
+        ValueError, TypeError: as in `sweep`, and an option out of range.
+    """
+    options = checked_options(merge, kind, lanes, width, generalize, exact, clock)
+    runs, epochs = checked_runs(make_trainer, checked_axes(axes), epochs)
+    engine = Engine(jax.devices(), epochs, clock)
+    with own_programs():
+        planned = _planner(engine, options).choose(runs)
+    return plan_of(planned, len(runs), epochs, engine.devices)
+
+
+def _planned(engine: Engine, runs: Sequence[Run], plan: Plan | None, exact: bool) -> Planned:
+    """The programs of a sweep: those of a plan that is given, or chosen ones."""
     if plan is None:
-        return make_units(runs, devices, sources, EXACT if exact else Options(clock=clock))
+        options = (EXACT if exact else Options())._replace(clock=engine.clock)
+        return _planner(engine, options).choose(runs)
     if not isinstance(plan, Plan):
         raise TypeError(f"plan must be a jaxgd.plan(...), got {plan!r}")
     if exact:
         raise ValueError("exact=True makes a plan of its own: give one of plan and exact")
-    if plan.epochs != sources.epochs:
-        raise ValueError(f"plan is one of {plan.epochs} epochs, the sweep has {sources.epochs}")
-    now = (device_name(devices), versions())
+    if plan.epochs != engine.sources.epochs:
+        raise ValueError(f"plan is one of {plan.epochs} epochs, the sweep has {engine.sources.epochs}")
+    now = (device_name(engine.devices), versions())
     if (plan.device, dict(plan.versions)) != now:
         warnings.warn(
             f"the plan was made on {plan.device} with {dict(plan.versions)}, this is {now[0]} with {now[1]}: "
             "results may differ in their last bits",
             stacklevel=3,
         )
-    return units_of_plan(plan, runs, devices)
+    return replay(plan, runs, engine.devices)
+
+
+def _planner(engine: Engine, options: Options) -> Planner:
+    return Planner(engine.devices, engine.sources, engine.bytes_of, options)
 
 
 def _tell_of_divergence(axes: Mapping[str, Sequence[Any]], results: Mapping[int, LaneResults]) -> None:
@@ -145,7 +179,7 @@ def _tell_of_divergence(axes: Mapping[str, Sequence[Any]], results: Mapping[int,
 
 
 def _warn_of_idle_cores(devices: Sequence[Any], num_runs: int, seconds: float) -> None:
-    cores = os.cpu_count() or 1
+    cores = num_cores()
     if devices[0].platform == "cpu" and len(devices) < min(cores, num_runs) and seconds > 5:
         warnings.warn(
             f"the sweep ran on {len(devices)} of {cores} cores: put "

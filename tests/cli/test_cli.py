@@ -155,13 +155,6 @@ def test_a_missing_package(folder, capsys, monkeypatch):
     assert 'the package plotly is missing: pip install "jaxgd[report]"' in refused(capsys, "compare")
 
 
-@pytest.mark.parametrize(("quota", "cores"), [("max 100000", 4), ("150000 100000", 1), ("9900000 100000", 4)])
-def test_cores(monkeypatch, quota, cores):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setattr(Path, "read_text", lambda path: quota)
-    assert jax_start.num_cores() == cores
-
-
 def test_a_cache_that_is_not_private_is_told_and_not_used(tmp_path):
     (tmp_path / "jaxgd").mkdir()
     (tmp_path / "jaxgd" / "xla").symlink_to(tmp_path)

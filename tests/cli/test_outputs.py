@@ -176,7 +176,7 @@ def test_names_that_are_no_utf_8(folder, comparison, capsys, monkeypatch):
     compare_command._report(made, Path("page.html"))
     assert "caf\\udce9.csv" in Path("page.html").read_text(encoding="utf-8")
     result = RESULT.__class__(
-        RESULT.dataset, RESULT.plan, RESULT.axes, RESULT._states, {**RESULT.spec, "data": name}
+        RESULT.dataset, RESULT.plan, RESULT.axes, RESULT.states, {**RESULT.spec, "data": name}
     )
     result.save("odd")
     assert jaxgd.load("odd").spec["data"] == name

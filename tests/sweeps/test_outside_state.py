@@ -59,7 +59,7 @@ def ones():
 @pytest.fixture
 def no_compile(monkeypatch):
     monkeypatch.setattr(
-        "jaxgd.sweeps.engine.execution.prepare", lambda *_: pytest.fail("a program was compiled")
+        "jaxgd.sweeps.engine.execution.compiled", lambda *_: pytest.fail("a program was compiled")
     )
 
 
@@ -144,13 +144,13 @@ def test_a_change_while_programs_compile_is_an_error(monkeypatch):
     def make(hp):
         return trainer(problem(lambda params, batch: SPACE.scale * squares(params, batch)))
 
-    before = jaxgd.sweeps.lanes.build_program
+    before = jaxgd.sweeps.engine.programs.build_program
 
     def later(*arguments):
         SPACE.scale = 10.0
         return before(*arguments)
 
-    monkeypatch.setattr("jaxgd.sweeps.lanes.build_program", later)
+    monkeypatch.setattr("jaxgd.sweeps.engine.programs.build_program", later)
     with pytest.raises(ValueError, match=r"reads SPACE.scale, which was 1.0 then and is 10.0 now"):
         sweep(make, [1.0])
 

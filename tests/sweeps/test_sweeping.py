@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps import lanes, sweeping as running
+from jaxgd.sweeps import sweeping as running
+from jaxgd.sweeps.engine import programs
 
 RATES = [0.01, 0.1, 1e30]
 AXES = {"batch_size": ["full", 6], "learning_rate": RATES, "seed": [0, 3]}
@@ -72,10 +73,10 @@ def test_a_diverged_lane(result):
 
 
 def test_neighbours_and_their_order_do_not_matter(result):
-    compiled = len(lanes._COMPILED)
+    compiled = len(programs._COMPILED)
     for sizes in ([6, "full"], [6]):  # then also without the other loop in the program
         other = sweep(axes={"seed": [3], "learning_rate": [0.1, 0.01], "batch_size": sizes})
-        assert len(lanes._COMPILED) == compiled + (len(sizes) == 1)
+        assert len(programs._COMPILED) == compiled + (len(sizes) == 1)
         expected = result.dataset.sel(seed=[3], learning_rate=[0.1, 0.01], batch_size=[6, 20][: len(sizes)])
         for name, column in other.dataset.items():
             np.testing.assert_array_equal(column, expected[name].transpose(*column.dims))
@@ -85,7 +86,7 @@ def test_a_second_sweep_compiles_nothing(result, monkeypatch):
     def refuse(*_):
         raise AssertionError("compiled")
 
-    monkeypatch.setattr(lanes, "build_program", refuse)
+    monkeypatch.setattr(programs, "build_program", refuse)
     again = sweep(axes=AXES | {"learning_rate": [0.02, 0.1, 0.2, 0.3], "seed": [1, 2, 3]})
     assert again.dataset.sizes["seed"] == 3
     with pytest.raises(AssertionError, match="compiled"):
@@ -174,7 +175,7 @@ def refuse(hp):
     ],
 )
 def test_bad_input_compiles_nothing(monkeypatch, make, axes, epochs, error, message):
-    monkeypatch.setattr(running, "run_units", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr(running, "Engine", lambda *_: pytest.fail("it ran"))
     with pytest.raises(error, match=message):
         sweep(make, axes, epochs)
 

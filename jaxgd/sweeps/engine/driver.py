@@ -2,82 +2,93 @@
 
 import collections
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxgd.sweeps.engine.programs import Ready
-from jaxgd.sweeps.lanes import Occupancy, Slots
+from jaxgd.sweeps.lanes import Inputs, Occupancy, Slots
+from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.sweeps.results.dataset import LaneResults
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.carrying import COUNTS, as_history, count_of
 from jaxgd.training.fitting import extent
-from jaxgd.training.progress import Progress
 from jaxgd.training.rules.rule import kept_epochs
 from jaxgd.training.states import RUNNING
 
-# Seconds that one call of a program aims at, so that progress shows and Ctrl-C is heard.
-_CALL_SECONDS = 0.5
+
+class Ended(NamedTuple):
+    """What a sweep's sinks are told: of a call, or of a program when all of its runs have ended.
+
+    runs: those that ended in the call, with their results. examples: how many the call is done with, those
+    that stopped runs skip included. took: the program with what it took. seconds_per_update: of the updates
+    of its runs alone, by their places. clock_seconds: that timing these took.
+    """
+
+    runs: list[tuple[Run, LaneResults]]
+    examples: int = 0
+    took: Program | None = None
+    seconds_per_update: Mapping[int, float] = {}
+    clock_seconds: float = 0.0
 
 
-def run_unit(ready: Ready, expected_seconds: float, shown: Progress) -> Iterator[tuple[Run, LaneResults]]:
-    """Each run of the group with its results, as it ends; all should take so many seconds together."""
-    work = _Work(ready, expected_seconds * ready.recipe.devices / len(ready.group.runs))
-    while work.is_left:
-        ended, examples = work.call()
-        yield from ended
-        shown.advance(len(ended), examples, _best([results for _, results in ended]))
-
-
-class _Work:
-    """The lanes of a group on their way through the slots of its program.
+class Driver:
+    """Moves the lanes of a group through the slots of its program, which is compiled.
 
     A slot whose lane has ended gets the next one: lanes that stop early cost nothing from then on. All lanes
     stand at the same place within their epochs, so a new one comes in at an epoch's end. Slots that move at
     once hold lanes of one batch size.
+
+    What it holds between two calls, all of which a run could go on from: `slots` on the devices, the lane and
+    the epoch of each (`lane_of`, `epoch_of`), the lanes that wait, and the examples `used` of the epoch. How
+    many lanes (`places`) and examples (`length`) the next call takes is pace: no number depends on it.
     """
 
-    def __init__(self, ready: Ready, expected_seconds: float):
-        self.ready, self.num = ready, ready.group.num_examples
-        self.epochs = ready.inputs.sources.epochs
-        self.waiting = _waiting(ready)
-        self.lane_of: list[int | None] = [None] * ready.recipe.slots
-        self.epoch_of = np.zeros(ready.recipe.slots, int)
-        self.shardings = ready.program.input_shardings[0]
-        self.shared = jax.device_put(ready.inputs.shared, self.shardings[0]) if ready.inputs.shared else []
-        self.slots = empty_slots(ready)
-        self.inputs: Any = None
-        self.used = 0  # examples of the present epoch
+    # That one call aims at, so that progress shows and Ctrl-C is heard.
+    call_seconds = 0.5
+
+    def __init__(self, inputs: Inputs, recipe: Recipe, executable: Any, compile_seconds: float = 0.0):
+        self.inputs, self.recipe, self.executable = inputs, recipe, executable
+        self.compile_seconds = compile_seconds
+        self.group, self.num, self.epochs = inputs.group, inputs.group.num_examples, inputs.sources.epochs
+        self.shardings = executable.input_shardings[0]
+
+    def run(self, expected_seconds: float) -> Iterator[Ended]:
+        """What each call brings, until every run has ended; all should take so many seconds together."""
+        self._begin(expected_seconds * self.recipe.devices / len(self.group.runs))
+        try:
+            while any(self.waiting.values()) or any(lane is not None for lane in self.lane_of):
+                yield self.call()
+        finally:
+            del self.slots, self.given, self.shared  # memory that a smaller program may need
+
+    def empty_slots(self) -> Slots:
+        """Slots without lanes, on the devices."""
+        shapes = self.inputs.slots(self.recipe.slots)
+        return jax.device_put(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes), self.shardings[2])
+
+    def _begin(self, expected_seconds: float) -> None:
+        """No lane is on its way; one should take so many seconds."""
+        self.waiting = self._all_waiting()
+        self.lane_of: list[int | None] = [None] * self.recipe.slots
+        self.epoch_of = np.zeros(self.recipe.slots, int)
+        self.used = 0
+        self.shared = jax.device_put(self.inputs.shared, self.shardings[0]) if self.inputs.shared else []
+        self.slots, self.given = self.empty_slots(), None
         # Nothing is known yet: as many whole runs as should take a part of a call, or one run's first epoch.
-        together = int(_CALL_SECONDS / 4 / max(expected_seconds, 1e-6))
-        self.places = ready.recipe.lanes if ready.recipe.kind == "vmap" else self._whole(together)
-        self.length = self.epochs * self.num if expected_seconds < _CALL_SECONDS else self.num
+        together = int(self.call_seconds / 4 / max(expected_seconds, 1e-6))
+        self.places = self.recipe.lanes if self.recipe.kind == "vmap" else self._whole(together)
+        self.length = self.epochs * self.num if expected_seconds < self.call_seconds else self.num
 
-    @property
-    def is_left(self) -> bool:
-        """Whether a lane is on its way or waits."""
-        return any(self.waiting.values()) or any(lane is not None for lane in self.lane_of)
-
-    def call(self) -> tuple[list[tuple[Run, LaneResults]], int]:
-        """The runs that end in one segment, with their results, and how many examples are done with."""
-        fresh = self._fill() if self.used == 0 else np.zeros(len(self.lane_of), bool)
+    def call(self) -> Ended:
+        """One segment."""
+        fresh = self.fill() if self.used == 0 else np.zeros(len(self.lane_of), bool)
         active = np.array([lane is not None for lane in self.lane_of])
-        left = int((self.epochs - self.epoch_of[active]).min()) * self.num - self.used
-        is_in_turn = self.ready.recipe.kind == "map"
-        most = (self.epochs * self.num if is_in_turn else left) if self.used == 0 else self.num - self.used
-        moved = min(self.length, most)
-        if moved > self.num - self.used:
-            moved = moved // self.num * self.num
+        moved = self._moved(active)
         started = time.perf_counter()
-        self.slots = self.ready.program(
-            self.shared,
-            self.inputs,
-            self.slots,
-            Occupancy(active, fresh),
-            extent(self.used, self.used + moved, self.num),
-        )
+        part = extent(self.used, self.used + moved, self.num)
+        self.slots = self.executable(self.shared, self.given, self.slots, Occupancy(active, fresh), part)
         counts = jax.device_get(self.slots.packed.counts)
         status, epoch = count_of(counts, "status"), count_of(counts, "epoch")
         self._pace(time.perf_counter() - started, moved, int(active.sum()))
@@ -85,19 +96,53 @@ class _Work:
         gone = np.minimum(epoch, self.epochs) - self.epoch_of
         self.epoch_of = np.where(active, epoch, 0)
         if self.used:
-            return [], 0
+            return Ended([])
         ended = np.flatnonzero(active & ((status != RUNNING) | (epoch >= self.epochs)))
         skipped = (self.epochs - epoch)[ended].clip(0).sum()
-        return self._collect(ended, counts), int(gone[active].sum() + skipped) * self.num
+        return Ended(self._collect(ended, counts), int(gone[active].sum() + skipped) * self.num)
+
+    def _moved(self, active: np.ndarray) -> int:
+        """How many examples a call goes on by: to within an epoch, or whole epochs.
+
+        Such as 300 of 1,000 examples: 300, and from there at most the 700 that are left of the epoch. Of
+        2,500 from an epoch's start, two whole epochs. Lanes in turn each stop at their own end; at once, none
+        may go further than the one that ends first.
+        """
+        left = int((self.epochs - self.epoch_of[active]).min()) * self.num - self.used
+        is_in_turn = self.recipe.kind == "map"
+        most = (self.epochs * self.num if is_in_turn else left) if self.used == 0 else self.num - self.used
+        moved = min(self.length, most)
+        return moved // self.num * self.num if moved > self.num - self.used else moved
+
+    def _pace(self, seconds: float, moved: int, num_active: int) -> None:
+        """Choose how many lanes and how many examples the next calls take.
+
+        In turn, such as 4 lanes on 2 devices that took 0.1 s for an epoch of 1,000 examples, of 10: a device
+        moved 2, so that of whole runs, 1 s for both, it takes one in a call of half a second.
+        """
+        per_example = max(seconds, 1e-4) / moved
+        wanted = int(self.call_seconds / per_example)
+        whole = self.epochs * self.num
+        if self.recipe.kind == "map":
+            together = -(-num_active // self.recipe.devices)
+            lanes = int(self.call_seconds / (per_example * whole) * together)
+            self.places = self._whole(min(lanes, 2 * together))
+            wanted *= together
+            self.length = whole if lanes >= 1 else wanted
+        else:
+            self.length = min(wanted, 4 * self.length)
+        if self.length >= self.num:
+            self.length = self.length // self.num * self.num
+        self.length = max(1, self.length)
 
     def _whole(self, places: int) -> int:
         """So many slots of a device, rounded up to what moves at once, and no more than there are."""
-        width, lanes = self.ready.recipe.width, self.ready.recipe.lanes
+        width, lanes = self.recipe.width, self.recipe.lanes
         return min(lanes, -(-max(1, places) // width) * width)
 
-    def _fill(self) -> np.ndarray:
+    def fill(self) -> np.ndarray:
         """Which slots got a new lane: as many as there are free and as are wanted on each device."""
-        fresh, lanes = np.zeros(len(self.lane_of), bool), self.ready.recipe.lanes
+        fresh, lanes = np.zeros(len(self.lane_of), bool), self.recipe.lanes
         for place in range(self.places):  # dealt out in turn, so that each device has as many
             for slot in range(place, len(self.lane_of), lanes):
                 queue = self._queue(slot) if self.lane_of[slot] is None else None
@@ -110,12 +155,12 @@ class _Work:
                 next(self._beside(slot), present) if lane is None else lane
                 for slot, lane in enumerate(self.lane_of)
             ]
-            self.inputs = jax.device_put(self.ready.inputs.gather(filled), self.shardings[1])
+            self.given = jax.device_put(self.inputs.gather(filled), self.shardings[1])
         return fresh
 
     def _beside(self, slot: int) -> Iterator[int]:
         """The lanes in the slots that move at once with this one."""
-        width = self.ready.recipe.width
+        width = self.recipe.width
         begin = slot // width * width
         return (lane for lane in self.lane_of[begin : begin + width] if lane is not None)
 
@@ -124,66 +169,40 @@ class _Work:
         beside = next(self._beside(slot), None)
         if beside is None:
             return next(filter(None, self.waiting.values()), None)
-        return self.waiting[_choice(self.ready, beside)]
+        return self.waiting[self.choice(beside)]
 
-    def _pace(self, seconds: float, moved: int, num_active: int) -> None:
-        """Choose how many lanes and how many examples the next calls take."""
-        per_example = max(seconds, 1e-4) / moved
-        wanted = int(_CALL_SECONDS / per_example)
-        recipe, whole = self.ready.recipe, self.epochs * self.num
-        if recipe.kind == "map":
-            together = -(-num_active // recipe.devices)
-            lanes = int(_CALL_SECONDS / (per_example * whole) * together)
-            self.places = self._whole(min(lanes, 2 * together))
-            wanted *= together
-            self.length = whole if lanes >= 1 else wanted
-        else:
-            self.length = min(wanted, 4 * self.length)
-        if self.length >= self.num:
-            self.length = self.length // self.num * self.num
-        self.length = max(1, self.length)
+    def _all_waiting(self) -> dict[int, collections.deque[int]]:
+        """The lanes by batch size, in the order in which they come in: devices then end together.
+
+        Of several batch sizes in one program, the smallest make the most updates.
+        """
+        waiting = collections.defaultdict(collections.deque)
+        for lane in range(len(self.group.runs)):
+            waiting[self.choice(lane)].append(lane)
+        return dict(sorted(waiting.items()))
+
+    def choice(self, lane: int) -> int:
+        """A lane's batch size, or its place among the sizes in their order; 0 where all have the same."""
+        if not self.recipe.branches and self.recipe.microbatch is None:
+            return 0
+        return int(jax.tree.leaves(self.group.runs[lane].trainer.batch_size)[0])
 
     def _collect(self, ended: np.ndarray, counts: np.ndarray) -> list[tuple[Run, LaneResults]]:
         if not len(ended):
             return []
-        moving, runs = self.slots.packed.moving, self.ready.group.runs
+        moving = self.slots.packed.moving
         params, model_state, rows = jax.device_get((moving.params, moving.model_state, self.slots.rows))
-        kept = kept_epochs(runs[0].trainer.rules, moving.rules)
-        history = as_history(rows)
+        kept = kept_epochs(self.group.first.rules, moving.rules)
         status, stopped_at = count_of(counts, "status"), count_of(counts, "stopped_at")
-        on_host = LaneResults(params, model_state, history, status, stopped_at, kept)
+        on_host = LaneResults(params, model_state, as_history(rows), status, stopped_at, kept)
         found = []
         for slot in ended:
             results = jax.tree.map(lambda x, slot=slot: x[slot].copy(), on_host)
-            epoch = int(count_of(counts, "epoch")[slot])
-            found.append((runs[self.lane_of[slot]], _completed(results, epoch)))
+            epoch, lane = int(count_of(counts, "epoch")[slot]), self.lane_of[slot]
+            assert lane is not None
+            found.append((self.group.runs[lane], _completed(results, epoch)))
             self.lane_of[slot] = None
         return found
-
-
-def _waiting(ready: Ready) -> dict[int, collections.deque[int]]:
-    """The lanes by batch size, in the order in which they come in: devices then end together.
-
-    Of several batch sizes in one program, the smallest make the most updates.
-    """
-    waiting = collections.defaultdict(collections.deque)
-    for lane in range(len(ready.group.runs)):
-        waiting[_choice(ready, lane)].append(lane)
-    return dict(sorted(waiting.items()))
-
-
-def _choice(ready: Ready, lane: int) -> int:
-    """A lane's batch size, or its place among the sizes in their order; 0 where all have the same."""
-    if not ready.recipe.branches and ready.recipe.microbatch is None:
-        return 0
-    return int(jax.tree.leaves(ready.group.runs[lane].trainer.batch_size)[0])
-
-
-def empty_slots(ready: Ready) -> Slots:
-    """Slots without lanes, on the devices."""
-    shapes = ready.inputs.slots(ready.recipe.slots)
-    zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-    return jax.device_put(zeros, ready.program.input_shardings[0][2])
 
 
 def _completed(results: LaneResults, epoch: int) -> LaneResults:
@@ -191,10 +210,3 @@ def _completed(results: LaneResults, epoch: int) -> LaneResults:
     for name in COUNTS:
         results.history[name][epoch:] = results.history[name][epoch - 1]
     return results
-
-
-def _best(results: Sequence[LaneResults]) -> float | None:
-    """The lowest loss that a run ended with: on validation data where there are any."""
-    name = "valid_loss" if results and "valid_loss" in results[0].history else "train_loss"
-    losses = [float(each.history[name][-1]) for each in results]
-    return min((loss for loss in losses if loss == loss), default=None)

@@ -1,9 +1,9 @@
 """The program of a group: lanes over devices, and on each device one lane after the other or all at once."""
 
 import functools
-import time
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding
 from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
 from jaxgd.pytrees import check_unchanged
 from jaxgd.sweeps.groups import Group
-from jaxgd.sweeps.lanes import Inputs, LaneInputs, Occupancy, Slots, Sources, abstract, initial_slot
+from jaxgd.sweeps.lanes import Inputs, LaneInputs, Occupancy, Slots, abstract, initial_slot
 from jaxgd.sweeps.planning.plans import Recipe
 from jaxgd.training.carrying import count_of, pack, unpack
 from jaxgd.training.fitting import Extent, advance, extent
@@ -114,39 +114,39 @@ def _run_lane(
 # Compiled programs by structure, shapes and recipe, so that a second sweep of the same kind compiles nothing.
 _COMPILED: dict[Any, Any] = {}
 _MAX_COMPILED = 256
+_LOCK = threading.Lock()
 
 
-class Ready(NamedTuple):
-    """A group whose program is compiled."""
-
-    group: Group
-    recipe: Recipe
-    program: Any
-    inputs: "Inputs"
-    compile_seconds: float
-
-
-def prepare(group: Group, recipe: Recipe, devices: Sequence[Any], sources: Sources) -> Ready:
-    """The group with its program, compiled here unless a group of the same kind was before."""
-    started = time.perf_counter()
-    inputs = Inputs(group, sources)
+def compiled(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
+    """The program of a group, compiled here unless one of a group of the same kind was before."""
     key = _key(inputs, recipe, devices)
-    if key not in _COMPILED:
-        while len(_COMPILED) >= _MAX_COMPILED:
-            _COMPILED.pop(next(iter(_COMPILED)))
-        _COMPILED[key] = compile_for(inputs, recipe, devices)
-    return Ready(group, recipe, _COMPILED[key], inputs, time.perf_counter() - started)
+    with _LOCK:
+        found = _COMPILED.get(key)
+    if found is None:
+        found = compile_anew(inputs, recipe, devices)
+        with _LOCK:
+            _COMPILED[key] = found
+            while len(_COMPILED) > _MAX_COMPILED:
+                del _COMPILED[next(iter(_COMPILED))]
+    return found
 
 
-def compile_for(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
+def compile_anew(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     """The group's program, compiled."""
     group, epochs, num = inputs.group, inputs.sources.epochs, inputs.group.num_examples
     flags = jax.ShapeDtypeStruct((recipe.slots,), np.bool_)
     lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
     arguments = abstract((inputs.shared, lanes, slots, Occupancy(flags, flags), extent(0, num, num)))
     lowered = build_program(group, recipe, epochs, devices).lower(*arguments)
-    check_unchanged(group.runs[0].trainer)  # since the program is traced in a thread, when others may act
+    check_unchanged(group.first)  # since the program is traced in a thread, when others may act
     return lowered.compile()
+
+
+def bytes_of(executable: Any) -> int:
+    """Memory that a compiled program needs on a device."""
+    memory = executable.memory_analysis()
+    kept = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return kept + memory.temp_size_in_bytes
 
 
 def _key(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:

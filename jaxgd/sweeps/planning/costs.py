@@ -1,34 +1,76 @@
-"""What a sweep's programs will cost: rough seconds to compile and to run, from shapes alone.
-
-The constants are of one CPU core and of small models, from the measurements in docs/benchmarks.md. They only
-have to tell apart alternatives that differ by much: a program more to compile, or twice as many updates.
-"""
+"""What a sweep's programs will cost: rough seconds to compile and to run, and what fits, from shapes."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxgd.machine.devices import free_bytes
 from jaxgd.sweeps.groups import steps_per_epoch
-from jaxgd.sweeps.planning.forms import Form
+from jaxgd.sweeps.planning.plans import Recipe
 from jaxgd.training.gradients import example_losses
 from jaxgd.training.trainers import Trainer
 
-# Seconds to compile a program: at least, and more for each parameter array.
-_COMPILE_SECONDS, _COMPILE_SECONDS_PER_LEAF = 1.1, 0.05
-# What traced batch sizes and merged optimizers cost beyond that, and each further loop.
-_MERGED_COMPILE, _GENERALIZED_COMPILE, _LOOP_COMPILE = 1.2, 1.85, 0.36
-# Seconds of a gradient and update beside its arithmetic: of one example, of several, of a micro-batch with
-# its bookkeeping. What of them is saved where several lanes move at once.
-_STEP_SECONDS, _BATCH_SECONDS, _MICROBATCH_SECONDS = 2e-6, 4.5e-6, 1.5e-5
-_SAVED_AT_ONCE, _BATCH_SAVED_AT_ONCE = 1e-6, 2.7e-6
-# Of matrix products, and of an output of one, which other functions take further.
-_SECONDS_PER_FLOP, _SECONDS_PER_OUTPUT = 1.2e-11, 2.5e-9
-# Of parameters and states that fit into a core's cache, and of others.
-_CACHED_BYTES_PER_SECOND, _BYTES_PER_SECOND, _CACHE = 6e10, 1.2e10, 2**20
-# Passes over the parameters that an update makes: of an optimizer of its own, of a merged one, of a sum.
-_PASSES, _GENERALIZED_PASSES, _SUM_PASSES = 6, 18, 3
+
+class Core(NamedTuple):
+    """What one core of a CPU takes, and how much it is given at a time.
+
+    The numbers are of small models, from the measurements in docs/benchmarks.md. They only have to tell apart
+    alternatives that differ by much: a program more to compile, or twice as many updates.
+
+    compile: seconds for a program, at least; compile_leaf: more for each parameter array; compile_micro,
+    compile_general: times that where batch sizes are numbers or optimizers are merged; compile_loop: times
+    that more for each further loop. compiling: how many cores are at work while XLA compiles a program.
+
+    step, batch, micro: seconds of a gradient and update beside its arithmetic, of one example, of several, of
+    a micro-batch with its bookkeeping. step_saved, batch_saved: what of them lanes that move at once save.
+    flop: seconds of one in a matrix product. output: of a number that one gives, which other functions take
+    further. cached, uncached: bytes per second of parameters and states that fit into the `cache`, bytes, and
+    of others. passes, general_passes, sum_passes: over the parameters, in an update by an optimizer of its
+    own, by a merged one, and to sum micro-batches up.
+
+    lanes, lanes_bytes: lanes that a core takes in turn, so many that calls cost nothing, while they take few
+    bytes. lanes_at_once: on other devices. width, width_bytes: lanes in turn that move at once, as long as
+    parameters, moments and gradients stay in the cache. margin: what memory measured at one lane and two may
+    be off by at more. gain, saved: what merging has to save, as a ratio and in seconds, since without it a
+    lane has the bits of the run alone. width_saved: what part of the time moving at once has to save.
+    measured: lanes at once that may need more than this part of the free memory are measured first.
+    """
+
+    compile: float = 1.1
+    compile_leaf: float = 0.05
+    compile_micro: float = 1.2
+    compile_general: float = 1.85
+    compile_loop: float = 0.36
+    compiling: float = 1.5
+    step: float = 2e-6
+    batch: float = 4.5e-6
+    micro: float = 1.5e-5
+    step_saved: float = 1e-6
+    batch_saved: float = 2.7e-6
+    flop: float = 1.2e-11
+    output: float = 2.5e-9
+    cached: float = 6e10
+    uncached: float = 1.2e10
+    cache: int = 2**20
+    passes: int = 6
+    general_passes: int = 18
+    sum_passes: int = 3
+    lanes: int = 64
+    lanes_bytes: int = 2**23
+    lanes_at_once: int = 4096
+    width: int = 16
+    width_bytes: int = 2**19
+    margin: float = 1.15
+    gain: float = 1.2
+    saved: float = 2.0
+    width_saved: float = 0.05
+    measured: float = 0.1
+
+
+CORE = Core()
 
 
 class Work(NamedTuple):
@@ -62,31 +104,71 @@ def work_of(trainer: Trainer, params: Any) -> Work:
     return Work(3 * (flops or size / 2), 3 * outputs, size, len(leaves))
 
 
-def compile_seconds(work: Work, form: Form) -> float:
-    """Seconds to compile the program of runs with this work."""
-    seconds = _COMPILE_SECONDS + _COMPILE_SECONDS_PER_LEAF * work.leaves
-    seconds *= _MERGED_COMPILE if form.microbatch is not None else 1
-    seconds *= _GENERALIZED_COMPILE if form.is_generalized else 1
-    return seconds * (1 + _LOOP_COMPILE * (len(form.sizes or ("one",)) - 1))
+def compile_seconds(work: Work, recipe: Recipe, loops: int = 1, core: Core = CORE) -> float:
+    """Seconds to compile the program of runs with this work, with so many loops."""
+    seconds = core.compile + core.compile_leaf * work.leaves
+    seconds *= core.compile_micro if recipe.microbatch is not None else 1
+    seconds *= core.compile_general if recipe.generalized else 1
+    return seconds * (1 + core.compile_loop * (loops - 1))
 
 
 def run_seconds(
-    work: Work, trainer: Trainer, epochs: int, is_generalized: bool = False, at_once: bool = False
+    work: Work, trainer: Trainer, epochs: int, recipe: Recipe, width: int = 1, core: Core = CORE
 ) -> float:
-    """Seconds of one run on one core of a CPU, alone or as one of those that move at once."""
-    rate = _CACHED_BYTES_PER_SECOND if 4 * work.bytes < _CACHE else _BYTES_PER_SECOND
+    """Seconds of one run on one core of a CPU, alone or as one of `width` that move at once.
+
+    Such as for an MLP 64-32-10 (2,410 parameters, 9.6 kB, 14,208 flops and 126 outputs in an example's
+    gradient) on 1,000 examples by SGD at batch size 50: an epoch of 20 updates takes 20 * 4.5 us beside its
+    arithmetic, 1,000 * (14,208 * 12 ps + 126 * 2.5 ns) = 0.5 ms of arithmetic, and 20 * 6 passes over 9.6 kB
+    at 60 GB/s = 19 us of updates: 0.6 ms.
+    """
+    rate = core.cached if 4 * work.bytes < core.cache else core.uncached
     steps, num = steps_per_epoch(trainer), trainer.problem.num_examples
-    passes = _GENERALIZED_PASSES if is_generalized else _PASSES
+    passes = core.general_passes if recipe.generalized else core.passes
     smallest = float(np.min(trainer.examples_per_batch))
-    fixed, updates = (_STEP_SECONDS if smallest == 1 else _BATCH_SECONDS), steps
-    if at_once:
-        fixed -= _SAVED_AT_ONCE if smallest == 1 else _BATCH_SAVED_AT_ONCE
+    fixed, updates = (core.step if smallest == 1 else core.batch), steps
+    if width > 1:
+        fixed -= core.step_saved if smallest == 1 else core.batch_saved
     if trainer.microbatch.value is not None:
         updates = num / smallest
-        fixed = _MICROBATCH_SECONDS + _SUM_PASSES * work.bytes / rate
+        fixed = core.micro + core.sum_passes * work.bytes / rate
     moved = updates * passes * work.bytes / rate
-    gradient = work.flops * _SECONDS_PER_FLOP + work.outputs * _SECONDS_PER_OUTPUT
+    gradient = work.flops * core.flop + work.outputs * core.output
     return epochs * (steps * fixed + num * gradient + moved)
+
+
+def pays(apart: float, merged: float, core: Core = CORE) -> bool:
+    """Whether merging saves enough."""
+    return merged * core.gain <= apart and merged + core.saved <= apart
+
+
+def default_kind(devices: Sequence[Any]) -> str:
+    """In turn on a CPU, where a lane's state then stays in the cache; at once elsewhere."""
+    return "map" if devices[0].platform == "cpu" else "vmap"
+
+
+def fitting_lanes(
+    kind: str, num_lanes: int, devices: Sequence[Any], lane_bytes: float, fixed: float, core: Core = CORE
+) -> int:
+    """How many lanes a device takes, if each needs so many bytes beside `fixed` ones."""
+    # In turn, an empty place costs nothing: with as many places always, few runs use the program of many.
+    at_once = min(-(-num_lanes // len(devices)), core.lanes_at_once)
+    in_turn = max(1, min(core.lanes, int(core.lanes_bytes / max(lane_bytes, 1))))
+    wanted = at_once if kind == "vmap" else in_turn
+    free = free_bytes(devices)
+    fits = int((free / core.margin - fixed) / max(lane_bytes, 1e-9)) if free else wanted
+    return max(1, min(wanted, fits))
+
+
+def fitting_width(params_bytes: float, core: Core = CORE) -> int:
+    """How many lanes in turn are best moved at once where steps are short: a power of two."""
+    fits = int(core.width_bytes / max(3 * params_bytes, 1))
+    return 2 ** (max(1, min(core.width, fits)).bit_length() - 1)
+
+
+def num_bytes(tree: Any) -> int:
+    """The bytes of the arrays in a tree."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _is_jaxpr(value: Any) -> bool:

@@ -2,27 +2,16 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from jaxgd.optim.generalized import generalize
 from jaxgd.pytrees import Static
 from jaxgd.sweeps.groups import Group, group_runs
+from jaxgd.sweeps.planning.plans import Recipe
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.trainers import OneOf, Trainer
-
-
-class Form(NamedTuple):
-    """What runs are changed to, so that they share a program.
-
-    microbatch: examples per gradient where the batch size is a number, else None. sizes: the batch sizes
-    among which an index chooses, None where it does not. is_generalized: whether optimizers are merged.
-    """
-
-    microbatch: int | None = None
-    sizes: tuple[Any, ...] | None = None
-    is_generalized: bool = False
 
 
 def is_fixed(trainer: Trainer) -> bool:
@@ -36,18 +25,23 @@ def can_merge(trainer: Trainer) -> bool:
     return is_fixed(trainer) and free and trainer.microbatch.value is None
 
 
-def merged(run: Run, form: Form) -> Run:
-    """The run in a form."""
-    trainer = run.trainer
-    if form.microbatch is not None:
+def merged(runs: Sequence[Run], recipe: Recipe) -> list[Run]:
+    """The runs as a recipe wants them: their batch sizes numbers, or each one of several; one optimizer."""
+    sizes = sizes_of(runs) if recipe.branches else None
+    return [run._replace(trainer=_merged(run.trainer, recipe, sizes)) for run in runs]
+
+
+def _merged(trainer: Trainer, recipe: Recipe, sizes: tuple[Any, ...] | None) -> Trainer:
+    changes: dict[str, Any] = {}
+    if recipe.microbatch is not None:
         size = np.asarray(trainer.examples_per_batch, np.int32)
-        trainer = dataclasses.replace(trainer, batch_size=size, microbatch=Static(form.microbatch))
-    if form.sizes is not None:
-        index = np.asarray(form.sizes.index(trainer.batch_size.value), np.int32)
-        trainer = dataclasses.replace(trainer, batch_size=OneOf(Static(form.sizes), index))
-    if form.is_generalized:
-        trainer = dataclasses.replace(trainer, optimizer=generalize(trainer.optimizer))
-    return run._replace(trainer=trainer)
+        changes |= {"batch_size": size, "microbatch": Static(recipe.microbatch)}
+    if sizes is not None:
+        index = np.asarray(sizes.index(trainer.batch_size.value), np.int32)
+        changes["batch_size"] = OneOf(Static(sizes), index)
+    if recipe.generalized:
+        changes["optimizer"] = generalize(trainer.optimizer)
+    return dataclasses.replace(trainer, **changes) if changes else trainer
 
 
 def sizes_of(runs: Sequence[Run]) -> tuple[Any, ...]:
@@ -66,14 +60,14 @@ def can_generalize(optimizer: Any) -> bool:
     return True
 
 
-def families(groups: Sequence[Group], is_generalized: bool) -> list[list[Group]]:
+def families(groups: Sequence[Group], recipe: Recipe) -> list[list[Group]]:
     """The groups that differ in nothing but the batch size (or the optimizer, if merged), together."""
 
     def stand_in(position, group):
-        run = merged(group.runs[0], Form(is_generalized=is_generalized))._replace(index=position)
-        if not is_fixed(run.trainer):
-            return run
-        return run._replace(trainer=dataclasses.replace(run.trainer, batch_size=Static("any")))
+        trainer = _merged(group.first, recipe, None)
+        if is_fixed(trainer):
+            trainer = dataclasses.replace(trainer, batch_size=Static("any"))
+        return Run(position, trainer, 0)
 
     found = group_runs(stand_in(position, group) for position, group in enumerate(groups))
     return [[groups[run.index] for run in family.runs] for family in found]

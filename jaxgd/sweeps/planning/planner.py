@@ -1,85 +1,79 @@
-"""The planner: which runs share a program, and the plan as a whole."""
+"""The planner: which runs share a program, how many lanes a device holds, and why."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
-from jaxgd.arguments import as_integer, one_of
-from jaxgd.machine.devices import device_name
-from jaxgd.machine.host import versions
-from jaxgd.machine.switches import own_programs
-from jaxgd.sweeps.axes import Point, checked_axes
+from jaxgd.arguments import as_integer, one_of, whole_number
+from jaxgd.machine.devices import device_name, free_bytes
+from jaxgd.machine.host import num_cores, versions
 from jaxgd.sweeps.groups import Group, group_runs, warn_of_closures
-from jaxgd.sweeps.lanes import Sources
-from jaxgd.sweeps.planning.forms import Form, can_generalize, merged, only_group, sizes_of
-from jaxgd.sweeps.planning.plans import Plan, PlannedGroup
-from jaxgd.sweeps.planning.weighing import EXACT, Options, Weigher, largest_of_group, pays
-from jaxgd.sweeps.runs import Run, checked_runs
-from jaxgd.training.trainers import Trainer
+from jaxgd.sweeps.lanes import Inputs, Sources
+from jaxgd.sweeps.planning.costs import (
+    CORE,
+    Core,
+    Work,
+    compile_seconds,
+    default_kind,
+    fitting_lanes,
+    fitting_width,
+    num_bytes,
+    pays,
+    run_seconds,
+    work_of,
+)
+from jaxgd.sweeps.planning.forms import (
+    can_generalize,
+    can_merge,
+    families,
+    is_fixed,
+    largest_batch,
+    merged,
+    only_group,
+)
+from jaxgd.sweeps.planning.plans import Plan, Program, Recipe
+from jaxgd.sweeps.runs import Run
+
+# Bytes that a program of these inputs needs on a device.
+Measure = Callable[[Inputs, Recipe], float]
+Planned = list[tuple[Group, Program]]
 
 
-class Unit(NamedTuple):
-    """A program to be: its group and what is planned for it."""
+class Options(NamedTuple):
+    """What of a plan is given, not chosen: see `plan`."""
 
-    group: Group
-    planned: PlannedGroup
-
-
-def plan(
-    make_trainer: Callable[[Point], Trainer],
-    axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
-    epochs: int,
-    *,
-    merge: int | bool | None = None,
-    kind: str | None = None,
-    lanes: int | None = None,
-    width: int | None = None,
-    generalize: bool | None = None,
-    exact: bool = False,
-    clock: bool = True,
-) -> Plan:
-    """The plan that `sweep` would follow, which prints as text; nothing is compiled on a CPU.
-
-    Give it to `sweep(..., plan=...)`. What is None here is chosen for the least total time.
-
-    Args:
-        make_trainer: as in `sweep`.
-        axes: as in `sweep`.
-        epochs: as in `sweep`.
-        merge: False for a program for each batch size; True for one program with a loop for each, lanes one
-            after the other; a number of examples for one program with one loop for all batch sizes of at
-            least that many, in micro-batches of it.
-        kind: "map", lanes one after the other on each device, or "vmap", all at once.
-        lanes: how many a device holds, 1 or more.
-        width: how many of those in turn move at once, 1 or more, a divisor of `lanes`. Short steps of small
-            models take less time so, and from 2 on a lane has not the bits of the run alone.
-        generalize: whether optimizers of the family share a program (see `jaxgd.generalize`).
-        exact: every run has the bits of the jitted run alone, on a CPU: one lane at a time, nothing merged.
-        clock: as in `sweep`: lanes that move at once need a further program for it.
-
-    Raises:
-        ValueError, TypeError: as in `sweep`, and an option out of range.
-    """
-    options = checked_options(merge, kind, lanes, width, generalize, exact)._replace(clock=clock)
-    runs, epochs = checked_runs(make_trainer, checked_axes(axes), epochs)
-    devices = jax.devices()
-    with own_programs():
-        return plan_of(make_units(runs, devices, Sources(epochs), options), len(runs), epochs, devices)
+    merge: int | bool | None = None
+    kind: str | None = None
+    lanes: int | None = None
+    generalize: bool | None = None
+    width: int | None = None
+    clock: bool = True
 
 
-def checked_options(merge: Any, kind: Any, lanes: Any, width: Any, generalize: Any, exact: bool) -> Options:
+# One lane at a time, nothing merged: every run has the bits of the jitted run alone.
+EXACT = Options(merge=False, kind="map", lanes=1, generalize=False, width=1)
+
+
+def checked_options(
+    merge: Any, kind: Any, lanes: Any, width: Any, generalize: Any, exact: bool, clock: bool
+) -> Options:
     """The options of a plan.
 
     Raises:
-        ValueError: one is out of range, or contradicts `exact`.
+        ValueError, TypeError: one is out of range, or contradicts `exact`.
     """
     if merge is not None and not isinstance(merge, bool):
-        merge = _checked_merge(merge)
+        if as_integer(merge) is None:
+            raise TypeError(f"merge must be None, True, False or a number of examples, got {merge!r}")
+        merge = whole_number("merge", merge, unit=" of examples")
     if kind is not None:
         one_of("kind", kind, ("map", "vmap"))
-    lanes, width = _count_or_none("lanes", lanes), _count_or_none("width", width)
+    lanes = None if lanes is None else whole_number("lanes", lanes)
+    width = None if width is None else whole_number("width", width)
     if (width or 1) > 1 and (kind == "vmap" or (lanes or width) % width):
         raise ValueError(
             f"width must divide lanes, of kind 'map', got width={width}, lanes={lanes}, kind={kind!r}"
@@ -88,74 +82,244 @@ def checked_options(merge: Any, kind: Any, lanes: Any, width: Any, generalize: A
         raise ValueError(
             "exact=True runs one lane at a time, unmerged: it takes no other merge, kind, lanes or width"
         )
-    return EXACT if exact else Options(merge, kind, lanes, generalize, width)
+    return (EXACT if exact else Options(merge, kind, lanes, generalize, width))._replace(clock=clock)
 
 
-def _checked_merge(merge: Any) -> int:
-    count = as_integer(merge)
-    if count is None:
-        raise TypeError(f"merge must be None, True, False or a number of examples, got {merge!r}")
-    if count < 1:
-        raise ValueError(f"merge must be None, True, False or a number of examples from 1 on, got {count}")
-    return count
+def plan_of(planned: Planned, num_runs: int, epochs: int, devices: Sequence[Any]) -> Plan:
+    """The plan that these programs are."""
+    programs = tuple(program for _, program in planned)
+    return Plan(programs, epochs, device_name(devices), versions(), num_runs)
 
 
-def _count_or_none(name: str, value: Any) -> int | None:
-    count = None if value is None else as_integer(value)
-    if value is not None and (count is None or count < 1):
-        raise ValueError(f"{name} must be a whole number, 1 or more, or None, got {value!r}")
-    return count
-
-
-def plan_of(units: Sequence[Unit], num_runs: int, epochs: int, devices: Sequence[Any]) -> Plan:
-    """The plan that these units are."""
-    return Plan(tuple(unit.planned for unit in units), epochs, device_name(devices), versions(), num_runs)
-
-
-def make_units(runs: Sequence[Run], devices: Sequence[Any], sources: Sources, options: Options) -> list[Unit]:
-    """The units of a sweep, the longest first, so that others compile while they run."""
-    weigher, groups = Weigher(devices, sources, options), group_runs(runs)
-    warn_of_closures(groups)
-    chosen = weigher.best(groups, False)
-    is_open = options.generalize is not False and len(groups) > len(set(map(largest_of_group, groups)))
-    is_family = all(can_generalize(group.runs[0].trainer.optimizer) for group in groups)
-    if options.generalize and not is_family:
-        raise ValueError(
-            "generalize=True needs optimizers of the family, without masks or dtypes of their own"
-        )
-    if options.generalize or (is_open and is_family):
-        together = weigher.best(groups, True)
-        apart, merging = weigher.seconds(chosen), weigher.seconds(together)
-        if options.generalize or pays(apart, merging):
-            reason = f"; optimizers apart {apart:.2g} s in all, merged {merging:.2g} s"
-            chosen = [dataclasses.replace(each, reason=each.reason + reason) for each in together]
-    chosen.sort(key=lambda planned: planned.predicted_run_seconds, reverse=True)
-    return _units_of(chosen, runs, groups)
-
-
-def units_of_plan(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> list[Unit]:
-    """The units of a saved plan for these runs.
+def replay(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> Planned:
+    """The programs of a saved plan with the groups that these runs make.
 
     Raises:
         ValueError: the plan is one of other runs or of other devices.
     """
-    if sorted(index for planned in saved.groups for index in planned.runs) != list(range(len(runs))):
+    if sorted(index for program in saved.groups for index in program.runs) != list(range(len(runs))):
         raise ValueError(f"plan is one of {saved.num_runs} runs, the sweep has {len(runs)}")
-    if any(planned.recipe.devices != len(devices) for planned in saved.groups):
+    if any(program.recipe.devices != len(devices) for program in saved.groups):
         raise ValueError(f"plan is one for {saved.device}, the sweep would run on {device_name(devices)}")
-    return _units_of(saved.groups, runs)
+    return _planned(saved.groups, runs, {})
 
 
-def _units_of(
-    planned_groups: Sequence[PlannedGroup], runs: Sequence[Run], groups: Sequence[Group] = ()
-) -> list[Unit]:
-    """The units of planned groups; `groups` are those of runs as they were made, where that is known."""
-    by_index, units = {run.index: run for run in runs}, []
-    made = {tuple(run.index for run in group.runs): group for group in groups}
-    for planned in planned_groups:
-        members, recipe = [by_index[index] for index in planned.runs], planned.recipe
-        form = Form(recipe.microbatch, sizes_of(members) if recipe.branches else None, recipe.generalized)
-        if form != Form() or planned.runs not in made:
-            made[planned.runs] = only_group([merged(run, form) for run in members])
-        units.append(Unit(made[planned.runs], planned))
-    return units
+def _planned(
+    programs: Sequence[Program], runs: Sequence[Run], made: Mapping[tuple[int, ...], Group]
+) -> Planned:
+    """Each program with its group; `made` are those of the runs as they are, by their places."""
+    by_index = {run.index: run for run in runs}
+
+    def group_of(program):
+        if not program.recipe.is_merged and program.runs in made:
+            return made[program.runs]
+        return only_group(merged([by_index[index] for index in program.runs], program.recipe))
+
+    return [(group_of(program), program) for program in programs]
+
+
+class Planner:
+    """Chooses the programs of a sweep.
+
+    measure: bytes that a compiled program needs, asked where lanes at once may not fit.
+    """
+
+    core: Core = CORE
+
+    def __init__(self, devices: Sequence[Any], sources: Sources, measure: Measure, options: Options):
+        self.devices, self.sources, self.measure, self.options = devices, sources, measure, options
+        kind = options.kind or default_kind(devices)
+        if options.merge is True and kind != "map":
+            raise ValueError("merge=True, a loop for each batch size, needs lanes in turn, kind='map'")
+        if (options.width or 1) > 1 and kind != "map":
+            raise ValueError("width, of lanes in turn, needs kind='map'")
+        self.plain = Recipe(kind, 1, len(devices))
+        self._works: dict[Any, Work] = {}
+        self._texts: dict[int, str] = {}
+
+    def choose(self, runs: Sequence[Run]) -> Planned:
+        """The programs, the longest first, so that others compile while they run."""
+        groups, options = group_runs(runs), self.options
+        warn_of_closures(groups)
+        chosen = self._best(groups, self.plain)
+        is_open = options.generalize is not False and len(groups) > len(set(map(_size, groups)))
+        is_family = all(can_generalize(group.first.optimizer) for group in groups)
+        if options.generalize and not is_family:
+            raise ValueError(
+                "generalize=True needs optimizers of the family, without masks or dtypes of their own"
+            )
+        if options.generalize or (is_open and is_family):
+            together = self._best(groups, self.plain._replace(generalized=True))
+            apart, merging = self._seconds(chosen), self._seconds(together)
+            if options.generalize or pays(apart, merging, self.core):
+                why = f"; optimizers apart {apart:.2g} s in all, merged {merging:.2g} s"
+                chosen = [dataclasses.replace(each, reason=each.reason + why) for each in together]
+        chosen.sort(key=lambda program: program.predicted_run_seconds, reverse=True)
+        made = {tuple(run.index for run in group.runs): group for group in groups}
+        return _planned(chosen, runs, made)
+
+    def _seconds(self, programs: Sequence[Program]) -> float:
+        """Predicted seconds of a sweep with nothing compiled and of another one after it.
+
+        The cores share compiling and running. What is compiled already does not count: the same sweep has to
+        give the same numbers again. Such as two programs that compile in 2 s and run in 1 s each, on two
+        devices of two cores: the work is 1.5 * 4 + 2 * 2 = 10 s of a core, 5 s on two; no less than the
+        longest compile, 2 s, nor than a compile and all runs, 4 s. So 5 s cold, 2 s warm: 7 s.
+        """
+        compiles = [each.predicted_compile_seconds for each in programs]
+        running = sum(each.predicted_run_seconds for each in programs)
+        work = self.core.compiling * sum(compiles) + running * len(self.devices)
+        cores = max(num_cores(), len(self.devices))
+        return max(max(compiles), min(compiles) + running, work / cores) + running
+
+    def _best(self, groups: Sequence[Group], recipe: Recipe) -> list[Program]:
+        """The cheapest form of each family of groups, all together."""
+        return [each for family in families(groups, recipe) for each in self._best_of(family, recipe)]
+
+    def _best_of(self, family: Sequence[Group], recipe: Recipe) -> list[Program]:
+        """The groups, which differ in batch size at most, in the cheapest of the forms that are open."""
+        sizes, first, asked = sorted(set(map(_size, family))), family[0].first, self.options.merge
+        form = functools.partial(self._form, family, recipe)
+        if len(sizes) == 1 or not is_fixed(first):
+            return _explained(form(False), "nothing to merge")
+        if asked is not None and (isinstance(asked, bool) or can_merge(first)):
+            return _explained(form(asked), "as asked for")
+        # With a loop for each batch size a lane has the bits that it has apart, so nothing speaks against it.
+        alike = [("apart", form(False))]
+        if recipe.kind == "map":
+            alike.append(("a loop for each batch size", form(True)))
+        others = [("batch sizes merged", form(size)) for size in sizes[:-1] if can_merge(first)]
+        timed = [(self._seconds(programs), name, programs) for name, programs in alike + others]
+        by_seconds = functools.partial(min, key=lambda each: each[0])
+        best, safe = by_seconds(timed), by_seconds(timed[: len(alike)])
+        best = best if pays(safe[0], best[0], self.core) else safe
+        least = {name: by_seconds([e for e in timed if e[1] == name])[0] for _, name, _ in timed}
+        texts = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in least.items())
+        return _explained(best[2], f"a cold and a warm sweep take {texts}")
+
+    def _form(self, family: Sequence[Group], recipe: Recipe, merge: int | bool) -> list[Program]:
+        """One program as `merge` says, see `plan`, and each batch size that is not in it in its own."""
+        parts: dict[Any, list[Group]] = {}
+        for group in family:
+            size = _size(group)
+            key = size if recipe.generalized else (size, group.structure)
+            parts.setdefault("merged" if merge is not False and size >= merge else key, []).append(group)
+        return [self._program(part, recipe, merge) for part in parts.values()]
+
+    def _program(self, part: Sequence[Group], recipe: Recipe, merge: int | bool) -> Program:
+        sizes = sorted(set(map(_size, part)))
+        if len(sizes) > 1:
+            recipe = (
+                recipe._replace(branches=True) if merge is True else recipe._replace(microbatch=int(merge))
+            )
+        # What is the same in all runs is told from the first and the last of each group.
+        ends = [run for group in part for run in (group.runs[0], group.runs[-1])]
+        group = only_group(merged(ends, recipe)) if recipe.is_merged else part[0]
+        runs = [run for group in part for run in group.runs]
+        inputs, work = Inputs(group, self.sources), self._work(group.runs[0])
+        lane_bytes = _lane_bytes(inputs)
+        lanes = self._lanes(inputs, len(runs), lane_bytes, num_bytes(inputs.shared))
+        running, width = self._seconds_and_width(part, recipe, work, lanes)
+        recipe = recipe._replace(lanes=max(width, lanes // width * width), width=width)
+        if recipe.kind == "vmap" and self.options.lanes is None:
+            recipe = self._measured(recipe, inputs, len(runs), lane_bytes)
+        return Program(
+            optimizer=self._names(part),
+            batch_size=", ".join(map(str, sizes)),
+            runs=tuple(sorted(run.index for run in runs)),
+            recipe=recipe,
+            reason="",
+            predicted_compile_seconds=self._compile_seconds(work, recipe, len(sizes)),
+            predicted_run_seconds=running,
+            predicted_bytes=int(lane_bytes * recipe.lanes + num_bytes(inputs.shared)),
+        )
+
+    def _compile_seconds(self, work: Work, recipe: Recipe, num_sizes: int) -> float:
+        return compile_seconds(work, recipe, num_sizes if recipe.branches else 1, self.core)
+
+    def _seconds_and_width(
+        self, part: Sequence[Group], recipe: Recipe, work: Work, lanes: int
+    ) -> tuple[float, int]:
+        """Predicted seconds of the groups as one program, and how many lanes in turn it moves at once.
+
+        Early stopping and budgets end lanes here and there, so that those beside them would wait. Timing
+        updates alone takes a further program, which has to be paid for.
+        """
+        trainers = [run.trainer for run in merged([group.runs[0] for group in part], recipe)]
+        seconds = functools.partial(self._run_seconds, part, trainers, recipe, work)
+        if self.options.width is not None:
+            return seconds(self.options.width), self.options.width
+        width, first = fitting_width(work.bytes, self.core), part[0].first
+        is_open = recipe.kind == "map" and is_fixed(first) and not first.rules and recipe.microbatch is None
+        if not is_open or width > lanes or self.options.lanes is not None:
+            return seconds(1), 1
+        alone, at_once = seconds(1), seconds(width)
+        num_sizes = len(set(map(_size, part)))
+        clock = self._compile_seconds(work, recipe, num_sizes) if self.options.clock else 0
+        saved = alone - at_once  # in a cold sweep, and again in a warm one
+        is_better = saved >= max(clock / 2, self.core.width_saved * alone)
+        return (at_once, width) if is_better else (alone, 1)
+
+    def _run_seconds(
+        self, part: Sequence[Group], trainers: Sequence[Any], recipe: Recipe, work: Work, width: int
+    ) -> float:
+        """Predicted seconds of groups; where a device moves several lanes at once, empty places cost too.
+
+        Such as 20 lanes in eights on two devices: each call of a device moves 8, so 32 places are paid for.
+        """
+        total = 0.0
+        for group, trainer in zip(part, trainers, strict=True):
+            one = run_seconds(work, trainer, self.sources.epochs, recipe, width, self.core)
+            step = width * len(self.devices)
+            lanes = len(group.runs) if width == 1 else -(-len(group.runs) // step) * step
+            total += lanes * one / len(self.devices)
+        return total
+
+    def _names(self, part: Sequence[Group]) -> str:
+        """The optimizer's text, or the names of several without their numbers."""
+        firsts = [self._text(group.runs[0]) for group in part]
+        if all(self._text(run) == firsts[0] for group in part for run in group.runs):
+            return firsts[0]
+        return ", ".join(dict.fromkeys(text.split("(")[0] for text in firsts))
+
+    def _text(self, run: Run) -> str:
+        if run.index not in self._texts:
+            self._texts[run.index] = repr(run.trainer.optimizer)
+        return self._texts[run.index]
+
+    def _work(self, run: Run) -> Work:
+        leaves, structure = jax.tree.flatten(run.trainer.problem)
+        key = structure, tuple(map(np.shape, leaves))
+        if key not in self._works:
+            self._works[key] = work_of(run.trainer, self.sources.shapes(run)[1])
+        return self._works[key]
+
+    def _lanes(self, inputs: Inputs, num_lanes: int, lane_bytes: float, fixed: float) -> int:
+        """How many lanes a device holds."""
+        kind = self.plain.kind
+        return self.options.lanes or fitting_lanes(
+            kind, num_lanes, self.devices, lane_bytes, fixed, self.core
+        )
+
+    def _measured(self, recipe: Recipe, inputs: Inputs, num_lanes: int, lane_bytes: int) -> Recipe:
+        """The recipe with as many lanes as programs of one lane and of two say, if memory may be short."""
+        free = free_bytes(self.devices)
+        if not free or recipe.lanes * lane_bytes <= self.core.measured * free:
+            return recipe
+        one, two = (self.measure(inputs, recipe._replace(lanes=lanes)) for lanes in (1, 2))
+        return recipe._replace(lanes=self._lanes(inputs, num_lanes, two - one, max(0, 2 * one - two)))
+
+
+def _explained(programs: Sequence[Program], reason: str) -> list[Program]:
+    return [dataclasses.replace(program, reason=reason) for program in programs]
+
+
+def _lane_bytes(inputs: Inputs) -> int:
+    """Bytes that a lane needs: inputs, its parameters and states twice over, and an update's temporaries."""
+    one = inputs.shapes(1)
+    return num_bytes(one) + 7 * num_bytes(one.params)
+
+
+def _size(group: Group) -> int:
+    """The group's batch size."""
+    return largest_batch(group.first)

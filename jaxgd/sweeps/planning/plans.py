@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from jaxgd.arguments import whole_number
+
 
 class Recipe(NamedTuple):
     """What the bits of a lane depend on, besides versions and the kind of device.
@@ -29,6 +31,11 @@ class Recipe(NamedTuple):
         return self.kind == "map" and self.width == 1
 
     @property
+    def is_merged(self) -> bool:
+        """Whether runs that differ in batch size or optimizer share the program."""
+        return self.microbatch is not None or self.branches or self.generalized
+
+    @property
     def slots(self) -> int:
         """Lanes that all devices hold together."""
         return self.lanes * self.devices
@@ -48,7 +55,7 @@ class Recipe(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class PlannedGroup:
+class Program:
     """One program of a sweep.
 
     Attributes:
@@ -101,7 +108,7 @@ class Plan:
         clock_seconds: of them, for timing updates alone.
     """
 
-    groups: tuple[PlannedGroup, ...]
+    groups: tuple[Program, ...]
     epochs: int
     device: str
     versions: Mapping[str, str]
@@ -132,27 +139,21 @@ class Plan:
         """The plan that `to_dict` made a dict.
 
         Raises:
-            ValueError: it holds a number that no plan has.
-            TypeError: it has not the entries of a plan.
+            ValueError, TypeError: it holds a number that no plan has, or has not the entries of a plan.
         """
         if not isinstance(saved["groups"], list | tuple):
             raise TypeError(f"groups of a plan must be a list, got {saved['groups']!r}")
         groups = tuple(
-            PlannedGroup(**{**group, "runs": tuple(group["runs"]), "recipe": Recipe(**group["recipe"])})
+            Program(**{**group, "runs": tuple(group["runs"]), "recipe": Recipe(**group["recipe"])})
             for group in saved["groups"]
         )
         made = cls(**{**saved, "groups": groups})
-        _check_count("epochs", made.epochs)
-        _check_count("num_runs", made.num_runs)
+        whole_number("epochs of a plan", made.epochs)
+        whole_number("num_runs of a plan", made.num_runs)
         for group in groups:
             for name in ("lanes", "devices", "width"):
-                _check_count(name, getattr(group.recipe, name))
+                whole_number(f"{name} of a plan", getattr(group.recipe, name))
         runs = [run for group in groups for run in group.runs]
         if any(type(run) is not int or not 0 <= run < made.num_runs for run in runs):
             raise ValueError(f"runs of a plan must be whole numbers below num_runs, {made.num_runs}")
         return made
-
-
-def _check_count(name: str, value: Any) -> None:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{name} of a plan must be a whole number of at least 1, got {value!r}")

@@ -10,6 +10,7 @@ import numpy as np
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.exports import to_netcdf, to_pandas
 from jaxgd.sweeps.results.ranking import Best, best_point
+from jaxgd.sweeps.results.saving import put, taken
 from jaxgd.sweeps.results.selection import as_given, run_index
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ class SweepResult:
             0.5, has dtype object; a number of NumPy's or JAX's of less than 64 bits is its shortest decimal.
         plan: the programs that ran.
         axes: the values of each axis as they were given.
+        states: parameters and model state of each run, in the order of the grid, the last axis fastest.
         spec: the description of the sweep that a file gave, None for one that was called from Python.
     """
 
     dataset: "xarray.Dataset"
     plan: Plan
     axes: Mapping[str, Sequence[Any]]
-    _states: Sequence[tuple[Any, Any]]
+    states: Sequence[tuple[Any, Any]]
     spec: Mapping[str, Any] | None = None
 
     def params(self, **coords: Any) -> Any:
@@ -48,11 +50,11 @@ class SweepResult:
         Raises:
             ValueError: an axis or a value that the sweep does not have, or an axis that is not given.
         """
-        return self._states[run_index(self.dataset, self.axes, coords)][0]
+        return self.states[run_index(self.dataset, self.axes, coords)][0]
 
     def model_state(self, **coords: Any) -> Any:
         """The model state that belongs to one run's parameters, None without one; as `params`."""
-        return self._states[run_index(self.dataset, self.axes, coords)][1]
+        return self.states[run_index(self.dataset, self.axes, coords)][1]
 
     def best(
         self,
@@ -92,9 +94,7 @@ class SweepResult:
             FileExistsError: the folder has a `manifest.json` that is not of a saved sweep.
             OSError: the folder cannot be written.
         """
-        from jaxgd.sweeps.store.folder import save
-
-        save(self, folder)
+        put(folder, self.dataset, self.plan, self.axes, self.states, self.spec)
 
     def to_pandas(self) -> Any:
         """A tidy `pandas.DataFrame`: a row for each run and epoch, a column for each axis and variable."""
@@ -121,3 +121,24 @@ class SweepResult:
         from html import escape
 
         return f"<pre>{escape(repr(self))}\n{escape(repr(self.plan))}</pre>"
+
+
+def load(folder: str | os.PathLike, like: Any = None) -> SweepResult:
+    """The result that `SweepResult.save` wrote into a folder.
+
+    Its axes are the labels that the dataset shows: an optimizer that was given as a function is its name.
+
+    Args:
+        folder: where it was saved.
+        like: for models whose parameters are nodes of another library, such as an `nnx.State`: the problem,
+            or parameters of the same structure. NamedTuples get their own class from it too.
+
+    Raises:
+        FileNotFoundError: there is no saved sweep.
+        ValueError: a file is missing, damaged, from another save or from a newer version.
+
+    Example:
+        >>> result.save("digits-sweep")
+        >>> result = jaxgd.load("digits-sweep")
+    """
+    return SweepResult(*taken(folder, like))

@@ -62,8 +62,8 @@ def test_the_line_goes_from_one_seed_to_another(result, landscape):
 
 
 def test_a_run_that_is_not_repeated_is_told(result, landscape):
-    states = [(jax.tree.map(lambda x: x + 1, params), state) for params, state in result._states]
-    changed = look(dataclasses.replace(result, _states=states), trainer_of)
+    states = [(jax.tree.map(lambda x: x + 1, params), state) for params, state in result.states]
+    changed = look(dataclasses.replace(result, states=states), trainer_of)
     assert not any(run.is_repeat for run in changed.runs)
 
 

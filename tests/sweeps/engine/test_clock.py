@@ -7,10 +7,8 @@ import pytest
 import jaxgd
 from jaxgd.sweeps.axes import Point
 from jaxgd.sweeps.engine.clock import LaneAlone
-from jaxgd.sweeps.engine.programs import prepare
-from jaxgd.sweeps.lanes import Sources
-from jaxgd.sweeps.planning.planner import make_units
-from jaxgd.sweeps.planning.weighing import Options
+from jaxgd.sweeps.engine.execution import Engine
+from jaxgd.sweeps.planning.planner import Options, Planner
 from jaxgd.sweeps.runs import Run
 
 INPUTS = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
@@ -44,9 +42,10 @@ def test_sizes_are_plausible(clock):
 
 def alone(trainer):
     """The trainer's run on the clock, 20 epochs at most."""
-    devices, sources = jax.devices(), Sources(20)
-    unit = make_units([Run(0, trainer, 0)], devices, sources, Options())[0]
-    return LaneAlone(prepare(unit.group, unit.planned.recipe, devices, sources))
+    engine = Engine(jax.devices(), 20)
+    planner = Planner(engine.devices, engine.sources, engine.bytes_of, Options())
+    group, program = planner.choose([Run(0, trainer, 0)])[0]
+    return LaneAlone(engine.driver(group, program.recipe))
 
 
 def test_a_call_takes_about_as_long_as_asked_for():

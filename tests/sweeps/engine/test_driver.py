@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps.engine import driver
+from jaxgd.sweeps.engine import driver, programs
+from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.engine.execution import is_out_of_memory
+from jaxgd.sweeps.lanes import Sources
 
 RATES = [0.01, 0.03, 0.1, 0.2, 0.3]
 KINDS = {
@@ -62,7 +64,7 @@ def test_where_a_sweep_is_cut_changes_nothing(monkeypatch, options, make):
 
     monkeypatch.setattr(driver, "extent", cut)
     for seconds in (1e-9, 1e-3):  # a batch at a time, and some epochs
-        monkeypatch.setattr(driver, "_CALL_SECONDS", seconds)
+        monkeypatch.setattr(Driver, "call_seconds", seconds)
         assert_same(sweep(options, make), whole)
     assert any(end - begin < 24 for begin, end in calls)
     assert any(begin > 0 for begin, _ in calls)
@@ -87,16 +89,16 @@ def test_early_stopping_as_alone(options):
 
 
 def test_a_lane_that_ends_makes_room(monkeypatch):
-    monkeypatch.setattr(driver, "_CALL_SECONDS", 1e-9)  # an epoch, or less, a call
+    monkeypatch.setattr(Driver, "call_seconds", 1e-9)  # an epoch, or less, a call
     moved = []
-    original = driver._Work._fill
+    original = Driver.fill
 
     def fill(work):
         fresh = original(work)
         moved.append((int(fresh.sum()), sum(lane is not None for lane in work.lane_of)))
         return fresh
 
-    monkeypatch.setattr(driver._Work, "_fill", fill)
+    monkeypatch.setattr(Driver, "fill", fill)
     result = sweep(
         {"kind": "vmap", "lanes": 2}, stops_early, {"learning_rate": np.geomspace(0.001, 2, 12)}, 8
     )
@@ -149,14 +151,14 @@ def test_order_changes_nothing(options):
 
 
 def out_of_memory_above(lanes, monkeypatch):
-    original = driver._Work.call
+    original = Driver.call
 
     def call(work):
-        if work.ready.recipe.lanes > lanes and sum(map(len, work.waiting.values())) < 30:
+        if work.recipe.lanes > lanes and sum(map(len, work.waiting.values())) < 30:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1000 bytes.")
         return original(work)
 
-    monkeypatch.setattr(driver._Work, "call", call)
+    monkeypatch.setattr(Driver, "call", call)
 
 
 def test_out_of_memory_halves_the_lanes(monkeypatch):
@@ -191,12 +193,12 @@ def test_out_of_memory_where_several_move_at_a_time(monkeypatch):
 @pytest.mark.parametrize("call_seconds", [pytest.param(1e-9, marks=pytest.mark.slow), 0.5])
 def test_lanes_of_several_batch_sizes_some_at_a_time(monkeypatch, call_seconds):
     """Lanes that move at once are of one batch size; one that has ended is replaced by one of that size."""
-    monkeypatch.setattr(driver, "_CALL_SECONDS", call_seconds)
-    together, original = [], driver._Work.call
+    monkeypatch.setattr(Driver, "call_seconds", call_seconds)
+    together, original = [], Driver.call
 
     def call(work):
         ended = original(work)
-        sizes = [None if lane is None else driver._choice(work.ready, lane) for lane in work.lane_of]
+        sizes = [None if lane is None else work.choice(lane) for lane in work.lane_of]
         together.extend({s for s in sizes[i : i + 2] if s is not None} for i in range(0, len(sizes), 2))
         return ended
 
@@ -205,7 +207,7 @@ def test_lanes_of_several_batch_sizes_some_at_a_time(monkeypatch, call_seconds):
         return stopped.replace(batch_size=hp.batch_size)
 
     axes = {"batch_size": [2, 6, "full"], "learning_rate": [*RATES, 1e30]}
-    monkeypatch.setattr(driver._Work, "call", call)
+    monkeypatch.setattr(Driver, "call", call)
     result = sweep({"merge": True, "width": 2, "lanes": 4}, make, axes)
     alone = sweep({"merge": True, "width": 1}, make, axes)
     assert max(map(len, together)) <= 1
@@ -230,18 +232,16 @@ def test_other_errors_are_not_taken_for_memory(monkeypatch):
     def fail(work):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
-    monkeypatch.setattr(driver._Work, "call", fail)
+    monkeypatch.setattr(Driver, "call", fail)
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
         sweep({})
     assert is_out_of_memory(MemoryError())
 
 
 def test_orders_made_in_the_program(monkeypatch):
-    from jaxgd.sweeps import lanes
-
     expected = sweep({"kind": "map"})
-    monkeypatch.setattr(lanes, "_MAX_ORDERS", 1)
-    monkeypatch.setattr(lanes, "_COMPILED", {})
+    monkeypatch.setattr(Sources, "max_orders", 1)
+    monkeypatch.setattr(programs, "_COMPILED", {})
     result = sweep({"kind": "map"})
     metric = "valid_squared_error"  # computed beside the run: another program may sum it in another order
     np.testing.assert_allclose(result.dataset[metric], expected.dataset[metric], rtol=3e-7)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps.planning import weighing
-from jaxgd.sweeps.planning.costs import run_seconds, work_of
+from jaxgd.sweeps.planning import planner
+from jaxgd.sweeps.planning.costs import CORE, work_of
+from jaxgd.sweeps.planning.planner import Planner
 
 AXES = {"optimizer": ["sgd", "adam"], "batch_size": [5, 10, "full"], "seed": [0, 1]}
 
@@ -77,14 +78,14 @@ def test_many_short_programs_are_merged_and_long_runs_are_not(monkeypatch):
         return len(jaxgd.plan(make_trainer, axes, 2, kind="vmap").groups)
 
     assert programs() <= 2
-    monkeypatch.setattr(weighing, "run_seconds", lambda *arguments: 1000 * run_seconds(*arguments) + 1)
-    monkeypatch.setattr(weighing, "compile_seconds", lambda *_: 0.01)
+    slow = CORE._replace(compile=0.01, compile_leaf=0, batch=1, micro=15)
+    monkeypatch.setattr(Planner, "core", slow)
     assert programs() == len(sizes)
 
 
 def test_programs_are_apart_where_enough_cores_compile_them(monkeypatch):
     def programs(cores):
-        monkeypatch.setattr(weighing.os, "cpu_count", lambda: cores)
+        monkeypatch.setattr(planner, "num_cores", lambda: cores)
         axes = {"optimizer": ["sgd"], "batch_size": list(range(2, 21))}
         return len(jaxgd.plan(make_trainer, axes, 2).groups)
 

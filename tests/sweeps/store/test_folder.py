@@ -105,7 +105,7 @@ def test_axes_keep_what_was_typed(folder):
 def test_saving_again_replaces_it(result, folder):
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     with_spec = jaxgd.SweepResult(
-        result.dataset, result.plan, result.axes, result._states, {"epochs": 2, "axes": {"seed": [0]}}
+        result.dataset, result.plan, result.axes, result.states, {"epochs": 2, "axes": {"seed": [0]}}
     )
     (folder / "notes.txt").write_text("mine")
     with_spec.save(folder)
@@ -140,7 +140,7 @@ def test_odd_dtypes_attributes_and_states(result, tmp_path):
     assert again.dataset.half.values.tolist() == [1.5, 2.5]
     assert again.dataset.mixed.values.tolist() == ["None", 0.5]
     assert np.signbit(again.dataset.missing.values[1])
-    params, state = again._states[5]
+    params, state = again.states[5]
     assert (params["w"].dtype, params["k"], state) == (jnp.bfloat16, 5, (5,))
     assert params["k"].dtype == np.uint32
 
@@ -148,7 +148,7 @@ def test_odd_dtypes_attributes_and_states(result, tmp_path):
 def test_what_cannot_be_saved_leaves_the_folder_alone(result, tmp_path):
     odd = result.dataset.assign_attrs(function=len)
     with pytest.raises(TypeError, match="attribute 'function' of the dataset cannot be saved"):
-        jaxgd.SweepResult(odd, result.plan, result.axes, result._states).save(tmp_path / "new")
+        jaxgd.SweepResult(odd, result.plan, result.axes, result.states).save(tmp_path / "new")
     states = [({"w": jax.random.key(0)}, None)] * 8
     with pytest.raises(TypeError, match="only numbers can be saved"):
         jaxgd.SweepResult(result.dataset, result.plan, result.axes, states).save(tmp_path / "new")
@@ -177,10 +177,10 @@ def test_like_gives_nodes_of_other_libraries(result, tmp_path):
     jaxgd.SweepResult(result.dataset, result.plan, result.axes, states).save(tmp_path)
     xarray.testing.assert_identical(jaxgd.load(tmp_path).dataset, result.dataset)
     with pytest.raises(ValueError, match=r"hold a .*Own, which a file does not keep"):
-        jaxgd.load(tmp_path)._states[0]
+        jaxgd.load(tmp_path).states[0]
     assert jaxgd.load(tmp_path, like={"layer": Own(0)})._states[3][0]["layer"].w.tolist() == [3, 3]
     problem = jaxgd.Problem(lambda key: {"layer": Own(jnp.zeros(2))}, PROBLEM.loss, {"x": INPUTS})
-    assert jaxgd.load(tmp_path, like=problem)._states[3][0]["layer"].w.tolist() == [3, 3]
+    assert jaxgd.load(tmp_path, like=problem).states[3][0]["layer"].w.tolist() == [3, 3]
 
 
 def test_a_folder_without_a_sweep(tmp_path):

@@ -27,7 +27,7 @@ def is_same(result, other):
     """Whether all numbers and texts are the same, bit for bit."""
     if (result.plan, result.axes, result.spec) != (other.plan, other.axes, other.spec):
         return False
-    pairs = zip(jax.tree.leaves(list(result._states)), jax.tree.leaves(list(other._states)), strict=True)
+    pairs = zip(jax.tree.leaves(list(result.states)), jax.tree.leaves(list(other.states)), strict=True)
     return result.dataset.identical(other.dataset) and all(np.array_equal(a, b) for a, b in pairs)
 
 

@@ -23,7 +23,7 @@ def test_histories_and_states_are_what_they_were(name):
     result, expected = jaxgd.load(DATA / name), EXPECTED[name]
     assert result.dataset.valid_loss.values.ravel().tolist() == expected["valid_loss"]
     assert result.dataset.updates.values.ravel().tolist() == expected["updates"]
-    for state, (total, count, last) in zip(result._states, expected["leaves"], strict=True):
+    for state, (total, count, last) in zip(result.states, expected["leaves"], strict=True):
         leaves = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(state)]
         numbers = np.concatenate([leaf.ravel() for leaf in leaves])
         assert round(sum(float(leaf.sum()) for leaf in leaves), 9) == total
@@ -48,9 +48,9 @@ def test_odd_dtypes_and_axes():
     result = jaxgd.load(DATA / "format_1_python")
     assert result.spec is None
     assert result.axes == {"batch_size": [4, "full"], "momentum": ["None", 0.5], "learning_rate": [0.01, 0.1]}
-    leaves = jax.tree.leaves(list(result._states))
+    leaves = jax.tree.leaves(list(result.states))
     assert any(leaf.dtype == jnp.bfloat16 for leaf in leaves)
-    assert all(state is not None for _, state in result._states)
+    assert all(state is not None for _, state in result.states)
 
 
 def test_a_plan_is_accepted():

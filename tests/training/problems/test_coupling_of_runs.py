@@ -37,7 +37,7 @@ def test_what_is_said_is_done(coupled, right):
     lambda trainer: jaxgd.sweep(lambda hp: trainer, {"seed": [0]}, 2, progress=False),
 ])  # fmt: skip
 def test_runs_begin_with_it(run, monkeypatch):
-    for place in ("training.fitting.segment", "training.driving.segment", "sweeps.engine.execution.run_unit"):
+    for place in ("training.fitting.segment", "training.driving.segment", "sweeps.engine.driver.Driver.call"):
         monkeypatch.setattr(f"jaxgd.{place}", lambda *_: pytest.fail("it was trained"))
     with pytest.raises(ValueError, match=MESSAGE):
         run(centred_trainer())

@@ -1,12 +1,11 @@
-"""How many lanes a device takes, and what memory it has."""
+"""How many lanes a device takes."""
 
 import jax
 import pytest
 
 from jaxgd.machine.devices import free_bytes
-from jaxgd.sweeps.planning import recipes
+from jaxgd.sweeps.planning.costs import default_kind, fitting_lanes, fitting_width
 from jaxgd.sweeps.planning.plans import Recipe
-from jaxgd.sweeps.planning.recipes import default_kind, fitting_lanes, fitting_width
 
 
 class Accelerator:
@@ -27,16 +26,6 @@ def test_kinds():
 def test_free_memory():
     assert free_bytes([GPU]) == 900
     assert 2**20 < free_bytes(jax.devices("cpu")[:1]) < 2**50
-
-
-def test_free_memory_in_a_container(tmp_path, monkeypatch):
-    files = {"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 5\ninactive_file 100"}
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    monkeypatch.setattr(recipes, "_CONTAINER", tmp_path)
-    assert free_bytes(jax.devices("cpu")[:1]) == 400
-    (tmp_path / "memory.max").write_text("max")
-    assert free_bytes(jax.devices("cpu")[:1]) > 1000
 
 
 @pytest.mark.parametrize(
