@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgd.arguments import as_integer, one_of
+from jaxgd.arguments import as_integer, one_of, whole_number
 
 METHODS = ("sobol", "latin", "random")
 _MOST_ROUNDS = 16
@@ -92,7 +92,7 @@ def draw(
         >>> points[0]
         {'learning_rate': 0.00436..., 'width': 64}
     """
-    num, seed = _count("num", num, 1), _count("seed", seed, 0)
+    num, seed = whole_number("num", num), whole_number("seed", seed, 0)
     if not isinstance(ranges, Mapping) or not ranges:
         raise ValueError(f"ranges must have at least one name with its range, got {ranges!r}")
     known = {name: _as_range(name, given) for name, given in ranges.items()}
@@ -101,13 +101,6 @@ def draw(
         raise ValueError(f"num is {num}, but the ranges have only {most:.0f} different points")
     one_of("method", method, METHODS)
     return _different_points(num, known, _places_by(method, len(known), np.random.default_rng(seed)))
-
-
-def _count(name: str, value: Any, least: int) -> int:
-    count = as_integer(value)
-    if count is None or count < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more, got {value!r}")
-    return count
 
 
 def _different_points(num: int, ranges: Mapping[str, Range], places: Callable) -> list[dict[str, Any]]:
