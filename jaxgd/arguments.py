@@ -38,10 +38,12 @@ def one_of(name: str, value: str, known: Iterable[str]) -> str:
     return value
 
 
-def whole_number(name: str, value: Any, least: int = 1, most: int | None = None, unit: str = "") -> int:
+def whole_number(
+    name: str, value: Any, least: int = 1, most: int | None = None, unit: str = "", also: str = ""
+) -> int:
     """`value`, of Python's, NumPy's or JAX's integers, as Python's int.
 
-    unit: what is counted, such as " of examples".
+    unit: what is counted, such as " of examples". also: what else may be given, such as ", or None".
 
     Raises:
         TypeError: it is none of them.
@@ -52,7 +54,12 @@ def whole_number(name: str, value: Any, least: int = 1, most: int | None = None,
         return count
     allowed = f"{least} or more" if most is None else f"from {least} to {most}"
     kind = TypeError if count is None else ValueError
-    raise kind(f"{name} must be a whole number{unit}, {allowed}, got {value!r}")
+    raise kind(f"{name} must be a whole number{unit}, {allowed}{also}, got {value!r}")
+
+
+def whole_number_or_none(name: str, value: Any, unit: str = "") -> int | None:
+    """`value` as `whole_number` gives it, 1 or more, or None."""
+    return None if value is None else whole_number(name, value, unit=unit, also=", or None")
 
 
 def check_sizes(**sizes: Any) -> list[int]:

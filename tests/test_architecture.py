@@ -119,6 +119,8 @@ def test_no_private_name_of_another_module_is_read(path):
         match node:
             case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
                 own.add(name)
+            case ast.Attribute(value=ast.Name(id=module)) if module in sys.stdlib_module_names:
+                pass
             case ast.Attribute(attr=name) if name.startswith("_") and not name.startswith("__"):
                 read[name] = node.lineno
             case (

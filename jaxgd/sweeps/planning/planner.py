@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgd.arguments import as_integer, one_of, whole_number
+from jaxgd.arguments import as_integer, one_of, whole_number, whole_number_or_none
 from jaxgd.machine.devices import device_name, free_bytes
 from jaxgd.machine.host import num_cores, versions
 from jaxgd.sweeps.groups import Group, group_runs, warn_of_closures
@@ -72,8 +72,7 @@ def checked_options(
         merge = whole_number("merge", merge, unit=" of examples")
     if kind is not None:
         one_of("kind", kind, ("map", "vmap"))
-    lanes = None if lanes is None else whole_number("lanes", lanes)
-    width = None if width is None else whole_number("width", width)
+    lanes, width = whole_number_or_none("lanes", lanes), whole_number_or_none("width", width)
     if (width or 1) > 1 and (kind == "vmap" or (lanes or width) % width):
         raise ValueError(
             f"width must divide lanes, of kind 'map', got width={width}, lanes={lanes}, kind={kind!r}"

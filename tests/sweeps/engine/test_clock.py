@@ -108,7 +108,13 @@ def test_only_updates_that_were_made_are_counted():
     [
         (make_trainer(0.1), [], {}, ValueError, "axis 'batch_size' is empty"),
         (make_trainer(0.1), [257], {}, ValueError, "batch_size must be .* got 257"),
-        (make_trainer(0.1), [1], {"repeats": 0}, ValueError, "repeats must be 1 or more, got 0"),
+        (
+            make_trainer(0.1),
+            [1],
+            {"repeats": 0},
+            ValueError,
+            "repeats must be a whole number, 1 or more, got 0",
+        ),
         (lambda hp: None, [1], {}, TypeError, "make_trainer must return"),
     ],
 )

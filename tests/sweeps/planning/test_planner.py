@@ -229,7 +229,7 @@ def test_foreign_optimizers_are_not_merged():
         ({"merge": -1}, ValueError, "merge must be .* got -1"),
         ({"kind": "pmap"}, ValueError, "unknown kind 'pmap'; did you mean 'map'"),
         ({"lanes": 0}, ValueError, "lanes must be a whole number, 1 or more, or None, got 0"),
-        ({"width": 1.5}, ValueError, "width must be a whole number, 1 or more, or None, got 1.5"),
+        ({"width": 1.5}, TypeError, "width must be a whole number, 1 or more, or None, got 1.5"),
         ({"width": 4, "lanes": 6}, ValueError, "width must divide lanes, .* got width=4, lanes=6"),
         ({"width": 4, "kind": "vmap"}, ValueError, "width must divide lanes, of kind 'map'"),
         ({"exact": True, "width": 2}, ValueError, "exact=True runs one lane at a time"),

@@ -178,7 +178,7 @@ def test_like_gives_nodes_of_other_libraries(result, tmp_path):
     xarray.testing.assert_identical(jaxgd.load(tmp_path).dataset, result.dataset)
     with pytest.raises(ValueError, match=r"hold a .*Own, which a file does not keep"):
         jaxgd.load(tmp_path).states[0]
-    assert jaxgd.load(tmp_path, like={"layer": Own(0)})._states[3][0]["layer"].w.tolist() == [3, 3]
+    assert jaxgd.load(tmp_path, like={"layer": Own(0)}).states[3][0]["layer"].w.tolist() == [3, 3]
     problem = jaxgd.Problem(lambda key: {"layer": Own(jnp.zeros(2))}, PROBLEM.loss, {"x": INPUTS})
     assert jaxgd.load(tmp_path, like=problem).states[3][0]["layer"].w.tolist() == [3, 3]
 
