@@ -23,7 +23,7 @@ ROOMS = [
 ]
 # What a later part of `sweeps` may import of an earlier one, and never the other way.
 SWEEPS = [
-    *("coordinates", "axes", "draws", "runs", "groups", "lanes"),
+    *("axes", "draws", "runs", "groups", "lanes"),
     *("planning", "store", "results", "engine", "timing", "sweeping"),
 ]
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make"}

@@ -110,3 +110,22 @@ def _functions(trainer: Trainer) -> dict[str, types.FunctionType]:
         for path, node in nodes
         if isinstance(node, Static) and isinstance(node.value, types.FunctionType)
     }
+
+
+def largest_batch(trainer: Trainer) -> int:
+    """The batch size as a number; the largest, where there are several."""
+    return int(np.max(trainer.examples_per_batch))
+
+
+def only_group(runs: Sequence[Run]) -> Group:
+    """The group of runs that have one structure.
+
+    Raises:
+        ValueError: they have more than one.
+    """
+    groups = group_runs(runs)
+    if len(groups) != 1:
+        raise ValueError(
+            f"a program of the plan would have runs of {len(groups)} structures: the sweep is another"
+        )
+    return groups[0]

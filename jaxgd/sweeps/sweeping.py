@@ -1,5 +1,6 @@
 """`sweep`: every point of a grid trained, a program for each group of like trainers; and its plan."""
 
+import dataclasses
 import sys
 import time
 import warnings
@@ -12,11 +13,11 @@ from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
 from jaxgd.machine.switches import own_programs
 from jaxgd.sweeps.axes import Point, checked_axes, points
+from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.engine.execution import Engine
-from jaxgd.sweeps.engine.sinks import Collected, Shown
 from jaxgd.sweeps.planning.planner import EXACT, Options, Planned, Planner, checked_options, plan_of, replay
-from jaxgd.sweeps.planning.plans import Plan
-from jaxgd.sweeps.results.dataset import LaneResults
+from jaxgd.sweeps.planning.plans import Plan, Program
+from jaxgd.sweeps.results.dataset import LaneResults, assemble
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.training.progress import Progress
@@ -186,3 +187,51 @@ def _warn_of_idle_cores(devices: Sequence[Any], num_runs: int, seconds: float) -
             f'jax.config.update("jax_num_cpu_devices", {cores}) before the first use of JAX',
             stacklevel=3,
         )
+
+
+class Collected:
+    """Results, for a dataset of all of them."""
+
+    def __init__(self):
+        self.results: dict[int, LaneResults] = {}
+        self.programs: list[Program] = []
+        self.seconds_per_update: dict[int, float] = {}
+        self.clock_seconds = 0.0
+
+    def take(self, ended: Ended) -> None:
+        """Keep what ended."""
+        self.results.update((run.index, results) for run, results in ended.runs)
+        self.programs += [ended.took] if ended.took else []
+        self.seconds_per_update.update(ended.seconds_per_update)
+        self.clock_seconds += ended.clock_seconds
+
+    def result(
+        self, axes: Mapping[str, Sequence[Any]], runs: Sequence[Run], plan: Plan, seconds: float
+    ) -> SweepResult:
+        """The sweep's result, when every run has ended."""
+        plan = dataclasses.replace(
+            plan, groups=tuple(self.programs), seconds=seconds, clock_seconds=self.clock_seconds
+        )
+        results = [self.results[run.index] for run in runs]
+        per_update = [self.seconds_per_update[run.index] for run in runs] if self.seconds_per_update else None
+        dataset = assemble(axes, runs, results, per_update, plan)
+        return SweepResult(dataset, plan, axes, [(each.params, each.model_state) for each in results])
+
+
+class Shown:
+    """A bar that moves on."""
+
+    def __init__(self, bar: Progress):
+        self.bar = bar
+
+    def take(self, ended: Ended) -> None:
+        """Show how far the sweep is, and the lowest loss."""
+        if ended.took is None:
+            self.bar.advance(len(ended.runs), ended.examples, _best([results for _, results in ended.runs]))
+
+
+def _best(results: Sequence[LaneResults]) -> float | None:
+    """The lowest loss that a run ended with: on validation data where there are any."""
+    name = "valid_loss" if results and "valid_loss" in results[0].history else "train_loss"
+    losses = [float(each.history[name][-1]) for each in results]
+    return min((loss for loss in losses if loss == loss), default=None)

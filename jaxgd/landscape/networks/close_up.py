@@ -16,7 +16,7 @@ from jaxgd.landscape.networks.stability import SharpnessPath, measured_path, sta
 from jaxgd.landscape.networks.training_paths import recorded_run
 from jaxgd.specs.wording import batch_text
 from jaxgd.sweeps import SweepResult
-from jaxgd.sweeps.coordinates import entry_at
+from jaxgd.sweeps.axes import entry_at
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from jaxgd.landscape.networks.objectives import CHUNK
 from jaxgd.landscape.networks.planes import losses_at
 from jaxgd.landscape.networks.spectra import extreme_eigenvalues, trace
 from jaxgd.sweeps import SweepResult
-from jaxgd.sweeps.coordinates import entry_at
+from jaxgd.sweeps.axes import entry_at
 from jaxgd.training.problems.problem import Problem
 
 if TYPE_CHECKING:

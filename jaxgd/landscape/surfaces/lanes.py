@@ -16,7 +16,7 @@ from jaxgd.machine.switches import with_settings_of_caller
 from jaxgd.optim.generalized import generalize
 from jaxgd.optim.transform import Transform
 from jaxgd.pytrees import stack_leaves
-from jaxgd.sweeps.planning.forms import can_generalize
+from jaxgd.sweeps.planning.planner import can_generalize
 
 Cases = Mapping[str, Sequence[Transform]]
 

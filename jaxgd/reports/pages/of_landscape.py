@@ -14,7 +14,7 @@ from jaxgd.reports.page import Section, sections_page
 from jaxgd.reports.scales import rounded, seconds_text, short_count
 from jaxgd.reports.style import COLOURS, SYMBOLS, log_axis
 from jaxgd.specs.wording import count_text, list_text
-from jaxgd.sweeps.coordinates import entry_at
+from jaxgd.sweeps.axes import entry_at
 
 _AXES = {"batch_size": "batch size", "learning_rate": "learning rate"}
 

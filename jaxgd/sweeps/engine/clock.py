@@ -7,9 +7,9 @@ import jax
 import numpy as np
 
 from jaxgd.sweeps.engine.driver import Driver
+from jaxgd.sweeps.groups import largest_batch
 from jaxgd.sweeps.lanes import Occupancy
 from jaxgd.sweeps.planning.costs import num_bytes
-from jaxgd.sweeps.planning.forms import largest_batch
 from jaxgd.training.carrying import count_of
 from jaxgd.training.fitting import extent
 

@@ -16,9 +16,8 @@ from jaxgd.machine.switches import with_settings_of_caller
 from jaxgd.sweeps.engine.clock import seconds_alone
 from jaxgd.sweeps.engine.driver import Driver, Ended
 from jaxgd.sweeps.engine.programs import bytes_of, compile_anew, compiled
-from jaxgd.sweeps.groups import Group
+from jaxgd.sweeps.groups import Group, largest_batch, only_group
 from jaxgd.sweeps.lanes import Inputs, Sources
-from jaxgd.sweeps.planning.forms import largest_batch, only_group
 from jaxgd.sweeps.planning.planner import Planned
 from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.training.problems.coupling import check_coupling

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxgd.sweeps.axes import columns, is_linked
-from jaxgd.sweeps.coordinates import coordinate, kept
+from jaxgd.sweeps.axes import columns, coordinate, is_linked, kept
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.carrying import COUNTS

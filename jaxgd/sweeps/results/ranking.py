@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxgd.arguments import one_of, unknown
-from jaxgd.sweeps.coordinates import entry_at
+from jaxgd.sweeps.axes import entry_at
 from jaxgd.sweeps.results.selection import linked_names
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgd.arguments import unknown
-from jaxgd.sweeps.axes import columns
-from jaxgd.sweeps.coordinates import label, matches
+from jaxgd.sweeps.axes import columns, label, matches
 
 if TYPE_CHECKING:
     import xarray

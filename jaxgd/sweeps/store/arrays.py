@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from jaxgd.sweeps.coordinates import kept
+from jaxgd.sweeps.axes import kept
 from jaxgd.sweeps.store.trees import check_described, describe, rebuild
 from jaxgd.training.problems.problem import Problem
 

@@ -8,8 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 import jaxgd
 from jaxgd.reports import views
-from jaxgd.sweeps.axes import checked_axes, points
-from jaxgd.sweeps.coordinates import coordinate, label, matches
+from jaxgd.sweeps.axes import checked_axes, coordinate, label, matches, points
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.dataset import LaneResults, assemble
 from jaxgd.sweeps.runs import Run
