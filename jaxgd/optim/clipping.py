@@ -8,6 +8,7 @@ import optax
 
 from jaxgd.machine.sharding import is_split
 from jaxgd.optim.moments import cast, root, scheduled, square
+from jaxgd.optim.roles import NotNegative, Strength
 from jaxgd.optim.transform import Kind, Transform
 from jaxgd.optim.trees.parameters import as_arrays
 
@@ -83,5 +84,5 @@ def _soften(h, updates, state, params=None, **extra):
     return updates, SoftThresholdState(optax.safe_increment(state.count))
 
 
-_CLIP_BY_GLOBAL_NORM = Kind("clip_by_global_norm", _no_state, _clip)
-_SOFT_THRESHOLD = Kind("soft_threshold", _init_threshold, _soften)
+_CLIP_BY_GLOBAL_NORM = Kind("clip_by_global_norm", _no_state, _clip, frozenset(), {"max_norm": NotNegative})
+_SOFT_THRESHOLD = Kind("soft_threshold", _init_threshold, _soften, frozenset(), {"threshold": Strength})

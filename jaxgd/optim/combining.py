@@ -2,13 +2,13 @@
 
 import functools
 from collections.abc import Callable, Hashable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import optax
 
-from jaxgd.optim.blocks import set_to_zero
-from jaxgd.optim.hyperparameters import Hyperparameters
+from jaxgd.optim.foreign import set_to_zero
 from jaxgd.optim.transform import Transform, foreign_update, tolerant
 from jaxgd.optim.trees.masks import for_optax, is_function, tree_of
 from jaxgd.pytrees import Static
@@ -19,6 +19,7 @@ class Combination(NamedTuple):
 
     name: str
     combine: Callable
+    arguments, check = MappingProxyType({}), None
 
     def init_fn(self, values, params):
         """The state of the combined transform."""
@@ -46,6 +47,16 @@ def _tolerant(values: Mapping) -> dict:
 @jax.tree_util.register_pytree_with_keys_class
 class Combined(Transform):
     """Transforms combined. An attribute is a part, or that of the only part that has it."""
+
+    @classmethod
+    def of(cls, combination: Combination, parts: Mapping) -> "Combined":
+        """The parts by name, transforms and `Static` choices, combined."""
+        return cls._rebuild(combination, parts)
+
+    @property
+    def combination(self) -> Combination:
+        """How the parts are combined."""
+        return self._kind
 
     @property
     def transforms(self) -> tuple:
@@ -75,7 +86,7 @@ class Combined(Transform):
         part = self._values[place]
         is_choice = isinstance(part, Static) and not is_transform(part.value)
         new = Static(value) if is_choice else _part(f"{name} of {self._kind}", value)
-        return self._rebuild(self._kind, Hyperparameters(self._values | {place: new}))
+        return self._rebuild(self._kind, self._values | {place: new})
 
     def _find(self, name: str) -> tuple[Any, str]:
         """The place of the part of that name, or the path of the only hyperparameter of that name within."""
@@ -135,7 +146,7 @@ def chain(*transforms: optax.GradientTransformation) -> Combined:
     if not transforms:
         raise ValueError("chain needs at least one transform, got none")
     parts = {str(i): _part(f"argument {i} of chain", part) for i, part in enumerate(transforms)}
-    return Combined._rebuild(_CHAIN, Hyperparameters(parts))
+    return Combined.of(_CHAIN, parts)
 
 
 def named_chain(*transforms: tuple[str, optax.GradientTransformation]) -> Combined:
@@ -144,7 +155,7 @@ def named_chain(*transforms: tuple[str, optax.GradientTransformation]) -> Combin
     if len(set(names)) != len(names) or not names:
         raise ValueError(f"named_chain needs one or more different names, got {names}")
     parts = {name: _part(f"{name} in named_chain", part) for name, part in transforms}
-    return Combined._rebuild(_NAMED_CHAIN, Hyperparameters(parts))
+    return Combined.of(_NAMED_CHAIN, parts)
 
 
 def masked(inner: optax.GradientTransformation, mask: Any) -> Combined:
@@ -158,8 +169,7 @@ def masked(inner: optax.GradientTransformation, mask: Any) -> Combined:
         mask: tree of booleans (a prefix of the parameters' tree), or a function of the parameters that
             gives one.
     """
-    values = {"inner": _part("inner of masked", inner), "mask": Static(mask)}
-    return Combined._rebuild(_MASKED, Hyperparameters(values))
+    return Combined.of(_MASKED, {"inner": _part("inner of masked", inner), "mask": Static(mask)})
 
 
 def partition(transforms: Mapping[Hashable, optax.GradientTransformation], param_labels: Any) -> Combined:
@@ -171,7 +181,7 @@ def partition(transforms: Mapping[Hashable, optax.GradientTransformation], param
             gives one.
     """
     parts = {label: _part(f"{label} in partition", part) for label, part in transforms.items()}
-    return Combined._rebuild(_PARTITION, Hyperparameters(parts | {"param_labels": Static(param_labels)}))
+    return Combined.of(_PARTITION, parts | {"param_labels": Static(param_labels)})
 
 
 def freeze(mask: Any) -> Combined:
@@ -223,14 +233,15 @@ def current_learning_rate(optimizer: Any, state: Any) -> Any:
     rate = optimizer.learning_rate
     if not callable(rate):
         return rate
-    counts = optax.tree.get_all_with_path(state, "count", lambda path, _: _is_of_schedule(path))
+    states = jax.tree.leaves(state, is_leaf=_is_of_schedule)
+    counts = [part.count for part in states if _is_of_schedule(part)]
     if not counts:
         raise ValueError("state holds no count of the schedule's updates: it is not this optimizer's state")
-    return rate(counts[0][1])
+    return rate(counts[0])
 
 
-def _is_of_schedule(path) -> bool:
-    return getattr(path[-1], "tuple_name", None) == "ScaleByScheduleState"
+def _is_of_schedule(part):
+    return isinstance(part, optax.ScaleByScheduleState)
 
 
 def _chained(parts):

@@ -2,8 +2,8 @@
 
 import inspect
 import typing
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
 from typing import Any
 
 import jax
@@ -14,8 +14,9 @@ from jax.core import Tracer
 
 from jaxgd.arguments import unknown
 from jaxgd.machine.sharding import split_alike
-from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, as_number, check_known, text
+from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, text
 from jaxgd.optim.moments import widened
+from jaxgd.optim.roles import Finite, Fraction, Rate, Strength, role_of
 from jaxgd.optim.transform import Kind, Transform, foreign_update
 from jaxgd.optim.trees.masks import for_optax
 from jaxgd.optim.trees.parameters import check_trainable
@@ -62,8 +63,9 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
     and so are seeds, booleans, None, strings, dtypes, masks and other callables. Updates and state keep the
     dtypes that came in; float16 is computed in float32, because constants such as Adam's epsilon are 0 in it.
 
-    A factory with a learning rate is an optimizer, and its rate and decays are checked as those of `jaxgd`
-    are. The numbers of other transforms, and of `scale_by_learning_rate`, need only be finite.
+    A factory of Optax with a learning rate is an optimizer, and its rate and decays are checked as those of
+    `jaxgd` are. Those of Optax's other transforms, and of `scale_by_learning_rate`, need only be finite, and
+    the numbers of another library's factory may be anything.
 
     Args:
         factory: a function that returns an Optax transform, such as `optax.lion`.
@@ -72,7 +74,7 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
 
     Raises:
         TypeError: an argument that the factory does not have, or a required one that is missing.
-        ValueError: a number that is not finite, or out of the range of an optimizer's.
+        ValueError: a number of Optax's that is not finite, or out of the range of an optimizer's.
 
     Example:
         >>> import jaxgd, optax
@@ -84,8 +86,7 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
             f"from_optax needs a function that builds a transform, such as optax.lion, got {factory!r}"
         )
     signature = inspect.signature(factory)
-    is_optimizer = "learning_rate" in signature.parameters and factory is not optax.scale_by_learning_rate
-    child = partial(_child, is_optimizer=is_optimizer)
+    child = partial(_child, said=_said_by(factory, signature))
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -101,10 +102,10 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
             )
         else:
             arguments[name] = child(name, value, parameter)
-    return Foreign._rebuild(_KIND, Hyperparameters(factory=Static(factory), arguments=arguments))
+    return Foreign._rebuild(_KIND, {"factory": Static(factory), "arguments": arguments})
 
 
-def _child(name: str, value: Any, parameter: inspect.Parameter, is_optimizer: bool) -> Any:
+def _child(name: str, value: Any, parameter: inspect.Parameter, said: Mapping[str, Any]) -> Any:
     if isinstance(value, Parametric | Tracer):
         return value
     if callable(value):
@@ -115,9 +116,24 @@ def _child(name: str, value: Any, parameter: inspect.Parameter, is_optimizer: bo
     is_count = isinstance(value, int) and (_is_whole(parameter) or name in ("key", "seed"))
     if not is_number or is_count:
         return Static(value)
-    leaf = as_number(name, value)
-    check_known(name, leaf, is_optimizer)
-    return leaf
+    return role_of(said.get(name)).store(name, value)
+
+
+# What arguments of these names are to Optax's optimizers.
+_OPTAXS = {
+    "learning_rate": Rate,
+    "weight_decay": Strength,
+    **dict.fromkeys(("b1", "b2", "decay", "rho", "momentum"), Fraction),
+    **dict.fromkeys(("alpha", "warmup_steps"), Finite),
+}
+
+
+def _said_by(factory: Any, signature: inspect.Signature) -> Mapping[str, Any]:
+    """What the arguments are by their names, which mean so much in Optax only."""
+    if not str(getattr(factory, "func", factory).__module__).startswith("optax."):
+        return {}
+    is_optimizer = "learning_rate" in signature.parameters and factory is not optax.scale_by_learning_rate
+    return _OPTAXS if is_optimizer else dict.fromkeys(_OPTAXS, Finite)
 
 
 def _is_whole(parameter: inspect.Parameter) -> bool:
@@ -156,3 +172,53 @@ def _cast_like(new: Any, old: Any) -> Any:
 
 
 _KIND = Kind("from_optax", _init, _update)
+
+
+def _block(factory: Callable) -> Callable[..., Foreign]:
+    @wraps(factory)
+    def build(*args, **kwargs):
+        return from_optax(factory, *args, **kwargs)
+
+    return build
+
+
+adaptive_grad_clip = _block(optax.adaptive_grad_clip)
+add_decayed_weights = _block(optax.add_decayed_weights)
+add_noise = _block(optax.add_noise)
+centralize = _block(optax.centralize)
+clip = _block(optax.clip)
+clip_by_block_rms = _block(optax.clip_by_block_rms)
+ema = _block(optax.ema)
+identity = _block(optax.identity)
+keep_params_nonnegative = _block(optax.keep_params_nonnegative)
+normalize_by_update_norm = _block(optax.normalize_by_update_norm)
+scale = _block(optax.scale)
+scale_by_adam = _block(optax.scale_by_adam)
+scale_by_learning_rate = _block(optax.scale_by_learning_rate)
+scale_by_rms = _block(optax.scale_by_rms)
+scale_by_schedule = _block(optax.scale_by_schedule)
+scale_by_sign = _block(optax.scale_by_sign)
+scale_by_trust_ratio = _block(optax.scale_by_trust_ratio)
+set_to_zero = _block(optax.set_to_zero)
+trace = _block(optax.trace)
+zero_nans = _block(optax.zero_nans)
+
+adabelief = _block(optax.adabelief)
+adafactor = _block(optax.adafactor)
+adan = _block(optax.adan)
+fromage = _block(optax.fromage)
+lamb = _block(optax.lamb)
+lars = _block(optax.lars)
+lbfgs = _block(optax.lbfgs)
+lion = _block(optax.lion)
+noisy_sgd = _block(optax.noisy_sgd)
+novograd = _block(optax.novograd)
+optimistic_adam_v2 = _block(optax.optimistic_adam_v2)
+optimistic_gradient_descent = _block(optax.optimistic_gradient_descent)
+polyak_sgd = _block(optax.polyak_sgd)
+radam = _block(optax.radam)
+rprop = _block(optax.rprop)
+sign_sgd = _block(optax.sign_sgd)
+signum = _block(optax.signum)
+sm3 = _block(optax.sm3)
+yogi = _block(optax.yogi)

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgd.optim.family import coefficients, initial_second_moment
 from jaxgd.optim.hyperparameters import Hyperparameters
+from jaxgd.optim.layouts import NAMES, Recursion
 from jaxgd.optim.moments import MomentsState, bias_correction, cast, root, scheduled, square, widened
 from jaxgd.optim.transform import Kind, Transform
 from jaxgd.optim.trees.parameters import as_arrays, check_trainable
@@ -46,11 +46,12 @@ def generalize(optimizer: Transform) -> Transform:
     Raises:
         TypeError: anything else.
     """
-    c = coefficients(optimizer)
+    if not isinstance(optimizer, Recursion):
+        raise TypeError(f"must be one of the named optimizers ({', '.join(NAMES)}), got {optimizer!r}")
+    c = optimizer.coefficients
     if c.keeps_maximum or c.infinity_norm:
         raise TypeError(f"generalize has neither AMSGrad's maximum nor Adamax's norm, got {optimizer!r}")
-    options = [name for name in optimizer._values if name.endswith(("mask", "dtype", "momentum_decay"))]
-    used = [name for name in options if getattr(optimizer, name) is not None]
+    used = [name for name in ("mask", "mu_dtype", "momentum_decay") if getattr(c, name) is not None]
     if used:
         raise TypeError(f"generalize needs an optimizer without {used[0]}, got {optimizer!r}")
     numbers = {name: off if getattr(c, name) is None else getattr(c, name) for name, off in _OFF.items()}
@@ -66,7 +67,7 @@ def generalize(optimizer: Transform) -> Transform:
         "rescaled": c.d_in is not None,
     }
     numbers |= {name: float(on) for name, on in flags.items()}
-    return Transform.build(_GENERALIZED, **numbers, initial_nu=initial_second_moment(optimizer))
+    return Transform.build(_GENERALIZED, **numbers, initial_nu=c.v_start)
 
 
 def _init(h: Hyperparameters, params: Any) -> MomentsState:

@@ -1,9 +1,10 @@
 """Numbers as pytree leaves: what an optimizer or a schedule holds, checked when it is built."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -15,49 +16,27 @@ from jaxgd.optim.trees.equality import identity
 from jaxgd.optim.trees.paths import Parted
 from jaxgd.pytrees import Static, as_static
 
-# A decay rate is stored as one minus itself, taken in float64: in float32, 1 - 0.99999 is off by 1e-3.
-COMPLEMENTED = frozenset({"b1", "b2", "decay", "rho"})
 
-# Numbers of updates, compared with counts exactly.
-UPDATES = frozenset({"transition_steps", "transition_begin", "decay_steps", "warmup_steps", "boundaries"})
+def check_number(
+    argument: str, value: Any, is_allowed: Callable, allowed: str = "", below_0: str = ""
+) -> None:
+    """Raise ValueError unless every element of a concrete `value` is finite and allowed.
 
-_FRACTION = (lambda x: (x >= 0) & (x < 1), "at least 0 and below 1")
-_POSITIVE = (lambda x: x > 0, "above 0")
-_ANY = (lambda x: x == x, "")
-_VALUES = ("value", "init_value", "peak_value", "end_value", "alpha", "exponent", "power")
-_RANGES: dict[str, tuple[Callable, str]] = {
-    **dict.fromkeys(("b1", "b2", "decay", "rho", "momentum"), _FRACTION),
-    **dict.fromkeys((*_VALUES, *UPDATES), _ANY),
-    **dict.fromkeys(("decay_steps", "div_factor", "final_div_factor"), _POSITIVE),
-}
-_SWITCHES = frozenset(
-    {
-        "nesterov",
-        "eps_in_sqrt",
-        "centered",
-        "bias_correction",
-        "bias_correction_mu",
-        "bias_correction_nu",
-        "staircase",
-    }
-)
-_ZERO_BY_DEFAULT = frozenset({"eps_root", "initial_scale", "transition_begin"})
-_SCHEDULED = frozenset({"learning_rate", "weight_decay", "schedules"})
-_SEQUENCES = frozenset({"boundaries", "scales", "schedules"})
-_NOT_NEGATIVE = (lambda x: x >= 0, "0 or more")
-
-
-def check_number(argument: str, value: Any, allowed: Callable, description: str) -> None:
-    """Raise ValueError unless every element of a concrete `value` is finite and `allowed`."""
+    Args:
+        argument: its name.
+        value: the number or array.
+        is_allowed: of an array, where it is.
+        allowed: the same in words.
+        below_0: what else to say of a number below 0.
+    """
     if isinstance(value, Tracer):
         return
     array = np.asarray(value)
-    good = np.isfinite(array) & allowed(array)
+    good = np.isfinite(array) & is_allowed(array)
     if not good.all():
         shown = array if array.ndim == 0 else array[~good][0]
-        expected = f"finite and {description}" if description else "finite"
-        is_ascent = argument == "learning_rate" and shown < 0 and np.isfinite(shown)
-        hint = "; for ascent use chain(adam(r), scale(-1.0)), r above 0" if is_ascent else ""
+        expected = f"finite and {allowed}" if allowed else "finite"
+        hint = below_0 if shown < 0 and np.isfinite(shown) else ""
         raise ValueError(f"{argument} must be {expected}, got {shown}{hint}")
 
 
@@ -73,93 +52,94 @@ def as_number(argument: str, value: Any) -> Any:
     return value if jnp.issubdtype(kind, jnp.floating) else np.asarray(value, np.float64)
 
 
-def store(name: str, value: Any, optional: frozenset[str] | None = None) -> Any:
-    """The pytree child that holds hyperparameter `name`: a leaf, a schedule, a Static or None.
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """What an argument is; by itself a plain one: a number, an array or a function as given, True or False.
 
-    Args:
-        name: says how the value is stored and what is allowed.
-        value: as a person gave it.
-        optional: the names that may be None. None means that anything may be None, True or a schedule.
+    is_complement: stored as one minus itself, taken in float64: in float32, 1 - 0.99999 is off by 1e-3.
+    is_count: a number of updates, compared with counts exactly. hides_zero: 0 is not shown.
     """
-    if value is None and (optional is None or name in optional):
-        return None
-    if name.endswith("_dtype"):
-        return Static(_dtype(name, value))
-    if name.endswith("mask"):
-        return Static(value)
-    if name in _SEQUENCES and type(value) is tuple:
-        return tuple(store(name, item, optional) for item in value)
-    if name in _SWITCHES or (isinstance(value, bool) and optional is None):
-        return Static(_switch(name, value))
-    if callable(value) and (optional is None or name in _SCHEDULED):
-        return value if isinstance(value, Parametric) else as_static(value)
-    leaf = as_number(name, value)
-    check_number(name, leaf, *_RANGES.get(name, _NOT_NEGATIVE))
-    if name in UPDATES and _needs_int32(leaf):
-        return np.int32(leaf)
-    return 1 - leaf if name in COMPLEMENTED else leaf
+
+    is_complement: bool = False
+    is_count: bool = False
+    hides_zero: bool = False
+
+    def store(self, name: str, value: Any) -> Any:
+        """The pytree child that holds `value`, checked: a leaf, a schedule, a Static or a tuple of those."""
+        if isinstance(value, bool):
+            return Static(value)
+        return stored_function(value) if callable(value) else as_number(name, value)
 
 
-def _needs_int32(leaf: Any) -> bool:
-    """Whether it is a whole number that float32 rounds, which it would be as an argument of a program."""
-    if not isinstance(leaf, np.float64) or not leaf.is_integer():
-        return False
-    return bool(abs(leaf) < 2**31 and np.float32(leaf) != leaf)
+def stored_function(value: Any) -> Any:
+    """The pytree child that holds a function: a schedule as it is, any other as structure."""
+    return value if isinstance(value, Parametric) else as_static(value)
 
 
-def check_known(name: str, value: Any, is_optimizer: bool) -> None:
-    """Check a number of another library's transform where its name says what is allowed of an optimizer's."""
-    if name in _RANGES or name in _SCHEDULED:
-        check_number(name, value, *(_RANGES.get(name, _NOT_NEGATIVE) if is_optimizer else _ANY))
+PLAIN = Role()
 
 
-def _dtype(name: str, value: Any) -> Any:
-    try:
-        return jax.dtypes.canonicalize_dtype(value.value if isinstance(value, Static) else value)
-    except TypeError:
-        raise TypeError(f"{name} must be a dtype, got {value!r}") from None
+class Complemented(NamedTuple):
+    """A decay rate and one minus it, which is what is stored."""
+
+    rate: Any
+    complement: Any
 
 
-def _switch(name: str, value: Any) -> bool:
-    value = value.value if isinstance(value, Static) else value
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return value
+class Hyperparameters(dict):
+    """Stored hyperparameters by name, read as attributes in the form in which they were given.
+
+    `h.b2` is 0.999 where `h.one_minus_b2` is the leaf that is stored, if `b2` is declared a `Decay`.
+    """
+
+    def __init__(self, values: Any = (), roles: Mapping[str, Role] | None = None):
+        super().__init__(values)
+        self._roles = roles or {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return show(self, name)
+        stored = name.removeprefix("one_minus_")
+        if stored in self and _role(self, stored).is_complement:
+            return self[stored]
+        raise AttributeError(unknown("hyperparameter", name, self))
 
 
-def show(name: str, stored: Any) -> Any:
-    """The value of hyperparameter `name` as a person gave it."""
+def show(h: Hyperparameters, name: str) -> Any:
+    """The value of a hyperparameter as a person gave it."""
+    stored = h[name]
     if isinstance(stored, Static):
         return stored.value
-    if name not in COMPLEMENTED or not _is_real(stored):
-        return stored
-    rate = 1 - stored
+    return _rate_of(stored) if _role(h, name).is_complement and _is_real(stored) else stored
+
+
+def arguments_of(h: Hyperparameters) -> dict[str, Any]:
+    """What the function that declares them is called with: as given, decay rates with their complements."""
+    shown = {name: show(h, name) for name in h}
+    return {
+        name: Complemented(value, h[name]) if _role(h, name).is_complement else value
+        for name, value in shown.items()
+    }
+
+
+def _role(h: Hyperparameters, name: str) -> Role:
+    return h._roles.get(name, PLAIN)
+
+
+def _rate_of(complement: Any) -> Any:
+    rate = 1 - complement
     if not isinstance(rate, np.ndarray | np.floating):
         return rate
     # 1 - (1 - 0.1) is 0.09999999999999998: fifteen decimals give back the number that was typed, if it had
     # no more of them. What is shown has to give back what is stored.
     rounded = rate.round(15)
-    return np.where(1 - rounded == stored, rounded, rate)[()]
+    return np.where(1 - rounded == complement, rounded, rate)[()]
 
 
 def _is_real(stored: Any) -> bool:
     """Whether it is a number: any object may stand in a leaf's place while it passes through a tree map."""
     is_array = isinstance(stored, np.ndarray | np.generic | jax.Array)
     return isinstance(stored, float) or (is_array and jnp.issubdtype(stored.dtype, jnp.floating))
-
-
-class Hyperparameters(dict):
-    """Stored hyperparameters by name, read as attributes in the form in which they were given.
-
-    `h.b2` is 0.999 where `h.one_minus_b2` is the leaf that is stored.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self:
-            return show(name, self[name])
-        if name.removeprefix("one_minus_") in COMPLEMENTED & self.keys():
-            return self[name.removeprefix("one_minus_")]
-        raise AttributeError(unknown("hyperparameter", name, self))
 
 
 class Parametric(Parted):
@@ -190,8 +170,7 @@ class Parametric(Parted):
     def _with_part(self, name: str, value: Any) -> Any:
         if name not in self._values:
             raise TypeError(unknown("hyperparameter", name, self._values))
-        stored = {name: store(name, value, self._kind.optional)}
-        return self._rebuild(self._kind, Hyperparameters(self._values | stored))
+        return self._rebuild(self._kind, self._values | {name: self._kind.store(name, value)})
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
@@ -214,19 +193,28 @@ class Parametric(Parted):
         return hash(self._identity)
 
     @classmethod
-    def build(cls, kind: Any, **hyperparameters: Any) -> Any:
-        """The object of this kind, its hyperparameters checked."""
-        stored = {name: store(name, value, kind.optional) for name, value in hyperparameters.items()}
-        return cls._rebuild(kind, Hyperparameters(stored))
+    def build(cls, kind: Any, /, **hyperparameters: Any) -> Any:
+        """The object of this kind, its hyperparameters checked, also together."""
+        stored = {name: kind.store(name, value) for name, value in hyperparameters.items()}
+        return cls._rebuild(kind, stored)._checked()
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some parts changed, checked as when it was built."""
+        return super().replace(**changes)._checked()
+
+    def _checked(self) -> Self:
+        if self._kind.check is not None:
+            self._kind.check(self._values)
+        return self
 
     @classmethod
-    def _rebuild(cls, kind: Any, values: Hyperparameters) -> Any:
+    def _rebuild(cls, kind: Any, values: Any) -> Any:
         self = object.__new__(cls)
-        self._kind, self._values = kind, values
+        self._kind, self._values = kind, Hyperparameters(values, kind.arguments)
         return self
 
     def __reduce__(self):
-        return type(self)._rebuild, (self._kind, Hyperparameters(self._values))
+        return type(self)._rebuild, (self._kind, dict(self._values))
 
     def tree_flatten_with_keys(self):
         """Children under their names, a complemented one under `one_minus_<name>`."""
@@ -235,7 +223,7 @@ class Parametric(Parted):
         return tuple(children), (type(self), self._kind, tuple(self._values))
 
     def _leaf_name(self, name: str) -> str:
-        return f"one_minus_{name}" if name in COMPLEMENTED else name
+        return f"one_minus_{name}" if _role(self._values, name).is_complement else name
 
     def tree_flatten(self):
         """Children without their names."""
@@ -245,26 +233,26 @@ class Parametric(Parted):
     def tree_unflatten(cls, aux, children):
         """The object with these children, unchecked: anything may pass through a tree map."""
         _, kind, names = aux
-        return cls._rebuild(kind, Hyperparameters(zip(names, children, strict=True)))
+        return cls._rebuild(kind, zip(names, children, strict=True))
 
     def __repr__(self):
-        shown = (_shown(name, value) for name, value in self._values.items())
-        numbers = (f"{name}={text(value)}" for name, value in shown if not _is_off(name, value))
-        return f"{self._kind}({', '.join(numbers)})"
+        shown = (_shown(self._values, name) for name in self._values if not _is_off(self._values, name))
+        return f"{self._kind}({', '.join(f'{name}={text(value)}' for name, value in shown)})"
 
 
-def _shown(name: str, stored: Any) -> tuple[str, Any]:
+def _shown(h: Hyperparameters, name: str) -> tuple[str, Any]:
     """Name and value for `repr`: a complement that is none of a decay rate (a gradient, say) as stored."""
-    value = show(name, stored)
-    if name not in COMPLEMENTED or not _is_real(value) or isinstance(value, Tracer):
+    value = show(h, name)
+    if not _role(h, name).is_complement or not _is_real(value) or isinstance(value, Tracer):
         return name, value
-    return (name, value) if np.all((value >= 0) & (value < 1)) else (f"one_minus_{name}", stored)
+    return (name, value) if np.all((value >= 0) & (value < 1)) else (f"one_minus_{name}", h[name])
 
 
-def _is_off(name: str, value: Any) -> bool:
+def _is_off(h: Hyperparameters, name: str) -> bool:
     """Whether `repr` leaves it out: a feature that is switched off, as it is by default."""
+    value = show(h, name)
     is_zero = isinstance(value, float) and value == 0
-    return value is None or value is False or (is_zero and name in _ZERO_BY_DEFAULT)
+    return value is None or value is False or (is_zero and _role(h, name).hides_zero)
 
 
 def text(value: Any) -> str:

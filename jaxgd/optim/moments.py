@@ -18,6 +18,7 @@ program at all.
 
 import contextlib
 import dataclasses
+import inspect
 import math
 from functools import partial
 from typing import Any, NamedTuple
@@ -26,8 +27,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgd.optim.hyperparameters import Hyperparameters
+from jaxgd.optim.hyperparameters import arguments_of
+from jaxgd.optim.roles import Strength
 from jaxgd.optim.transform import Kind, Transform
+from jaxgd.optim.trees.masks import leaf_by_leaf
 from jaxgd.optim.trees.parameters import as_array, as_arrays, check_trainable
 
 
@@ -38,7 +41,11 @@ def _switch() -> Any:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Coefficients:
-    """The numbers of the recursion; None switches a part off. `*_debias` is one minus the decay rate."""
+    """The numbers of the recursion; None switches a part off. `*_debias` is one minus the decay rate.
+
+    v_start: the second moment before the first update. mu_dtype: dtype of the first moment. mask: tree of
+    booleans, or a function of the parameters that gives one: where to decay.
+    """
 
     l2: Any = None
     m_decay: Any = None
@@ -63,6 +70,9 @@ class Coefficients:
     learning_rate: Any = None
     velocity_decay: Any = None
     velocity_nesterov: bool = _switch()
+    v_start: Any = 0.0
+    mu_dtype: Any = dataclasses.field(default=None, metadata={"static": True})
+    mask: Any = None
 
 
 class MomentsState(NamedTuple):
@@ -113,8 +123,8 @@ def _bias_correction_jvp(primals, tangents):
     return bias_correction(complement, count), slope * tangents[0]
 
 
-def init_moments(c: Coefficients, params: Any, mu_dtype: Any = None, nu_value: Any = 0.0) -> MomentsState:
-    """The state before the first update: zeros, the second moment at `nu_value`.
+def init_moments(c: Coefficients, params: Any) -> MomentsState:
+    """The state before the first update: zeros, the second moment at `v_start`.
 
     Raises:
         TypeError: a parameter that is no floating-point number.
@@ -126,12 +136,12 @@ def init_moments(c: Coefficients, params: Any, mu_dtype: Any = None, nu_value: A
         return None if part is None else optax.tree.zeros_like(params, dtype=dtype)
 
     def full(p):
-        return jnp.full_like(p, cast(nu_value, p))
+        return jnp.full_like(p, cast(c.v_start, p))
 
     nu = None if c.v_in is None else jax.tree.map(full, params)
     return MomentsState(
         count=jnp.zeros([], jnp.int32),
-        mu=zeros(c.m_in, mu_dtype),
+        mu=zeros(c.m_in, c.mu_dtype),
         nu=nu,
         delta=zeros(c.d_in),
         velocity=zeros(c.velocity_decay),
@@ -141,7 +151,7 @@ def init_moments(c: Coefficients, params: Any, mu_dtype: Any = None, nu_value: A
 
 
 def update_moments(
-    c: Coefficients, grads: Any, state: MomentsState, params: Any = None, decay_mask: Any = None
+    c: Coefficients, grads: Any, state: MomentsState, params: Any = None
 ) -> tuple[Any, MomentsState]:
     """One step of the recursion: `(updates, state)`, updates and state in the dtypes that came in.
 
@@ -150,6 +160,8 @@ def update_moments(
     """
     if params is None and (c.l2 is not None or c.weight_decay is not None):
         raise ValueError("weight decay needs the parameters: call update(grads, state, params)")
+    decay_mask = None if c.mask is None else leaf_by_leaf(c.mask, params)
+    c = dataclasses.replace(c, v_start=None, mu_dtype=None, mask=None)  # what no update reads
     c = jax.tree.map(lambda part: scheduled(part, state.count), c, is_leaf=callable)
     weights, mu_product = _weigh(c, state)
     # A gradient of None is a leaf here: that parameter is frozen, its update is None and its moments rest.
@@ -366,19 +378,20 @@ def scale_by_moments(
             numbers[f"{moment}_decay"] = 0.0
         if numbers[f"{moment}_in"] is None and numbers[f"{moment}_decay"] is not None:
             raise ValueError(f"{moment}_decay is given without {moment}_in: the gradient would never enter")
-    return Transform.build(_MOMENTS, **numbers, eps_in=eps_in, eps_out=eps_out, velocity_decay=velocity_decay)
+    return Transform.build(_BARE, **numbers, eps_in=eps_in, eps_out=eps_out, velocity_decay=velocity_decay)
 
 
 def _init_bare(h, params):
-    return init_moments(Coefficients(**_given(h)), params)
+    return init_moments(Coefficients(**arguments_of(h)), params)
 
 
 def _update_bare(h, grads, state, params=None, **extra):
-    return update_moments(Coefficients(**_given(h)), grads, state, params)
+    return update_moments(Coefficients(**arguments_of(h)), grads, state, params)
 
 
-def _given(h: Hyperparameters) -> dict[str, Any]:
-    return {name: getattr(h, name) for name in h}
-
-
-_MOMENTS = Kind("scale_by_moments", _init_bare, _update_bare)
+_BARE = Kind(
+    "scale_by_moments",
+    _init_bare,
+    _update_bare,
+    arguments=dict.fromkeys(inspect.signature(scale_by_moments).parameters, Strength),
+)

@@ -1,23 +1,24 @@
-"""The named optimizers: docstrings and signatures; `family` holds what each of them computes.
+"""The named optimizers: one function each, with signature, docstring and the recursion's coefficients.
 
 Names that Optax has keep Optax's signature, recursion and state, so that one can replace the other,
 checkpoint included. Sources of the formulas are in each docstring.
 """
 
-from typing import Any
+from dataclasses import replace
 
-import optax
+from jaxgd.optim import layouts
+from jaxgd.optim.layouts import optimizer
+from jaxgd.optim.moments import Coefficients
+from jaxgd.optim.roles import Decay, Dtype, Fraction, Mask, NotNegative, Offset, Rate, Strength, Switch
 
-from jaxgd.optim.family import build
-from jaxgd.optim.transform import Transform
 
-
+@optimizer(layouts.heavy_ball)
 def sgd(
-    learning_rate: optax.ScalarOrSchedule,
-    momentum: Any = None,
-    nesterov: bool = False,
-    accumulator_dtype: Any = None,
-) -> Transform:
+    learning_rate: Rate,
+    momentum: Fraction | None = None,
+    nesterov: Switch = False,
+    accumulator_dtype: Dtype | None = None,
+) -> Coefficients:
     """Gradient descent: `p <- p - learning_rate * g`; with `momentum`, g becomes `m <- momentum * m + g`.
 
     The gradient's batch decides what it is called: batch gradient descent on all examples, stochastic
@@ -31,10 +32,11 @@ def sgd(
 
     Source: Robbins and Monro 1951; Polyak 1964; Sutskever et al. 2013.
     """
-    return build("sgd", locals())
+    return _heavy_ball(learning_rate, momentum, nesterov, accumulator_dtype)
 
 
-def momentum(learning_rate: optax.ScalarOrSchedule, momentum: Any = 0.9) -> Transform:
+@optimizer(layouts.heavy_ball)
+def momentum(learning_rate: Rate, momentum: Fraction = 0.9) -> Coefficients:
     """Heavy-ball gradient descent: `m <- momentum * m + g; p <- p - learning_rate * m`.
 
     The rate is outside the sum, as in Optax and PyTorch: with momentum 0.9 a constant gradient moves the
@@ -46,10 +48,11 @@ def momentum(learning_rate: optax.ScalarOrSchedule, momentum: Any = 0.9) -> Tran
 
     Source: Polyak 1964, "Some methods of speeding up the convergence of iteration methods".
     """
-    return build("momentum", locals())
+    return _heavy_ball(learning_rate, momentum, False)
 
 
-def nesterov(learning_rate: optax.ScalarOrSchedule, momentum: Any = 0.9) -> Transform:
+@optimizer(layouts.heavy_ball)
+def nesterov(learning_rate: Rate, momentum: Fraction = 0.9) -> Coefficients:
     """Nesterov's accelerated gradient: `m <- momentum * m + g; p <- p - learning_rate * (g + momentum * m)`.
 
     Args:
@@ -58,12 +61,13 @@ def nesterov(learning_rate: optax.ScalarOrSchedule, momentum: Any = 0.9) -> Tran
 
     Source: Nesterov 1983, in the form of Sutskever et al. 2013, equations 3 and 4.
     """
-    return build("nesterov", locals())
+    return _heavy_ball(learning_rate, momentum, True)
 
 
+@optimizer(layouts.adagrad)
 def adagrad(
-    learning_rate: optax.ScalarOrSchedule, initial_accumulator_value: Any = 0.1, eps: Any = 1e-7
-) -> Transform:
+    learning_rate: Rate, initial_accumulator_value: NotNegative = 0.1, eps: NotNegative = 1e-7
+) -> Coefficients:
     """Adagrad: `v <- v + g**2; p <- p - learning_rate * g / sqrt(v + eps)`.
 
     Args:
@@ -73,20 +77,22 @@ def adagrad(
 
     Source: Duchi, Hazan and Singer 2011.
     """
-    return build("adagrad", locals())
+    start = {"v_start": initial_accumulator_value, "v_in": 1.0}
+    return Coefficients(learning_rate=learning_rate, zero_where_unseen=True, eps_in=eps, **start)
 
 
+@optimizer(layouts.rmsprop)
 def rmsprop(
-    learning_rate: optax.ScalarOrSchedule,
-    decay: Any = 0.9,
-    eps: Any = 1e-8,
-    initial_scale: Any = 0.0,
-    eps_in_sqrt: bool = True,
-    centered: bool = False,
-    momentum: Any = None,
-    nesterov: bool = False,
-    bias_correction: bool = False,
-) -> Transform:
+    learning_rate: Rate,
+    decay: Decay = 0.9,
+    eps: NotNegative = 1e-8,
+    initial_scale: Offset = 0.0,
+    eps_in_sqrt: Switch = True,
+    centered: Switch = False,
+    momentum: Fraction | None = None,
+    nesterov: Switch = False,
+    bias_correction: Switch = False,
+) -> Coefficients:
     """RMSprop: `v <- decay * v + (1 - decay) * g**2; p <- p - learning_rate * g / sqrt(v + eps)`.
 
     Args:
@@ -102,16 +108,28 @@ def rmsprop(
 
     Source: Hinton 2012, lecture 6e; centered: Graves 2013.
     """
-    return build("rmsprop", locals())
+    mean = _first_moment(decay, bias_correction) if centered else {}
+    return Coefficients(
+        **mean,
+        **_second_moment(decay, bias_correction),
+        v_start=initial_scale,
+        centered=centered,
+        eps_in=eps if eps_in_sqrt else None,
+        eps_out=None if eps_in_sqrt else eps,
+        learning_rate=learning_rate,
+        velocity_decay=momentum,
+        velocity_nesterov=nesterov,
+    )
 
 
+@optimizer(layouts.adadelta)
 def adadelta(
-    learning_rate: optax.ScalarOrSchedule = 1.0,
-    rho: Any = 0.9,
-    eps: Any = 1e-6,
-    weight_decay: Any = None,
-    weight_decay_mask: Any = None,
-) -> Transform:
+    learning_rate: Rate = 1.0,
+    rho: Decay = 0.9,
+    eps: NotNegative = 1e-6,
+    weight_decay: Strength | None = None,
+    weight_decay_mask: Mask | None = None,
+) -> Coefficients:
     """Adadelta: `p <- p - learning_rate * u` with `u = g * sqrt(d + eps) / sqrt(v + eps)`.
 
     v and d are the running means of g**2 and of u**2: `v <- rho * v + (1 - rho) * g**2`.
@@ -127,19 +145,28 @@ def adadelta(
 
     Source: Zeiler 2012, algorithm 1.
     """
-    return build("adadelta", locals())
+    return Coefficients(
+        **_second_moment(rho, debias=False),
+        l2=weight_decay,
+        mask=weight_decay_mask,
+        d_decay=rho.rate,
+        d_in=rho.complement,
+        eps_in=eps,
+        learning_rate=learning_rate,
+    )
 
 
+@optimizer(layouts.adam)
 def adam(
-    learning_rate: optax.ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
-    mu_dtype: Any = None,
+    learning_rate: Rate,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NotNegative = 1e-8,
+    eps_root: Offset = 0.0,
+    mu_dtype: Dtype | None = None,
     *,
-    nesterov: bool = False,
-) -> Transform:
+    nesterov: Switch = False,
+) -> Coefficients:
     """Adam: `p <- p - learning_rate * m^ / (sqrt(v^ + eps_root) + eps)`.
 
     m^ and v^ are the moments `m <- b1 m + (1 - b1) g` and `v <- b2 v + (1 - b2) g**2`, divided by
@@ -156,21 +183,22 @@ def adam(
 
     Source: Kingma and Ba 2015, algorithm 1.
     """
-    return build("adam", locals())
+    return _adam(learning_rate, b1, b2, eps, eps_root, mu_dtype, nesterov)
 
 
+@optimizer(layouts.adam)
 def adamw(
-    learning_rate: optax.ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
-    mu_dtype: Any = None,
-    weight_decay: Any = 1e-4,
-    mask: Any = None,
+    learning_rate: Rate,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NotNegative = 1e-8,
+    eps_root: Offset = 0.0,
+    mu_dtype: Dtype | None = None,
+    weight_decay: Strength = 1e-4,
+    mask: Mask | None = None,
     *,
-    nesterov: bool = False,
-) -> Transform:
+    nesterov: Switch = False,
+) -> Coefficients:
     """Adam with decoupled weight decay: `p <- p - learning_rate * (adam's direction + weight_decay * p)`.
 
     Args:
@@ -186,20 +214,27 @@ def adamw(
 
     Source: Loshchilov and Hutter 2019, algorithm 2.
     """
-    return build("adamw", locals())
+    c = _adam(learning_rate, b1, b2, eps, eps_root, mu_dtype, nesterov)
+    return replace(c, weight_decay=weight_decay, mask=mask)
 
 
+def _check_look_ahead(h):
+    if h.momentum_decay is not None and not h.nesterov:
+        raise ValueError("momentum_decay needs nesterov=True: it is the schedule of the look-ahead")
+
+
+@optimizer(layouts.adam, check=_check_look_ahead)
 def nadam(
-    learning_rate: optax.ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
-    mu_dtype: Any = None,
+    learning_rate: Rate,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NotNegative = 1e-8,
+    eps_root: Offset = 0.0,
+    mu_dtype: Dtype | None = None,
     *,
-    nesterov: bool = True,
-    momentum_decay: Any = None,
-) -> Transform:
+    nesterov: Switch = True,
+    momentum_decay: NotNegative | None = None,
+) -> Coefficients:
     """Adam with Nesterov's look-ahead: its m^ is `b1 * m / (1 - b1**(t + 1)) + (1 - b1) * g / (1 - b1**t)`.
 
     Args:
@@ -215,24 +250,23 @@ def nadam(
 
     Source: Dozat 2016.
     """
-    arguments = locals()
-    if momentum_decay is not None and not nesterov:
-        raise ValueError("momentum_decay needs nesterov=True: it is the schedule of the look-ahead")
-    return build("nadam", arguments)
+    c = _adam(learning_rate, b1, b2, eps, eps_root, mu_dtype, nesterov and momentum_decay is None)
+    return c if momentum_decay is None else replace(c, momentum_decay=momentum_decay, from_g=1.0)
 
 
+@optimizer(layouts.adam)
 def nadamw(
-    learning_rate: optax.ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
-    mu_dtype: Any = None,
-    weight_decay: Any = 1e-4,
-    mask: Any = None,
+    learning_rate: Rate,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NotNegative = 1e-8,
+    eps_root: Offset = 0.0,
+    mu_dtype: Dtype | None = None,
+    weight_decay: Strength = 1e-4,
+    mask: Mask | None = None,
     *,
-    nesterov: bool = True,
-) -> Transform:
+    nesterov: Switch = True,
+) -> Coefficients:
     """Nadam with decoupled weight decay: `p <- p - learning_rate * (nadam's direction + weight_decay * p)`.
 
     Args:
@@ -248,19 +282,21 @@ def nadamw(
 
     Source: Dozat 2016; Loshchilov and Hutter 2019.
     """
-    return build("nadamw", locals())
+    c = _adam(learning_rate, b1, b2, eps, eps_root, mu_dtype, nesterov)
+    return replace(c, weight_decay=weight_decay, mask=mask)
 
 
+@optimizer(layouts.amsgrad)
 def amsgrad(
-    learning_rate: optax.ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    eps_root: Any = 0.0,
-    mu_dtype: Any = None,
-    bias_correction_mu: bool = True,
-    bias_correction_nu: bool = True,
-) -> Transform:
+    learning_rate: Rate,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NotNegative = 1e-8,
+    eps_root: Offset = 0.0,
+    mu_dtype: Dtype | None = None,
+    bias_correction_mu: Switch = True,
+    bias_correction_nu: Switch = True,
+) -> Coefficients:
     """Adam with the largest v^ so far in the place of v^: the steps never grow again.
 
     Args:
@@ -275,12 +311,16 @@ def amsgrad(
 
     Source: Reddi, Kale and Kumar 2018, algorithm 2, which corrects neither moment.
     """
-    return build("amsgrad", locals())
+    return replace(
+        _adam(learning_rate, b1, b2, eps, eps_root, mu_dtype),
+        keeps_maximum=True,
+        m_debias=b1.complement if bias_correction_mu else None,
+        v_debias=b2.complement if bias_correction_nu else None,
+    )
 
 
-def adamax(
-    learning_rate: optax.ScalarOrSchedule, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8
-) -> Transform:
+@optimizer(layouts.adam)
+def adamax(learning_rate: Rate, b1: Decay = 0.9, b2: Decay = 0.999, eps: NotNegative = 1e-8) -> Coefficients:
     """Adam with the infinity norm: `v <- max(b2 * v, |g| + eps); p <- p - learning_rate * m^ / v`.
 
     Args:
@@ -291,17 +331,18 @@ def adamax(
 
     Source: Kingma and Ba 2015, algorithm 2.
     """
-    return build("adamax", locals())
+    return _adamax(learning_rate, b1, b2, eps)
 
 
+@optimizer(layouts.adam)
 def adamaxw(
-    learning_rate: optax.ScalarOrSchedule,
-    b1: Any = 0.9,
-    b2: Any = 0.999,
-    eps: Any = 1e-8,
-    weight_decay: Any = 1e-4,
-    mask: Any = None,
-) -> Transform:
+    learning_rate: Rate,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NotNegative = 1e-8,
+    weight_decay: Strength = 1e-4,
+    mask: Mask | None = None,
+) -> Coefficients:
     """Adamax with decoupled weight decay: `p <- p - learning_rate * (adamax's direction + weight_decay * p)`.
 
     Args:
@@ -314,4 +355,32 @@ def adamaxw(
 
     Source: Kingma and Ba 2015, algorithm 2; Loshchilov and Hutter 2019.
     """
-    return build("adamaxw", locals())
+    return replace(_adamax(learning_rate, b1, b2, eps), weight_decay=weight_decay, mask=mask)
+
+
+def _heavy_ball(rate, momentum, look_ahead, mu_dtype=None):
+    if momentum is None:
+        return Coefficients(learning_rate=rate, mu_dtype=mu_dtype)
+    ahead = {"from_m": momentum, "from_g": 1.0} if look_ahead else {}
+    return Coefficients(m_decay=momentum, m_in=1.0, learning_rate=rate, mu_dtype=mu_dtype, **ahead)
+
+
+def _first_moment(b1, debias=True):
+    return {"m_decay": b1.rate, "m_in": b1.complement, "m_debias": b1.complement if debias else None}
+
+
+def _second_moment(b2, debias=True):
+    return {"v_decay": b2.rate, "v_in": b2.complement, "v_debias": b2.complement if debias else None}
+
+
+def _adam(rate, b1, b2, eps, eps_root, mu_dtype, look_ahead=False):
+    moments = _first_moment(b1) | _second_moment(b2)
+    ahead = {"from_m": b1.rate, "from_g": b1.complement, "lookahead": True} if look_ahead else {}
+    return Coefficients(
+        learning_rate=rate, eps_in=eps_root, eps_out=eps, mu_dtype=mu_dtype, **moments, **ahead
+    )
+
+
+def _adamax(rate, b1, b2, eps):
+    numbers = _first_moment(b1) | {"v_decay": b2.rate, "v_in": 1.0}
+    return Coefficients(learning_rate=rate, infinity_norm=True, eps_in=eps, **numbers)

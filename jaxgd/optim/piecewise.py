@@ -1,18 +1,26 @@
 """Schedules made of pieces: between boundaries, and one after the other."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxgd.arguments import one_of
-from jaxgd.optim.counts import real
-from jaxgd.optim.hyperparameters import check_number
+from jaxgd.optim.counts import Count, real
 from jaxgd.optim.moments import scheduled
-from jaxgd.optim.schedules import Formula, Schedule, warmup_cosine_decay_schedule
+from jaxgd.optim.roles import Boundaries, Finite, Length, NotNegative, Positive, Scales, Schedules
+from jaxgd.optim.schedules import Schedule, schedule, warmup_cosine_decay_schedule
 
 
-def join_schedules(schedules: Sequence[Callable], boundaries: Sequence[Any]) -> Schedule:
+def _check_join(h):
+    if len(h.boundaries) != len(h.schedules) - 1:
+        given = f"{len(h.boundaries)} boundaries for {len(h.schedules)} schedules"
+        raise ValueError(f"join_schedules needs one boundary fewer than schedules, got {given}")
+
+
+@schedule(check=_check_join)
+def join_schedules(count: Count, schedules: Schedules, boundaries: Boundaries) -> jax.Array:
     """The schedule that follows each of `schedules` in turn, each counted from its own boundary.
 
     Args:
@@ -20,10 +28,10 @@ def join_schedules(schedules: Sequence[Callable], boundaries: Sequence[Any]) -> 
             whole numbers, so that nothing is differentiated by their boundary).
         boundaries: the counts, ascending, at which the second, the third, ... begins.
     """
-    if len(boundaries) != len(schedules) - 1:
-        given = f"{len(boundaries)} boundaries for {len(schedules)} schedules"
-        raise ValueError(f"join_schedules needs one boundary fewer than schedules, got {given}")
-    return Schedule.build(_JOIN, schedules=tuple(schedules), boundaries=tuple(boundaries))
+    value = _value(schedules[0], count)
+    for boundary, following in zip(boundaries, schedules[1:], strict=True):
+        value = jnp.where(count.before(boundary), value, _value(following, count.since(boundary)))
+    return value
 
 
 def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
@@ -43,8 +51,7 @@ def piecewise_constant_schedule(
     init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None
 ) -> Schedule:
     """The schedule that is multiplied by a scale, 0 or more, at each boundary."""
-    boundaries, scales = _pieces(boundaries_and_scales)
-    return Schedule.build(_PIECEWISE_CONSTANT, init_value=init_value, boundaries=boundaries, scales=scales)
+    return _constant_pieces(init_value, *_pieces(boundaries_and_scales))
 
 
 def piecewise_interpolate_schedule(
@@ -57,19 +64,20 @@ def piecewise_interpolate_schedule(
         init_value: value at count 0.
         boundaries_and_scales: `{count: scale}`, every scale 0 or more.
     """
-    boundaries, scales = _pieces(boundaries_and_scales)
-    formula = _INTERPOLATIONS[one_of("interpolate_type", interpolate_type, _INTERPOLATIONS)]
-    return Schedule.build(formula, init_value=init_value, boundaries=boundaries, scales=scales)
+    build = _INTERPOLATIONS[one_of("interpolate_type", interpolate_type, _INTERPOLATIONS)]
+    return build(init_value, *_pieces(boundaries_and_scales))
 
 
+@schedule()
 def linear_onecycle_schedule(
-    transition_steps: Any,
-    peak_value: Any,
-    pct_start: Any = 0.3,
-    pct_final: Any = 0.85,
-    div_factor: Any = 25.0,
-    final_div_factor: Any = 1e4,
-) -> Schedule:
+    count: Count,
+    transition_steps: Length,
+    peak_value: Finite,
+    pct_start: NotNegative = 0.3,
+    pct_final: NotNegative = 0.85,
+    div_factor: Positive = 25.0,
+    final_div_factor: Positive = 1e4,
+) -> jax.Array:
     """The schedule of three straight lines: up to the peak, down again, and on to a far smaller value.
 
     Args:
@@ -82,16 +90,21 @@ def linear_onecycle_schedule(
 
     Source: Smith and Topin 2017, super-convergence.
     """
-    return Schedule.build(_LINEAR_ONECYCLE, **locals())
+    low, steps = peak_value / div_factor, real(transition_steps)
+    places = jnp.floor(pct_start * steps), jnp.floor(pct_final * steps)
+    values = low, peak_value, low, low / final_div_factor
+    return _through(_line, (*places, transition_steps), values, count)
 
 
+@schedule()
 def cosine_onecycle_schedule(
-    transition_steps: Any,
-    peak_value: Any,
-    pct_start: Any = 0.3,
-    div_factor: Any = 25.0,
-    final_div_factor: Any = 1e4,
-) -> Schedule:
+    count: Count,
+    transition_steps: Length,
+    peak_value: Finite,
+    pct_start: NotNegative = 0.3,
+    div_factor: Positive = 25.0,
+    final_div_factor: Positive = 1e4,
+) -> jax.Array:
     """The schedule of two half cosines: up to the peak, and down to a far smaller value than the first.
 
     Args:
@@ -103,7 +116,9 @@ def cosine_onecycle_schedule(
 
     Source: Smith and Topin 2017, super-convergence.
     """
-    return Schedule.build(_COSINE_ONECYCLE, **locals())
+    low = peak_value / div_factor
+    places = jnp.floor(pct_start * real(transition_steps)), transition_steps
+    return _through(_half_cosine, places, (low, peak_value, low / final_div_factor), count)
 
 
 def _pieces(boundaries_and_scales: Mapping[int, Any] | None) -> tuple[tuple, tuple]:
@@ -111,22 +126,29 @@ def _pieces(boundaries_and_scales: Mapping[int, Any] | None) -> tuple[tuple, tup
     return tuple(boundary for boundary, _ in pieces), tuple(scale for _, scale in pieces)
 
 
-def _join(h, count):
-    value = _value(h.schedules[0], count)
-    for boundary, schedule in zip(h.boundaries, h.schedules[1:], strict=True):
-        value = jnp.where(count.before(boundary), value, _value(schedule, count.since(boundary)))
-    return value
+def _value(part, count):
+    return part.at(count) if isinstance(part, Schedule) else real(scheduled(part, count.whole))
 
 
-def _value(schedule, count):
-    return schedule.at(count) if isinstance(schedule, Schedule) else real(scheduled(schedule, count.whole))
-
-
-def _piecewise_constant(h, count):
-    value = h.init_value + 0 * count.real
-    for boundary, scale in zip(h.boundaries, h.scales, strict=True):
+@schedule("piecewise_constant_schedule")
+def _constant_pieces(count: Count, init_value: Finite, boundaries: Boundaries, scales: Scales) -> jax.Array:
+    value = init_value + 0 * count.real
+    for boundary, scale in zip(boundaries, scales, strict=True):
         value = jnp.where(count.before(boundary), value, scale * value)
     return value
+
+
+@schedule("linear piecewise_interpolate_schedule")
+def _linear_pieces(count: Count, init_value: Finite, boundaries: Boundaries, scales: Scales) -> jax.Array:
+    return _through(_line, boundaries, _products(init_value, scales), count)
+
+
+@schedule("cosine piecewise_interpolate_schedule")
+def _cosine_pieces(count: Count, init_value: Finite, boundaries: Boundaries, scales: Scales) -> jax.Array:
+    return _through(_half_cosine, boundaries, _products(init_value, scales), count)
+
+
+_INTERPOLATIONS = {"linear": _linear_pieces, "cosine": _cosine_pieces}
 
 
 def _line(start, end, time):
@@ -149,43 +171,8 @@ def _through(between, boundaries, values, count):
     return result
 
 
-def _linear_onecycle(h, count):
-    low, steps = h.peak_value / h.div_factor, real(h.transition_steps)
-    places = jnp.floor(h.pct_start * steps), jnp.floor(h.pct_final * steps)
-    values = low, h.peak_value, low, low / h.final_div_factor
-    return _through(_line, (*places, h.transition_steps), values, count)
-
-
-def _cosine_onecycle(h, count):
-    low = h.peak_value / h.div_factor
-    places = jnp.floor(h.pct_start * real(h.transition_steps)), h.transition_steps
-    return _through(_half_cosine, places, (low, h.peak_value, low / h.final_div_factor), count)
-
-
-def _check_length(h):
-    check_number("transition_steps", h.transition_steps, lambda steps: steps > 0, "above 0")
-
-
-def _linear_pieces(h, count):
-    return _through(_line, h.boundaries, _products(h), count)
-
-
-def _cosine_pieces(h, count):
-    return _through(_half_cosine, h.boundaries, _products(h), count)
-
-
-def _products(h):
-    values = [h.init_value]
-    for scale in h.scales:
+def _products(init_value, scales):
+    values = [init_value]
+    for scale in scales:
         values.append(values[-1] * scale)
     return values
-
-
-_JOIN = Formula("join_schedules", _join)
-_PIECEWISE_CONSTANT = Formula("piecewise_constant_schedule", _piecewise_constant)
-_INTERPOLATIONS = {
-    "linear": Formula("linear piecewise_interpolate_schedule", _linear_pieces),
-    "cosine": Formula("cosine piecewise_interpolate_schedule", _cosine_pieces),
-}
-_LINEAR_ONECYCLE = Formula("linear_onecycle_schedule", _linear_onecycle, check=_check_length)
-_COSINE_ONECYCLE = Formula("cosine_onecycle_schedule", _cosine_onecycle, check=_check_length)

@@ -1,7 +1,7 @@
 """Schedules: functions of the number of updates made so far, as pytrees of their numbers."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, ParamSpec
 
 import jax
 import jax.numpy as jnp
@@ -9,22 +9,10 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.optim.counts import Count, as_count, at_least_0, real
-from jaxgd.optim.hyperparameters import UPDATES, Hyperparameters, Parametric, check_number, text
+from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, arguments_of, check_number, text
+from jaxgd.optim.roles import Delay, Finite, Formula, Length, NotNegative, NumUpdates, Switch
 
-
-class Formula(NamedTuple):
-    """What is static about a schedule: its name, the function of its numbers and the count, and a check.
-
-    Numbers of updates reach the function as they are stored, for a `Count` to compare and to divide by.
-    """
-
-    name: str
-    value: Callable
-    optional: frozenset[str] = frozenset()
-    check: Callable | None = None
-
-    def __str__(self):
-        return self.name
+_P = ParamSpec("_P")
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -36,49 +24,60 @@ class Schedule(Parametric):
     2**24 that float32 lacks is an int32 leaf, by which `jax.grad` refuses to differentiate.
     """
 
-    @classmethod
-    def build(cls, kind: Any, **hyperparameters: Any) -> "Schedule":
-        """The schedule of this kind, its numbers checked, also together."""
-        return super().build(kind, **hyperparameters)._checked()
-
-    def replace(self, **changes: Any) -> "Schedule":
-        """A copy with some numbers changed, checked as when it was built."""
-        return super().replace(**changes)._checked()
-
-    def _checked(self) -> "Schedule":
-        if self._kind.check is not None:
-            self._kind.check(self._values)
-        return self
-
     def __call__(self, count: Any) -> jax.Array:
         """The value at `count`, in the default float dtype."""
         return self.at(as_count(count))
 
     def at(self, count: Count) -> jax.Array:
         """The value at a count that may begin between two updates."""
-        values = {name: value if name in UPDATES else _real(value) for name, value in self._values.items()}
-        return self._kind.value(Hyperparameters(values), count)
+        roles, given = self._kind.arguments, arguments_of(self._values)
+        numbers = {name: value if roles[name].is_count else _real(value) for name, value in given.items()}
+        return self._kind.body(count, **numbers)
 
 
 def _real(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_real, value))
-    return real(value) if isinstance(value, int | float | np.ndarray | np.generic | jax.Array) else value
+    is_number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array)
+    return real(value) if is_number and not isinstance(value, bool) else value
 
 
-def constant_schedule(value: Any) -> Schedule:
+def schedule(
+    name: str | None = None, check: Callable[[Hyperparameters], Any] | None = None
+) -> Callable[[Callable[Concatenate[Count, _P], jax.Array]], Callable[_P, Schedule]]:
+    """A decorator: the function that gives a schedule's value becomes the one that builds it.
+
+    The function's arguments are a `Count` and the schedule's numbers, annotated with what they are (see
+    `roles`). Numbers of updates reach it as they are stored, for the count to compare and to divide by; the
+    others are of the default float dtype.
+
+    Args:
+        name: the schedule's name where that is not the function's.
+        check: raises where numbers do not go together.
+    """
+
+    def declare(function):
+        return Formula(function, 1, name, check).builder_of(Schedule.build, Schedule)
+
+    return declare
+
+
+@schedule()
+def constant_schedule(count: Count, value: Finite) -> jax.Array:
     """The schedule that is `value` at every count."""
-    return Schedule.build(_CONSTANT, value=value)
+    return value + 0 * count.real
 
 
+@schedule()
 def exponential_decay(
-    init_value: Any,
-    transition_steps: Any,
-    decay_rate: Any,
-    transition_begin: Any = 0,
-    staircase: bool = False,
-    end_value: Any = None,
-) -> Schedule:
+    count: Count,
+    init_value: Finite,
+    transition_steps: NumUpdates,
+    decay_rate: NotNegative,
+    transition_begin: Delay = 0,
+    staircase: Switch = False,
+    end_value: Finite | None = None,
+) -> jax.Array:
     """The schedule `init_value * decay_rate ** ((count - transition_begin) / transition_steps)`.
 
     Args:
@@ -90,77 +89,107 @@ def exponential_decay(
         staircase: multiply in steps, at every `transition_steps`-th update.
         end_value: the value is clipped to it, from above if `decay_rate` is 1 or more.
     """
-    return Schedule.build(_EXPONENTIAL, **locals())
+    time = _decay_time(count, transition_begin, transition_steps, staircase)
+    return _decayed(init_value, decay_rate, time, transition_steps, end_value)
 
 
+@schedule()
 def inverse_time_decay(
-    init_value: Any,
-    transition_steps: Any,
-    decay_rate: Any,
-    transition_begin: Any = 0,
-    staircase: bool = False,
-) -> Schedule:
+    count: Count,
+    init_value: Finite,
+    transition_steps: NumUpdates,
+    decay_rate: NotNegative,
+    transition_begin: Delay = 0,
+    staircase: Switch = False,
+) -> jax.Array:
     """The schedule `init_value / (1 + decay_rate * (count - transition_begin) / transition_steps)`.
 
     With `decay_rate=1` and `transition_steps=1` this is 1/t decay, for which SGD on `(w - y)**2 / 2` is the
     running mean (Robbins and Monro, 1951). A `transition_steps` of 0 or less means constant.
     """
-    return Schedule.build(_INVERSE_TIME, **locals())
+    return init_value / (1 + decay_rate * _decay_time(count, transition_begin, transition_steps, staircase))
 
 
-def step_decay(init_value: Any, transition_steps: Any, decay_rate: Any = 0.1) -> Schedule:
+@schedule()
+def step_decay(
+    count: Count, init_value: Finite, transition_steps: NumUpdates, decay_rate: NotNegative = 0.1
+) -> jax.Array:
     """The schedule that is multiplied by `decay_rate` at every `transition_steps`-th update (0: never)."""
-    return Schedule.build(_STEP, **locals())
+    return init_value * decay_rate ** count.lengths(transition_steps)
 
 
+@schedule()
 def cosine_decay_schedule(
-    init_value: Any, decay_steps: Any, alpha: Any = 0.0, exponent: Any = 1.0
-) -> Schedule:
+    count: Count, init_value: Finite, decay_steps: Length, alpha: Finite = 0.0, exponent: Finite = 1.0
+) -> jax.Array:
     """The schedule that falls from `init_value` to `alpha * init_value` along half a cosine.
 
     `decay_steps` is above 0; a traced one of 0 or less gives the constant `init_value`.
 
     Source: Loshchilov and Hutter 2017, SGDR, equation 5.
     """
-    return Schedule.build(_COSINE, **locals())
+    return init_value * ((1 - alpha) * _fall(count.over(decay_steps), exponent) + alpha)
 
 
+@schedule()
 def linear_schedule(
-    init_value: Any, end_value: Any, transition_steps: Any, transition_begin: Any = 0
-) -> Schedule:
+    count: Count,
+    init_value: Finite,
+    end_value: Finite,
+    transition_steps: NumUpdates,
+    transition_begin: Delay = 0,
+) -> jax.Array:
     """The schedule that goes from `init_value` to `end_value` in equal steps.
 
     A `transition_steps` of 0 or less gives the constant `init_value`, as in Optax.
     """
-    return Schedule.build(_LINEAR, **locals())
+    return init_value + (end_value - init_value) * _transition_time(count, transition_begin, transition_steps)
 
 
+@schedule()
 def polynomial_schedule(
-    init_value: Any, end_value: Any, power: Any, transition_steps: Any, transition_begin: Any = 0
-) -> Schedule:
+    count: Count,
+    init_value: Finite,
+    end_value: Finite,
+    power: Finite,
+    transition_steps: NumUpdates,
+    transition_begin: Delay = 0,
+) -> jax.Array:
     """The schedule `end + (init - end) * (1 - time) ** power`; time is 1 after `transition_steps` updates.
 
     A `transition_steps` of 0 or less gives the constant `init_value`, as in Optax.
     """
-    return Schedule.build(_POLYNOMIAL, **locals())
+    time = _transition_time(count, transition_begin, transition_steps)
+    return end_value + (init_value - end_value) * (1 - time) ** power
 
 
-def warmup_constant_schedule(init_value: Any, peak_value: Any, warmup_steps: Any) -> Schedule:
+@schedule()
+def warmup_constant_schedule(
+    count: Count, init_value: Finite, peak_value: Finite, warmup_steps: NumUpdates
+) -> jax.Array:
     """The schedule that rises linearly for `warmup_steps` updates and stays at `peak_value`.
 
     With `warmup_steps` 0 it is `peak_value` from the start (Optax's is `init_value`, often 0, for ever).
     """
-    return Schedule.build(_WARMUP_CONSTANT, **locals())
+    return _after_rise(count, init_value, peak_value, warmup_steps, peak_value)
 
 
+def _check_fall(h):
+    if not isinstance(h.warmup_steps, Tracer):
+        allowed = f"above warmup_steps={text(h.warmup_steps)}"
+        check_number("decay_steps", h.decay_steps, lambda steps: steps > np.asarray(h.warmup_steps), allowed)
+
+
+@schedule(check=_check_fall)
 def warmup_cosine_decay_schedule(
-    init_value: Any,
-    peak_value: Any,
-    warmup_steps: Any,
-    decay_steps: Any,
-    end_value: Any = 0.0,
-    exponent: Any = 1.0,
-) -> Schedule:
+    count: Count,
+    init_value: Finite,
+    peak_value: Finite,
+    warmup_steps: NumUpdates,
+    decay_steps: Length,
+    end_value: Finite = 0.0,
+    exponent: Finite = 1.0,
+) -> jax.Array:
     """The schedule that rises linearly to `peak_value`, then falls along half a cosine to `end_value`.
 
     Args:
@@ -172,19 +201,25 @@ def warmup_cosine_decay_schedule(
         end_value: value from `decay_steps` on; 0, as in Optax, where `peak_value` is 0.
         exponent: power of the cosine, as in `cosine_decay_schedule`.
     """
-    return Schedule.build(_WARMUP_COSINE, **locals())
+    length = real(decay_steps) - real(warmup_steps)
+    fall = _fall(count.since(warmup_steps).over(length), exponent)
+    end_value = jnp.where(peak_value == 0, 0, end_value)
+    fallen = end_value + (peak_value - end_value) * fall
+    return _after_rise(count, init_value, peak_value, warmup_steps, fallen)
 
 
+@schedule()
 def warmup_exponential_decay_schedule(
-    init_value: Any,
-    peak_value: Any,
-    warmup_steps: Any,
-    transition_steps: Any,
-    decay_rate: Any,
-    transition_begin: Any = 0,
-    staircase: bool = False,
-    end_value: Any = None,
-) -> Schedule:
+    count: Count,
+    init_value: Finite,
+    peak_value: Finite,
+    warmup_steps: NumUpdates,
+    transition_steps: NumUpdates,
+    decay_rate: NotNegative,
+    transition_begin: Delay = 0,
+    staircase: Switch = False,
+    end_value: Finite | None = None,
+) -> jax.Array:
     """The schedule that rises linearly to `peak_value`, then is `exponential_decay` from there.
 
     Args:
@@ -198,99 +233,34 @@ def warmup_exponential_decay_schedule(
         staircase: multiply in steps.
         end_value: the value is clipped to it, as in `exponential_decay`.
     """
-    return Schedule.build(_WARMUP_EXPONENTIAL, **locals())
+    time = _decay_time(count.since(warmup_steps), transition_begin, transition_steps, staircase)
+    decayed = _decayed(peak_value, decay_rate, time, transition_steps, end_value)
+    return _after_rise(count, init_value, peak_value, warmup_steps, decayed)
 
 
-def _constant(h, count):
-    return h.value + 0 * count.real
+def _decay_time(count, begin, steps, in_steps):
+    count = count.since(at_least_0(begin))
+    return count.lengths(steps) if in_steps else jnp.maximum(count.over(steps), 0)
 
 
-def _decay_time(h, count):
-    count = count.since(at_least_0(h.transition_begin))
-    if h.staircase:
-        return count.lengths(h.transition_steps)
-    return jnp.maximum(count.over(h.transition_steps), 0)
-
-
-def _exponential(h, count):
-    return _decayed(h, h.init_value, count)
-
-
-def _decayed(h, init_value, count):
-    is_constant = (h.decay_rate == 0) | (real(h.transition_steps) <= 0)
-    rate = jnp.where(h.decay_rate == 0, 1.0, h.decay_rate)
-    value = init_value * rate ** _decay_time(h, count)
-    if h.end_value is None:
+def _decayed(init_value, decay_rate, time, steps, end_value):
+    is_constant = (decay_rate == 0) | (real(steps) <= 0)
+    rate = jnp.where(decay_rate == 0, 1.0, decay_rate)
+    value = init_value * rate**time
+    if end_value is None:
         return value
-    clipped = jnp.where(rate < 1, jnp.maximum(value, h.end_value), jnp.minimum(value, h.end_value))
+    clipped = jnp.where(rate < 1, jnp.maximum(value, end_value), jnp.minimum(value, end_value))
     return jnp.where(is_constant, init_value, clipped)
-
-
-def _step(h, count):
-    return h.init_value * h.decay_rate ** count.lengths(h.transition_steps)
-
-
-def _inverse_time(h, count):
-    return h.init_value / (1 + h.decay_rate * _decay_time(h, count))
 
 
 def _fall(time, exponent):
     return (0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(time, 0, 1)))) ** exponent
 
 
-def _cosine(h, count):
-    fall = _fall(count.over(h.decay_steps), h.exponent)
-    return h.init_value * ((1 - h.alpha) * fall + h.alpha)
+def _transition_time(count, begin, steps):
+    return jnp.clip(count.since(at_least_0(begin)).over(steps), 0, 1)
 
 
-def _linear(h, count):
-    return h.init_value + (h.end_value - h.init_value) * _transition_time(h, count)
-
-
-def _polynomial(h, count):
-    return h.end_value + (h.init_value - h.end_value) * (1 - _transition_time(h, count)) ** h.power
-
-
-def _transition_time(h, count):
-    return jnp.clip(count.since(at_least_0(h.transition_begin)).over(h.transition_steps), 0, 1)
-
-
-def _rise(h, count):
-    return h.init_value + (h.peak_value - h.init_value) * jnp.clip(count.over(h.warmup_steps), 0, 1)
-
-
-def _warmup_constant(h, count):
-    return jnp.where(count.before(h.warmup_steps), _rise(h, count), h.peak_value)
-
-
-def _warmup_cosine(h, count):
-    length = real(h.decay_steps) - real(h.warmup_steps)
-    fall = _fall(count.since(h.warmup_steps).over(length), h.exponent)
-    end_value = jnp.where(h.peak_value == 0, 0, h.end_value)
-    fallen = end_value + (h.peak_value - end_value) * fall
-    return jnp.where(count.before(h.warmup_steps), _rise(h, count), fallen)
-
-
-def _check_fall(h):
-    if not isinstance(h.warmup_steps, Tracer):
-        allowed = f"above warmup_steps={text(h.warmup_steps)}"
-        check_number("decay_steps", h.decay_steps, lambda steps: steps > np.asarray(h.warmup_steps), allowed)
-
-
-def _warmup_exponential(h, count):
-    decayed = _decayed(h, h.peak_value, count.since(h.warmup_steps))
-    return jnp.where(count.before(h.warmup_steps), _rise(h, count), decayed)
-
-
-_CONSTANT = Formula("constant_schedule", _constant)
-_EXPONENTIAL = Formula("exponential_decay", _exponential, frozenset({"end_value"}))
-_STEP = Formula("step_decay", _step)
-_POLYNOMIAL = Formula("polynomial_schedule", _polynomial)
-_WARMUP_EXPONENTIAL = Formula(
-    "warmup_exponential_decay_schedule", _warmup_exponential, frozenset({"end_value"})
-)
-_INVERSE_TIME = Formula("inverse_time_decay", _inverse_time)
-_COSINE = Formula("cosine_decay_schedule", _cosine)
-_LINEAR = Formula("linear_schedule", _linear)
-_WARMUP_CONSTANT = Formula("warmup_constant_schedule", _warmup_constant)
-_WARMUP_COSINE = Formula("warmup_cosine_decay_schedule", _warmup_cosine, check=_check_fall)
+def _after_rise(count, init_value, peak_value, warmup_steps, after):
+    rise = init_value + (peak_value - init_value) * jnp.clip(count.over(warmup_steps), 0, 1)
+    return jnp.where(count.before(warmup_steps), rise, after)

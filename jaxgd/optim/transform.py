@@ -3,30 +3,41 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import optax
 
-from jaxgd.optim.hyperparameters import Parametric
+from jaxgd.optim.hyperparameters import Hyperparameters, Parametric
+from jaxgd.optim.roles import Declaring, role_of
 from jaxgd.optim.trees.equality import notice_static_argument
 
 apply_updates = optax.apply_updates
 
 
-class Kind(NamedTuple):
-    """What is static about a transform: its name and the two functions of its hyperparameters.
+@dataclass(frozen=True)
+class Kind(Declaring):
+    """What is static about a transform: its name, two functions of its hyperparameters, and what those are.
 
     init_fn: `(hyperparameters, params) -> state`.
     update_fn: `(hyperparameters, updates, state, params, **extra) -> (updates, state)`.
     optional: the hyperparameters that may be None; None means that all may be.
+    arguments: what each hyperparameter is, `{"b1": Decay}`. One that is not there is plain: a number or an
+        array as it was given, a function, or a choice of True or False.
     """
 
     name: str
     init_fn: Callable
     update_fn: Callable
     optional: frozenset[str] | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    check = None
+
+    def __post_init__(self):
+        roles = {name: role_of(said) for name, said in self.arguments.items()}
+        object.__setattr__(self, "arguments", roles)  # which can be pickled, as types of JAX cannot
 
     def __str__(self):
         return self.name
@@ -49,14 +60,13 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
         np.float64(0.1)
     """
 
-    _kind: Kind
-
     def __hash__(self):
-        notice_static_argument(self, self._identity)
+        notice_static_argument(str(self._kind), self._identity)
         return super().__hash__()
 
     @classmethod
     def _rebuild(cls, kind, values):
+        values = Hyperparameters(values, kind.arguments)
         init = functools.partial(kind.init_fn, values)
         update = functools.partial(kind.update_fn, values)
         self = tuple.__new__(cls, (init, update))

@@ -6,7 +6,6 @@ from typing import Any
 import optax
 
 from jaxgd.optim.combining import Combination, Combined
-from jaxgd.optim.hyperparameters import Hyperparameters
 from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.models.model import takes
 from jaxgd.training.problems.problem import Problem
@@ -21,8 +20,8 @@ def paired(problem: Problem, optimizer: Any) -> tuple[Problem, Any]:
     A problem that was made so for another optimizer is itself again.
     """
     if getattr(optimizer.update, "__code__", None) is _LOOKAHEAD:
-        optimizer = Combined._rebuild(_PAIRED, Hyperparameters(lookahead=Static(optimizer)))
-    wanted = isinstance(optimizer, Combined) and optimizer._kind is _PAIRED
+        optimizer = Combined.of(_PAIRED, {"lookahead": Static(optimizer)})
+    wanted = isinstance(optimizer, Combined) and optimizer.combination == _PAIRED
     if wanted == isinstance(problem.init, _PairInit):
         return problem, optimizer
     if wanted:

@@ -1,3 +1,5 @@
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -156,8 +158,10 @@ def test_a_transform_of_ones_own():
         rate = hyperparameters.learning_rate
         return jax.tree.map(lambda g: -rate * jnp.sign(g) * abs(g) ** hyperparameters.power, updates), state
 
+    kind = Kind("signed_power", init, update, arguments={"learning_rate": optim.Rate})
+
     def signed_power(learning_rate, power=0.5):
-        return Transform.build(Kind("signed_power", init, update), learning_rate=learning_rate, power=power)
+        return Transform.build(kind, learning_rate=learning_rate, power=power)
 
     optimizer = signed_power(0.1)
     assert repr(optimizer) == "signed_power(learning_rate=0.1, power=0.5)"
@@ -166,3 +170,88 @@ def test_a_transform_of_ones_own():
     assert jax.vmap(first_updates, (in_axes,))(stacked)["w"].shape == (2, 2)
     with pytest.raises(ValueError, match="learning_rate must be finite and 0 or more"):
         signed_power(-1.0)
+
+
+def no_state(h, params):
+    return optax.EmptyState()
+
+
+def scaled(h, updates, state, params=None, **extra):
+    return jax.tree.map(lambda g: -h.decay * g, updates), state
+
+
+@pytest.mark.parametrize(
+    "name", ["decay", "rho", "b1", "learning_rate", "momentum", "boundaries", "nesterov"]
+)
+@pytest.mark.parametrize("value", [2.0, -1.0, 0.0, float("inf")])
+def test_a_strangers_argument_is_theirs_whatever_its_name(name, value):
+    transform = Transform.build(Kind("mine", no_state, scaled), **{name: value})
+    assert getattr(transform, name) == value
+    assert jax.tree.leaves(transform) == [value]
+    assert [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(transform)] == [f".{name}"]
+    assert repr(transform) == f"mine({name}={value:g})"
+    assert getattr(transform.replace(**{name: 3.0}), name) == 3.0
+
+
+def test_a_strangers_numbers_reach_the_update_as_given():
+    transform = Transform.build(Kind("mine", no_state, scaled), decay=2.0)
+    np.testing.assert_array_equal(first_updates(transform)["w"], [-2.0, 4.0])
+    assert not hasattr(transform, "one_minus_decay")
+
+
+def test_declared_arguments():
+    declared = {
+        "rate": optim.Rate,
+        "falling": optim.Decay,
+        "strength": optim.Strength,
+        "share": optim.Fraction,
+        "power": optim.Finite,
+        "width": optim.Positive,
+        "bound": optim.NotNegative,
+        "fast": optim.Switch,
+        "kept": optim.Mask,
+        "storage": optim.Dtype,
+    }
+    kind = Kind("mine", no_state, scaled, frozenset({"kept"}), declared)
+    given = {
+        "rate": optim.step_decay(0.1, 5),
+        "falling": 0.99999,
+        "strength": 0.0,
+        "share": 0.5,
+        "power": -2.0,
+        "width": 3.0,
+        "bound": 0.0,
+        "fast": True,
+        "kept": {"w": True},
+        "storage": "bfloat16",
+    }
+    transform = Transform.build(kind, **given)
+    assert {name: getattr(transform, name) for name in given} == given | {"storage": jnp.bfloat16}
+    assert transform.one_minus_falling == 1 - 0.99999
+    assert pickle.loads(pickle.dumps(transform)) == transform
+    assert hash(jax.tree.structure(transform)) == hash(jax.tree.structure(Transform.build(kind, **given)))
+    for name, bad in {
+        "rate": -1.0,
+        "falling": 1.0,
+        "strength": -1.0,
+        "share": 1.0,
+        "power": np.nan,
+        "width": 0.0,
+        "bound": -1.0,
+        "fast": 1,
+        "storage": "float33",
+        "share ": None,
+    }.items():
+        with pytest.raises((ValueError, TypeError), match=f"{name.strip()} must be"):
+            Transform.build(kind, **given | {name.strip(): bad})
+    assert transform.replace(kept=None).kept is None
+
+
+def test_kinds_built_twice_are_one_structure():
+    built = [
+        Transform.build(Kind("mine", no_state, scaled, arguments={"decay": optim.Decay}), decay=decay)
+        for decay in (0.5, 0.9)
+    ]
+    assert jax.tree.structure(built[0]) == jax.tree.structure(built[1])
+    plain = Transform.build(Kind("mine", no_state, scaled), decay=0.5)
+    assert jax.tree.structure(plain) != jax.tree.structure(built[0])

@@ -11,11 +11,9 @@ from jaxgd.arguments import as_integer
 from jaxgd.landscape.networks.planes import losses_at
 from jaxgd.landscape.networks.spectra import sharpness
 from jaxgd.landscape.networks.training_paths import recorded_run
-from jaxgd.optim.family import coefficients
+from jaxgd.optim.layouts import Recursion
 from jaxgd.training.fitting import check_run
 from jaxgd.training.trainers import Trainer
-
-_LINEAR = ("sgd", "momentum", "nesterov")
 
 
 class SharpnessPath(NamedTuple):
@@ -96,9 +94,9 @@ def stability_limit(optimizer: Any, update: int = 0) -> float:
         optimizer: an optimizer.
         update: at which update (from 0), where the rate is a schedule.
     """
-    if str(getattr(optimizer, "_kind", "")) not in _LINEAR:
+    numbers = optimizer.coefficients if isinstance(optimizer, Recursion) else None
+    if numbers is None or numbers.v_in is not None:
         return math.nan
-    numbers = coefficients(optimizer)
     rate: Any = numbers.learning_rate
     rate = rate(update) if callable(rate) else rate
     decay = 0.0 if numbers.m_decay is None else float(numbers.m_decay)

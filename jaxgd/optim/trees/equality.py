@@ -35,14 +35,14 @@ def _comparable(leaf: Any) -> Any:
     return leaf if leaf == leaf else "nan"
 
 
-def notice_static_argument(optimizer: Any, key: tuple) -> None:
+def notice_static_argument(name: str, key: tuple) -> None:
     """Warn, once for each structure, when many optimizers that differ in numbers alone are static arguments.
 
     It is called where an optimizer is hashed. Only JAX's own code hashes one before it traces a function for
     it as a static argument; a set or a dict of a person's is filled from that person's code.
 
     Args:
-        optimizer: what is hashed.
+        name: that of the kind of optimizer that is hashed.
         key: its `identity`.
     """
     caller = sys._getframe(2)
@@ -51,13 +51,13 @@ def notice_static_argument(optimizer: Any, key: tuple) -> None:
     structure, numbers = key
     if any(isinstance(number, Static) and number.tracers for number in numbers):
         return  # within another function: that one has it as an argument
-    seen = _static_arguments.setdefault(hash((str(optimizer._kind), structure)), set())
+    seen = _static_arguments.setdefault(hash((name, structure)), set())
     if len(seen) == _MANY:
         return
     seen.add(hash(key))
     if len(seen) == _MANY:
         warnings.warn(
-            f"{_MANY} optimizers {optimizer._kind}(...) that differ in numbers alone were static arguments, "
+            f"{_MANY} optimizers {name}(...) that differ in numbers alone were static arguments, "
             "and each was compiled for: take the optimizer out of static_argnums and static_argnames, as in "
             "step = jax.jit(step), so that it is an argument like any other and all share one program",
             stacklevel=_depth_of_user(caller),

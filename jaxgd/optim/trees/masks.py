@@ -12,6 +12,11 @@ def tree_of(choice: Any, params: Any) -> Any:
     return choice(params) if is_function(choice) else choice
 
 
+def leaf_by_leaf(choice: Any, params: Any) -> Any:
+    """The same with an entry for each leaf of `params`: an entry of a prefix holds for all below it."""
+    return jax.tree.map(lambda one, part: jax.tree.map(lambda _: one, part), tree_of(choice, params), params)
+
+
 def is_function(choice: Any) -> bool:
     """Whether it is a function of the parameters.
 
