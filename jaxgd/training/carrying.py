@@ -1,5 +1,13 @@
-"""What loops carry: a state in few arrays, since each array of a loop costs a copy or a call."""
+"""What loops carry: a state in few arrays, since each array of a loop costs a copy or a call.
 
+The loops of this module are those of `jax.lax`; nobody else sees a state packed. What they carry is a
+state, or a pair of a state and the rows of its history.
+"""
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +16,109 @@ import jax.numpy as jnp
 from jaxgd.numerics.sums import Sums
 from jaxgd.training.states import Anchor, BatchSums, EpochSums, Moving, TrainState, moving_part
 from jaxgd.training.trainers import Trainer, measured_names
+
+
+def fori_loop(begin: Any, end: Any, body: Callable, carry: Any) -> Any:
+    """The carry after `carry = body(i, carry)` for each i from `begin` to before `end`."""
+    door = _Door(carry)
+    step = lambda i, packed: door.through(functools.partial(body, i), packed)  # noqa: E731
+    return door.unpack(jax.lax.fori_loop(begin, end, step, door.pack(carry)))
+
+
+def while_loop(goes_on: Callable, body: Callable, carry: Any) -> Any:
+    """The carry after `carry = body(carry)` as long as `goes_on(carry)`."""
+    door = _Door(carry)
+    test = lambda packed: goes_on(door.unpack(packed))  # noqa: E731
+    return door.unpack(jax.lax.while_loop(test, functools.partial(door.through, body), door.pack(carry)))
+
+
+def scan(body: Callable, carry: Any, items: Any) -> tuple[Any, Any]:
+    """The carry after `carry, y = body(carry, item)` for each item, and the stacked ys."""
+    door = _Door(carry)
+
+    def step(packed, item):
+        with _inside_a_loop():
+            carry, y = body(door.unpack(packed), item)
+            return door.pack(carry), y
+
+    packed, ys = jax.lax.scan(step, door.pack(carry), items)
+    return door.unpack(packed), ys
+
+
+def cond(is_so: Any, function: Callable, carry: Any) -> Any:
+    """`function(carry)` where `is_so`, else the carry."""
+    door = _Door(carry)
+    inner = functools.partial(door.through, function)
+    return door.unpack(jax.lax.cond(is_so, inner, lambda packed: packed, door.pack(carry)))
+
+
+def switch(index: Any, functions: Sequence[Callable], carry: Any) -> Any:
+    """What the function at `index` gives for the carry."""
+    door = _Door(carry)
+    inner = [functools.partial(door.through, function) for function in functions]
+    return door.unpack(jax.lax.switch(index, inner, door.pack(carry)))
+
+
+def where(is_so: Any, new: Any, old: Any) -> Any:
+    """`new` where `is_so`, else `old`: both have been computed."""
+    door = _Door(old)
+    return door.unpack(jax.tree.map(lambda x, y: jnp.where(is_so, x, y), door.pack(new), door.pack(old)))
+
+
+def carried(state: TrainState, rows: "Rows") -> tuple["Packed", "Rows"]:
+    """A run as it is kept between programs: see `moved`."""
+    return pack(state), rows
+
+
+def moved(move: Callable, packed: "Packed", rows: "Rows", key: jax.Array) -> tuple["Packed", "Rows"]:
+    """A run that is kept between programs, after `state, rows = move(state, rows)`."""
+    with _inside_a_loop():
+        state, rows = move(unpack(packed, key), rows)
+        return carried(state, rows)
+
+
+class _Door:
+    """The door of a loop: how what it carries is packed, and unpacked for the function that it runs.
+
+    A state that goes into an inner loop as it came out of the outer one is not packed anew: taken apart and
+    put together again, its numbers would be kernels of every epoch.
+    """
+
+    def __init__(self, carry: Any):
+        self.is_pair = not isinstance(carry, TrainState)
+        self.key = (carry[0] if self.is_pair else carry).key
+
+    def pack(self, carry: Any) -> Any:
+        """The carry as the loop's arrays."""
+        return carried(*carry) if self.is_pair else pack(carry)
+
+    def unpack(self, packed: Any) -> Any:
+        """The carry as it was given."""
+        return (unpack(packed[0], self.key), packed[1]) if self.is_pair else unpack(packed, self.key)
+
+    def through(self, function: Callable, packed: Any) -> Any:
+        """`function` of a packed carry, packed."""
+        with _inside_a_loop():
+            return self.pack(function(self.unpack(packed)))
+
+
+class _Unpacked(threading.local):
+    """For each function that a loop runs now, outermost first: the states in it that came of a packed one."""
+
+    def __init__(self):
+        self.frames: list[list[tuple[TrainState, Packed]]] = []
+
+
+_unpacked = _Unpacked()
+
+
+@contextlib.contextmanager
+def _inside_a_loop() -> Iterator[None]:
+    _unpacked.frames.append([])
+    try:
+        yield
+    finally:
+        _unpacked.frames.pop()
 
 
 class Packed(NamedTuple):
@@ -25,29 +136,36 @@ class Packed(NamedTuple):
     counts: jax.Array
 
     def count(self, name: str) -> jax.Array:
-        """The count of this name."""
-        return count_of(self.counts, name)
+        """The count of this name, or of several runs along leading axes."""
+        return self.counts[..., STATE_COUNTS.index(name)]
+
+    def counts_on_host(self) -> dict[str, Any]:
+        """All counts by name, in one transfer."""
+        counts = jax.device_get(self.counts)
+        return {name: counts[..., i] for i, name in enumerate(STATE_COUNTS)}
 
 
 # Their order in `Packed.counts`.
 STATE_COUNTS = ("updates", "examples", "status", "epoch", "stopped_at", "position", "anchor_updates")
 
 
-def count_of(counts: Any, name: str) -> Any:
-    """The count of this name of a `Packed`, or of several along leading axes."""
-    return counts[..., STATE_COUNTS.index(name)]
-
-
 def pack(state: TrainState) -> Packed:
     """The state without its key."""
     sums, anchor = state.sums, state.anchor
+    for known, packed in _unpacked.frames[-1] if _unpacked.frames else ():
+        if all(a is b for a, b in zip(_numbers_of(state), _numbers_of(known), strict=True)):
+            return packed._replace(moving=moving_part(state), anchor=anchor.moving)
     numbers, partial = jnp.stack(sums.numbers), None
     if sums.partial is not None:
         numbers = jnp.concatenate([numbers, jnp.stack(sums.partial.numbers)], axis=1)
         partial = sums.partial.grads
+    return Packed(moving_part(state), anchor.moving, partial, numbers, jnp.stack(_numbers_of(state)[1:]))
+
+
+def _numbers_of(state: TrainState) -> list[Any]:
+    """The sums, then what `STATE_COUNTS` names."""
     own = (getattr(state, name) for name in STATE_COUNTS[:5])
-    counts = jnp.stack([*own, sums.position, anchor.updates])
-    return Packed(moving_part(state), anchor.moving, partial, numbers, counts)
+    return [state.sums, *own, state.sums.position, state.anchor.updates]
 
 
 def unpack(packed: Packed, key: Any) -> TrainState:
@@ -58,8 +176,10 @@ def unpack(packed: Packed, key: Any) -> TrainState:
     counts: dict[str, Any] = {name: packed.count(name) for name in STATE_COUNTS[:5]}
     sums = EpochSums(packed.count("position"), Sums(*numbers[:, :3]), partial)
     anchor: Any = Anchor(packed.anchor, packed.count("anchor_updates"))  # pyright: ignore[reportArgumentType]
-    fields = packed.moving._asdict() | counts
-    return TrainState(key=key, anchor=anchor, sums=sums, **fields)
+    state = TrainState(key=key, anchor=anchor, sums=sums, **packed.moving._asdict() | counts)
+    if _unpacked.frames:
+        _unpacked.frames[-1].append((state, packed))
+    return state
 
 
 COUNTS = ("updates", "examples")

@@ -1,6 +1,7 @@
 """A whole run: `fit`, one pure function, and the segments that it and a sweep are driven in."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,8 +14,9 @@ from jaxgd.machine.compiling import quick_jit
 from jaxgd.machine.switches import Checks, own_programs
 from jaxgd.optim.trees.parameters import check_trainable
 from jaxgd.pytrees import Static, check_unchanged
+from jaxgd.training import carrying
 from jaxgd.training.batching import epoch_order, epoch_orders, init_key
-from jaxgd.training.carrying import Packed, Rows, as_history, as_rows, empty_rows, pack, unpack
+from jaxgd.training.carrying import Rows, as_history, as_rows, empty_rows
 from jaxgd.training.loop import finish, run_epoch
 from jaxgd.training.problems.coupling import check_coupling
 from jaxgd.training.states import DIVERGED, STATUS_WORDS, TrainState, initial_state
@@ -225,28 +227,25 @@ def extent(begin: int, end: int, num: int, evaluate: bool = True) -> Extent:
 @functools.partial(jax.jit, donate_argnums=(1, 2))
 def segment(trainer, state, history, orders, first, extent):
     """`state` and `history` moved on, as a program that takes over their memory; see `advance`."""
-    packed, rows = pack(state), as_rows(history)
-    packed, rows = advance(trainer, packed, rows, state.key, orders, first, extent)
-    return unpack(packed, state.key), as_history(rows)
+    state, rows = advance(trainer, state, as_rows(history), orders, first, extent)
+    return state, as_history(rows)
 
 
 def advance(
     trainer: Trainer,
-    packed: Packed,
+    state: TrainState,
     rows: Rows,
-    key: jax.Array,
     orders: jax.Array,
     first: Any,
     extent: Extent,
     in_step: bool = False,
-) -> tuple[Packed, Rows]:
+) -> tuple[TrainState, Rows]:
     """State and history moved along the clock of examples.
 
     Args:
         trainer: the trainer.
-        packed: the state where it stands; its `epoch` says in which epoch that is.
+        state: where the run stands; its `epoch` says in which epoch that is.
         rows: the history.
-        key: the run's key.
         orders: int32[epochs, num_examples], the orders of epochs `first`, `first + 1`, ...; None to make each
             where it is needed, which compiles longer and needs no memory.
         first: the epoch of `orders[0]`.
@@ -255,27 +254,35 @@ def advance(
     """
     num = trainer.problem.num_examples
 
-    def epoch(index, carry):
-        packed, rows = carry
-        number = packed.count("epoch")
+    def epoch(index, run):
+        state, rows = run
         begin = jnp.where(index == 0, extent.begin, 0)
         end = jnp.where(index == extent.epochs - 1, extent.end, num)
         if orders is None:
-            order = epoch_order(key, number, num, trainer.order_sampling)
+            order = epoch_order(state.key, state.epoch, num, trainer.order_sampling)
         else:
-            order = orders[number - first]
-        return run_epoch(trainer, packed, rows, key, order, begin, end, extent.evaluate, in_step)
+            order = orders[state.epoch - first]
+        return run_epoch(trainer, state, rows, order, begin, end, extent.evaluate, in_step)
 
-    return jax.lax.fori_loop(0, extent.epochs, epoch, (packed, rows))
+    return carrying.fori_loop(0, extent.epochs, epoch, (state, rows))
 
 
 def _fit_traced(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
+    state, rows, _ = traced_run(trainer, key, epochs)
+    return Fit(finish(trainer, state), as_history(rows))
+
+
+def traced_run(
+    trainer: Trainer, key: jax.Array, epochs: int, seen: Callable[[TrainState], Any] = lambda state: None
+) -> tuple[TrainState, Rows, Any]:
+    """`(state, rows, path)` of a run within a transformation; the path is `seen(state)` by epoch, stacked."""
     state = initial_state(trainer, key, initial_params(trainer.problem.init, key))
 
-    def epoch(carry, index):
+    def epoch(run, index):
         order = epoch_order(key, index, trainer.problem.num_examples, trainer.order_sampling)
-        return run_epoch(trainer, carry[0], carry[1], key, order), None
+        state, rows = run_epoch(trainer, run[0], run[1], order)
+        return (state, rows), seen(state)
 
-    start = pack(state), empty_rows(trainer, epochs)
-    packed, rows = jax.lax.scan(epoch, start, jnp.arange(epochs))[0]
-    return Fit(finish(trainer, unpack(packed, key)), as_history(rows))
+    start = state, empty_rows(trainer, epochs)
+    (state, rows), path = carrying.scan(epoch, start, jnp.arange(epochs))
+    return state, rows, path

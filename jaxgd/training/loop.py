@@ -14,8 +14,9 @@ import optax
 from jaxgd.numerics.norms import squared_norm
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
+from jaxgd.training import carrying
 from jaxgd.training.batching import augment_key, example_keys, take
-from jaxgd.training.carrying import Packed, Rows, pack, unpack
+from jaxgd.training.carrying import Rows
 from jaxgd.training.gradients import (
     BatchLoss,
     batch_gradient,
@@ -41,22 +42,20 @@ from jaxgd.training.trainers import Trainer
 
 def run_epoch(
     trainer: Trainer,
-    packed: Packed,
+    state: TrainState,
     rows: Rows,
-    key: jax.Array,
     order: jax.Array,
     start: Any = None,
     stop: Any = None,
     evaluate: Any = True,
     in_step: bool = False,
-) -> tuple[Packed, Rows]:
+) -> tuple[TrainState, Rows]:
     """State and history after the epoch under way, or after the part of it from `start` to `stop`.
 
     Args:
         trainer: the trainer.
-        packed: the state where it stands.
+        state: where the run stands.
         rows: the history; this epoch's row is written when the epoch ends.
-        key: the run's key.
         order: int32[num_examples], the epoch's order.
         start: examples of the epoch that have been used; None, with `stop`, for the whole epoch.
         stop: batches (micro-batches, where there are any) that begin before it are run. The epoch ends when
@@ -65,70 +64,64 @@ def run_epoch(
         in_step: whether this is vmapped over runs that share `start` and `stop`. A run that has stopped then
             goes through the motions: a `cond` under vmap would make the bounds of its loops batched.
     """
-    trainer = trainer.at_epoch(packed.count("epoch"))
-    is_running = packed.count("status") == RUNNING
-
-    def run(packed):
-        return _run_batches(trainer, packed, key, order, start, stop)
-
-    if in_step:
-        packed = jax.tree.map(lambda new, old: jnp.where(is_running, new, old), run(packed), packed)
-    else:
-        packed = jax.lax.cond(is_running, run, lambda packed: packed, packed)
-    if stop is None:
-        return _end_epoch(trainer, packed, rows, key, evaluate)
-    return jax.lax.cond(
-        stop >= trainer.problem.num_examples,
-        lambda: _end_epoch(trainer, packed, rows, key, evaluate),
-        lambda: (packed, rows),
+    trainer = trainer.at_epoch(state.epoch)
+    is_running = state.status == RUNNING
+    run = functools.partial(_run_batches, trainer, order=order, start=start, stop=stop)
+    state = (
+        carrying.where(is_running, run(state), state) if in_step else carrying.cond(is_running, run, state)
     )
+    end = functools.partial(_end_epoch, trainer, evaluate)
+    if stop is None:
+        return end((state, rows))
+    return carrying.cond(stop >= trainer.problem.num_examples, end, (state, rows))
 
 
-def _run_batches(
-    trainer: Trainer, packed: Packed, key: jax.Array, order: jax.Array, start: Any, stop: Any
-) -> Packed:
+def _run_batches(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> TrainState:
     """A running state after the batches that begin in a part of the epoch, diverged if one of them did."""
-    forms = [
-        functools.partial(_run_steps, form, key=key, order=order, start=start, stop=stop)
-        for form in trainer.forms
-    ]
-    bare = packed._replace(anchor=None)
-    moved = forms[0](bare) if len(forms) == 1 else jax.lax.switch(trainer.batch_size.index, forms, bare)
-    packed = moved._replace(anchor=packed.anchor)
+    forms = [functools.partial(_run_steps, f, order=order, start=start, stop=stop) for f in trainer.forms]
+    anchor = state.anchor
+    # No update changes the anchor: their loop does without its arrays.
+    state = state._replace(anchor=anchor._replace(moving=None))
+    state = forms[0](state) if len(forms) == 1 else carrying.switch(trainer.batch_size.index, forms, state)
+    state = state._replace(anchor=anchor)
     if not trainer.halt_on_divergence.value:
-        return packed
-    state = unpack(packed, key)
+        return state
     diverges = ~state.sums.are_finite
-    state = state._replace(
+    return state._replace(
         status=jnp.where(diverges, DIVERGED, state.status),
         stopped_at=jnp.where(diverges, state.updates, state.stopped_at),
     )
-    return pack(state)
 
 
-def _run_steps(
-    trainer: Trainer, packed: Packed, key: jax.Array, order: jax.Array, start: Any, stop: Any
-) -> Packed:
+def _run_steps(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> TrainState:
     """The state, without its anchor, after the batches."""
     size, num, micro = trainer.examples_per_batch, trainer.problem.num_examples, trainer.microbatch.value
-    stop = _earliest_stop(trainer, unpack(packed, key), start, stop)
-
-    def step(packed, position=None):
-        now = unpack(packed, key)
-        return pack(_step(trainer, now, order, now.sums.position if position is None else position))
-
+    stop = _earliest_stop(trainer, state, start, stop)
     if micro is None:
-        return _run_whole_batches(trainer, step, packed, start, stop)
+        return _run_whole_batches(trainer, state, order, start, stop)
+
+    def step(state):
+        return _step(trainer, state, order, state.sums.position)
+
     if stop is None and isinstance(size, int):
-        # A fixed number of steps, so that the loop has a reverse-mode derivative.
+        # A fixed number of steps, so that the loop has a reverse-mode derivative: 20 examples in batches of 8
+        # and micro-batches of 3 are 2 batches of 3 steps, and of the 4 examples left 2 steps.
         left = 0 if trainer.remainder.value == "drop" else num % size
         steps = num // size * -(-size // micro) + -(-left // micro)
-        return jax.lax.fori_loop(0, steps, lambda _, packed: step(packed), packed)
+        return carrying.fori_loop(0, steps, lambda _, state: step(state), state)
     end = trainer.epoch_end if stop is None else jnp.minimum(stop, trainer.epoch_end)
-    return jax.lax.while_loop(lambda packed: packed.count("position") < end, step, packed)
+    return carrying.while_loop(lambda state: state.sums.position < end, step, state)
 
 
-def _run_whole_batches(trainer: Trainer, step: Any, packed: Packed, start: Any, stop: Any) -> Packed:
+def _run_whole_batches(
+    trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any
+) -> TrainState:
+    """The state after batches `begin` to before `end`: those that begin from `start` to before `stop`.
+
+    Of 20 examples in batches of 8 there are 3, at 0, 8 and 16, and 2 if the remainder is dropped. A segment
+    from 6 to 16 has those that begin at 8 (6 / 8 rounded up is 1, 16 / 8 is 2): the batch at 0 has been run
+    by the segment before, which ended at 6 and so began it.
+    """
     size, num = trainer.examples_per_batch, trainer.problem.num_examples
     last = trainer.epoch_end // size if trainer.remainder.value == "drop" else -(-num // size)
     # A coupled batch is never padded: the short one at an epoch's end is a step of its own shape.
@@ -138,12 +131,18 @@ def _run_whole_batches(trainer: Trainer, step: Any, packed: Packed, start: Any, 
     else:
         begin, end = -(-(0 if start is None else start) // size), jnp.minimum(-(-stop // size), last)
     to = end if even == last else jnp.minimum(end, even) if stop is not None else even
-    packed = jax.lax.fori_loop(begin, to, lambda k, packed: step(packed, k * size), packed)
+    state = carrying.fori_loop(begin, to, lambda k, state: _step(trainer, state, order, k * size), state)
     if even == last:
-        return packed
-    if stop is None:
-        return step(packed, even * size)
-    return jax.lax.cond((begin <= even) & (end > even), lambda p: step(p, even * size), lambda p: p, packed)
+        return state
+
+    def short_step(state):
+        return _step(trainer, state, order, even * size)
+
+    return (
+        short_step(state)
+        if stop is None
+        else carrying.cond((begin <= even) & (end > even), short_step, state)
+    )
 
 
 def _earliest_stop(trainer: Trainer, state: TrainState, start: Any, stop: Any) -> Any:
@@ -253,11 +252,9 @@ def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
     return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)
 
 
-def _end_epoch(
-    trainer: Trainer, packed: Packed, rows: Rows, key: jax.Array, evaluate: Any
-) -> tuple[Packed, Rows]:
+def _end_epoch(trainer: Trainer, evaluate: Any, run: tuple[TrainState, Rows]) -> tuple[TrainState, Rows]:
     """The state at the start of the next epoch, and the history with this epoch's row."""
-    state = unpack(packed, key)
+    state, rows = run
     if trainer.halt_on_divergence.value:
         state = _return_if_diverged(trainer, state)
 
@@ -280,7 +277,7 @@ def _end_epoch(
         epoch=state.epoch + 1,
         sums=no_sums(trainer, state.params),
     )
-    return pack(state._replace(anchor=anchor_of(trainer, moving_part(state), state.updates))), rows
+    return state._replace(anchor=anchor_of(trainer, moving_part(state), state.updates)), rows
 
 
 def _return_if_diverged(trainer: Trainer, state: TrainState) -> TrainState:

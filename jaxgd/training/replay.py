@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.machine.switches import Checks
-from jaxgd.training.carrying import as_rows, pack
+from jaxgd.training.carrying import as_rows
 from jaxgd.training.fitting import extent, orders_of, segment
 from jaxgd.training.loop import run_epoch
 from jaxgd.training.states import DIVERGED, RUNNING, TrainState, anchor_of, at_anchor, no_sums
@@ -64,4 +64,4 @@ def _replay(
         begin, _ = segment(trainer, *given, orders, first, extent(start, start + position, num))
     rows = as_rows(history)
     with jax.disable_jit(), jax.debug_nans(checks.nans), jax.debug_infs(checks.infs):
-        run_epoch(trainer, pack(begin), rows, key, orders[epoch - first], position, position + 1)
+        run_epoch(trainer, begin, rows, orders[epoch - first], position, position + 1)

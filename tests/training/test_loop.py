@@ -10,7 +10,7 @@ import pytest
 
 import jaxgd
 from jaxgd.training.batching import epoch_order
-from jaxgd.training.carrying import empty_rows, pack, unpack
+from jaxgd.training.carrying import empty_rows
 from jaxgd.training.fitting import initial_params
 from jaxgd.training.loop import run_epoch
 from jaxgd.training.states import initial_state
@@ -155,8 +155,7 @@ def expected_loss(batch_size, orders, weights=None):
 
     def run(order):
         state = initial_state(tr, KEY, initial_params(problem.init, KEY))
-        packed, _ = run_epoch(tr, pack(state), empty_rows(tr, 1), state.key, order)
-        state = unpack(packed, state.key)
+        state, _ = run_epoch(tr, state, empty_rows(tr, 1), order)
         return jnp.mean((ROWS @ state.params["w"][:, 0] - TARGETS) ** 2) / 2
 
     return np.average(jax.jit(jax.vmap(run))(orders), weights=weights)

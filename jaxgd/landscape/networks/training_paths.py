@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.machine.switches import own_programs
-from jaxgd.training.batching import epoch_order
-from jaxgd.training.carrying import empty_rows, pack
 from jaxgd.training.fitting import (
     begin_run,
     check_end,
@@ -18,9 +16,9 @@ from jaxgd.training.fitting import (
     is_traced,
     orders_of,
     segment,
+    traced_run,
 )
-from jaxgd.training.loop import run_epoch
-from jaxgd.training.states import TrainState, initial_state
+from jaxgd.training.states import TrainState
 from jaxgd.training.trainers import Trainer
 
 
@@ -65,14 +63,7 @@ def _copied(state: TrainState) -> tuple[Any, Any]:
 
 
 def _traced_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, Any]:
-    start = initial_state(trainer, key, initial_params(trainer.problem.init, key))
-
-    def epoch(carry, index):
-        order = epoch_order(key, index, trainer.problem.num_examples, trainer.order_sampling)
-        packed, rows = run_epoch(trainer, carry[0], carry[1], key, order)
-        return (packed, rows), (packed.moving.params, packed.moving.model_state)
-
-    _, path = jax.lax.scan(epoch, (pack(start), empty_rows(trainer, epochs)), jnp.arange(epochs))
-    return jax.tree.map(
-        lambda first, rest: jnp.concatenate([first[None], rest]), (start.params, start.model_state), path
-    )
+    params = initial_params(trainer.problem.init, key)
+    _, _, path = traced_run(trainer, key, epochs, lambda state: (state.params, state.model_state))
+    start = params, trainer.problem.model_state
+    return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, path)
