@@ -11,7 +11,7 @@ import numpy as np
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.batching import epoch_orders
-from jaxgd.training.carrying import Packed, Rows, empty_rows, pack
+from jaxgd.training.carrying import Packed, Rows, carried, empty_rows
 from jaxgd.training.fitting import drawn_params, initial_params
 from jaxgd.training.states import initial_state
 
@@ -155,7 +155,7 @@ def initial_slot(group: Group, epochs: int, shared: list[Any], lane: LaneInputs)
     """A lane at its start."""
     trainer = group.trainer(lane.leaves, shared)
     key = jax.random.wrap_key_data(lane.key_data)
-    return Slots(pack(initial_state(trainer, key, lane.params)), empty_rows(trainer, epochs))
+    return Slots(*carried(initial_state(trainer, key, lane.params), empty_rows(trainer, epochs)))
 
 
 def abstract(tree: Any) -> Any:

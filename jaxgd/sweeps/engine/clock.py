@@ -10,7 +10,6 @@ from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.groups import largest_batch
 from jaxgd.sweeps.lanes import Occupancy
 from jaxgd.sweeps.planning.costs import num_bytes
-from jaxgd.training.carrying import count_of
 from jaxgd.training.fitting import extent
 
 # Timing updates alone takes about this part of the time that running took, and no less than one call.
@@ -87,5 +86,5 @@ class LaneAlone:
         begun = time.perf_counter()
         end = extent(0, self.examples, self.num, evaluate=False)
         self.slots = self.executable(*self.arguments, self.slots, self.occupancy, end)
-        counts = np.asarray(self.slots.packed.counts)
-        return time.perf_counter() - begun, int(count_of(counts, "updates")[0])
+        updates = self.slots.packed.counts_on_host()["updates"]
+        return time.perf_counter() - begun, int(updates[0])

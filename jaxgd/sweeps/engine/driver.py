@@ -12,7 +12,7 @@ from jaxgd.sweeps.lanes import Inputs, Occupancy, Slots
 from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.sweeps.results.dataset import LaneResults
 from jaxgd.sweeps.runs import Run
-from jaxgd.training.carrying import COUNTS, as_history, count_of
+from jaxgd.training.carrying import COUNTS, as_history
 from jaxgd.training.fitting import extent
 from jaxgd.training.rules.rule import kept_epochs
 from jaxgd.training.states import RUNNING
@@ -89,8 +89,8 @@ class Driver:
         started = time.perf_counter()
         part = extent(self.used, self.used + moved, self.num)
         self.slots = self.executable(self.shared, self.given, self.slots, Occupancy(active, fresh), part)
-        counts = jax.device_get(self.slots.packed.counts)
-        status, epoch = count_of(counts, "status"), count_of(counts, "epoch")
+        counts = self.slots.packed.counts_on_host()
+        status, epoch = counts["status"], counts["epoch"]
         self._pace(time.perf_counter() - started, moved, int(active.sum()))
         self.used = (self.used + moved) % self.num
         gone = np.minimum(epoch, self.epochs) - self.epoch_of
@@ -187,18 +187,18 @@ class Driver:
             return 0
         return int(jax.tree.leaves(self.group.runs[lane].trainer.batch_size)[0])
 
-    def _collect(self, ended: np.ndarray, counts: np.ndarray) -> list[tuple[Run, LaneResults]]:
+    def _collect(self, ended: np.ndarray, counts: dict[str, np.ndarray]) -> list[tuple[Run, LaneResults]]:
         if not len(ended):
             return []
         moving = self.slots.packed.moving
         params, model_state, rows = jax.device_get((moving.params, moving.model_state, self.slots.rows))
         kept = kept_epochs(self.group.first.rules, moving.rules)
-        status, stopped_at = count_of(counts, "status"), count_of(counts, "stopped_at")
-        on_host = LaneResults(params, model_state, as_history(rows), status, stopped_at, kept)
+        history, status, stopped_at = as_history(rows), counts["status"], counts["stopped_at"]
+        on_host = LaneResults(params, model_state, history, status, stopped_at, kept)
         found = []
         for slot in ended:
             results = jax.tree.map(lambda x, slot=slot: x[slot].copy(), on_host)
-            epoch, lane = int(count_of(counts, "epoch")[slot]), self.lane_of[slot]
+            epoch, lane = int(counts["epoch"][slot]), self.lane_of[slot]
             assert lane is not None
             found.append((self.group.runs[lane], _completed(results, epoch)))
             self.lane_of[slot] = None

@@ -15,7 +15,7 @@ from jaxgd.pytrees import check_unchanged
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.lanes import Inputs, LaneInputs, Occupancy, Slots, abstract, initial_slot
 from jaxgd.sweeps.planning.plans import Recipe
-from jaxgd.training.carrying import count_of, pack, unpack
+from jaxgd.training import carrying
 from jaxgd.training.fitting import Extent, advance, extent
 from jaxgd.training.loop import finish
 from jaxgd.training.states import RUNNING
@@ -73,7 +73,7 @@ def _run_at_once(
     occupancy: Occupancy,
 ) -> Slots:
     """Lanes of one batch size moved at once, until the first of them that is active has ended."""
-    gone = jnp.where(occupancy.fresh, 0, count_of(slots.packed.counts, "epoch"))
+    gone = jnp.where(occupancy.fresh, 0, slots.packed.count("epoch"))
     left = epochs - jnp.max(jnp.where(occupancy.active, gone, 0))
     extent = extent._replace(epochs=jnp.minimum(extent.epochs, left))
     # A number for all of them, or each would go through the loops of every batch size.
@@ -97,18 +97,19 @@ def _run_lane(
 ) -> Slots:
     trainer = group.trainer(lane.leaves, shared)
     key = jax.random.wrap_key_data(lane.key_data)
-    packed, rows = jax.lax.cond(
-        occupancy.fresh, lambda: initial_slot(group, epochs, shared, lane), lambda: slot
-    )
+    slot = jax.lax.cond(occupancy.fresh, lambda: initial_slot(group, epochs, shared, lane), lambda: slot)
     if not in_step:  # a lane ends after its last epoch, whichever the others are in
-        extent = extent._replace(epochs=jnp.minimum(extent.epochs, epochs - packed.count("epoch")))
-    packed, rows = advance(trainer, packed, rows, key, lane.orders, 0, extent, in_step)
-    if trainer.rules:
-        has_ended = (packed.count("status") != RUNNING) | (packed.count("epoch") == epochs)
-        is_over = (extent.end == group.num_examples) & has_ended
-        finished = lambda: pack(finish(trainer, unpack(packed, key)))  # noqa: E731
-        packed = jax.lax.cond(is_over, finished, lambda: packed)
-    return Slots(packed, rows)
+        extent = extent._replace(epochs=jnp.minimum(extent.epochs, epochs - slot.packed.count("epoch")))
+
+    def move(state, rows):
+        state, rows = advance(trainer, state, rows, lane.orders, 0, extent, in_step)
+        if trainer.rules:
+            has_ended = (state.status != RUNNING) | (state.epoch == epochs)
+            is_over = (extent.end == group.num_examples) & has_ended
+            state = carrying.cond(is_over, functools.partial(finish, trainer), state)
+        return state, rows
+
+    return Slots(*carrying.moved(move, slot.packed, slot.rows, key))
 
 
 # Compiled programs by structure, shapes and recipe, so that a second sweep of the same kind compiles nothing.
