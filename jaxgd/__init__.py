@@ -71,12 +71,14 @@ if TYPE_CHECKING:
         from_equinox as from_equinox,
         from_linen as from_linen,
         from_nnx as from_nnx,
+        iterate as iterate,
         linear as linear,
         mixed_precision as mixed_precision,
         mlp as mlp,
         reduce_on_plateau as reduce_on_plateau,
         regression as regression,
         regularized as regularized,
+        seconds as seconds,
         train as train,
         trainer as trainer,
     )
@@ -91,7 +93,7 @@ _HOMES = {
     "named_chain masked partition current_learning_rate generalize make_update",
     "jaxgd.training": "Problem Model mlp linear conv_net char_transformer "
     "from_linen from_nnx from_equinox classification regression "
-    "dropout drop_connect regularized Trainer trainer Fit fit train evaluate "
+    "dropout drop_connect regularized Trainer trainer Fit fit iterate seconds train evaluate "
     "find_learning_rate mixed_precision "
     "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "

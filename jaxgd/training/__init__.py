@@ -2,7 +2,7 @@
 
 from jaxgd.training.driving import train
 from jaxgd.training.finder import RateFinder, find_learning_rate
-from jaxgd.training.fitting import Fit, fit
+from jaxgd.training.fitting import Fit, fit, iterate
 from jaxgd.training.gradients import evaluate
 from jaxgd.training.models.adapters import from_equinox, from_linen, from_nnx
 from jaxgd.training.models.dropping import drop_connect, dropout
@@ -10,6 +10,7 @@ from jaxgd.training.models.model import Model
 from jaxgd.training.models.networks import conv_net, linear, mlp
 from jaxgd.training.models.precision import mixed_precision
 from jaxgd.training.models.transformer import char_transformer
+from jaxgd.training.pacing import seconds
 from jaxgd.training.problems.losses import classification, regression
 from jaxgd.training.problems.penalties import regularized
 from jaxgd.training.problems.problem import Problem
@@ -43,12 +44,14 @@ __all__ = [
     "from_equinox",
     "from_linen",
     "from_nnx",
+    "iterate",
     "linear",
     "mixed_precision",
     "mlp",
     "reduce_on_plateau",
     "regression",
     "regularized",
+    "seconds",
     "train",
     "trainer",
 ]

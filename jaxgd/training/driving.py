@@ -6,7 +6,6 @@ import math
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,13 @@ import jax
 import numpy as np
 
 from jaxgd.machine.switches import own_programs
-from jaxgd.training.fitting import (
-    Fit,
-    begin_run,
-    check_end,
-    check_run,
-    check_start,
-    extent,
-    finished,
-    is_traced,
-    orders_of,
-    segment,
-)
+from jaxgd.training.fitting import Fit, begin_run, check_run, drive, end_run, is_traced
+from jaxgd.training.pacing import pace_of, seconds
 from jaxgd.training.progress import Progress
-from jaxgd.training.states import RUNNING
 from jaxgd.training.trainers import Trainer
 
-# Seconds that a segment aims at: so long Ctrl-C and the progress bar wait.
-_SEGMENT_SECONDS = 0.5
+# How long Ctrl-C and the progress bar wait.
+_PACE = seconds(0.5)
 
 Log = str | Path | Callable[[dict[str, float | int]], Any]
 
@@ -43,6 +31,7 @@ def train(
     epochs: int,
     progress: bool | Callable[[int, int, str], None] = True,
     log: Sequence[Log] = (),
+    start: Any = None,
 ) -> Fit:
     """The run that `fit` gives, bit for bit, driven in segments of about half a second.
 
@@ -58,50 +47,31 @@ def train(
         log: files and functions. A file is overwritten and gets each epoch's row of the history as one line
             of JSON, NaN as null; a function is called with each row, `{"epoch": 1, "train_loss": ...}`,
             between segments.
+        start: as in `fit`. Of a run that goes on, the rows from there on are logged.
 
     Raises:
         ValueError, TypeError: as in `fit`, or if traced.
         OSError: a log file that cannot be written, before anything runs.
     """
-    epochs = check_run(trainer, key, epochs)
-    if is_traced((trainer, key)):
+    epochs = check_run(trainer, key, epochs, start)
+    if is_traced((trainer, key, start)):
         raise TypeError("train drives a run from the host: inside jit, vmap or grad use fit")
-    num = trainer.problem.num_examples
     with contextlib.ExitStack() as stack:
         writers = [_writer(item, stack) for item in log]
         interrupted = stack.enter_context(_deferred_interrupt())
-        shown = stack.enter_context(Progress(progress, epochs, epochs * num, "epochs"))
         checks = stack.enter_context(own_programs())
-        state, history = begin_run(trainer, key, epochs)
-        first, orders = orders_of(trainer, key, 0, epochs)
-        begin, width, done = 0, num, 0
-        while begin < epochs * num:
-            ended = int(state.status) != RUNNING
-            end = epochs * num if ended else min(begin + width, epochs * num)
-            if begin // num >= first + len(orders):
-                first, orders = orders_of(trainer, key, begin // num, epochs)
-            end = min(end, (first + len(orders)) * num)
-            started = time.perf_counter()
-            state, history = segment(trainer, state, history, orders, first, extent(begin, end, num))
-            jax.block_until_ready(state)
-            width = _next_width(width, time.perf_counter() - started, num)
-            rows = range(done, int(state.epoch))
-            _write(writers, jax.device_get(history), rows)
-            shown.advance(len(rows), end - begin)
-            begin, done = end, int(state.epoch)
-            if not any(checks):
-                check_start(trainer, state)
+        course = begin_run(trainer, key, epochs, start)
+        done, gone = int(course.state.epoch), course.gone
+        shown = stack.enter_context(Progress(progress, epochs - done, course.whole - gone, "epochs"))
+        for _ in drive(course, pace_of(_PACE, trainer, epochs), checks):
+            rows = range(done, int(course.state.epoch))
+            _write(writers, jax.device_get(course.history), rows)
+            shown.advance(len(rows), course.gone - gone)
+            done, gone = rows.stop, course.gone
             if interrupted:
                 print(f"interrupted after {done} of {epochs} epochs", file=sys.stderr)  # noqa: T201
                 break
-        check_end(trainer, key, epochs, state, history, checks)
-        return Fit(finished(trainer, state) if trainer.rules else state, history)
-
-
-def _next_width(width: int, seconds: float, num: int) -> int:
-    """Examples in the next segment: whole epochs where they are short enough."""
-    wanted = width * min(4.0, _SEGMENT_SECONDS / max(seconds, 1e-3))
-    return int(wanted) // num * num if wanted >= num else max(1, int(wanted))
+        return end_run(course)
 
 
 def _writer(item: Log, stack: contextlib.ExitStack) -> Callable[[dict], Any]:

@@ -1,7 +1,8 @@
-"""A whole run: `fit`, one pure function, and the segments that it and a sweep are driven in."""
+"""A whole run: `fit`, one pure function, and `iterate`, which goes through it from the host."""
 
 import functools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -15,15 +16,16 @@ from jaxgd.machine.switches import Checks, own_programs
 from jaxgd.optim.trees.parameters import check_trainable
 from jaxgd.pytrees import Static, check_unchanged
 from jaxgd.training import carrying
-from jaxgd.training.batching import epoch_order, epoch_orders, init_key
-from jaxgd.training.carrying import Rows, as_history, as_rows, empty_rows
+from jaxgd.training.batching import epoch_order, init_key
+from jaxgd.training.carrying import Rows, as_history, empty_rows
 from jaxgd.training.loop import finish, run_epoch
+from jaxgd.training.pacing import Pace, pace_of
 from jaxgd.training.problems.coupling import check_coupling
-from jaxgd.training.states import DIVERGED, STATUS_WORDS, TrainState, initial_state
+from jaxgd.training.replay import check_numbers
+from jaxgd.training.segments import Course
+from jaxgd.training.starts import check_start, examples_gone, goes_on
+from jaxgd.training.states import DIVERGED, RUNNING, STATUS_WORDS, TrainState, initial_state, moving_part
 from jaxgd.training.trainers import Trainer
-
-# Epoch orders are made for as many epochs at once as fit into this many numbers.
-_MAX_ORDERS = 2**24
 
 
 class Fit(NamedTuple):
@@ -55,7 +57,7 @@ class Fit(NamedTuple):
         return f"<table><caption>Fit: {word}, epoch {epochs}</caption>{cells}</table>"
 
 
-def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
+def fit(trainer: Trainer, key: jax.Array, epochs: int, start: Any = None) -> Fit:
     """The run of `epochs` epochs that `key` determines: initial parameters, epoch orders and dropout masks.
 
     It is pure: under `jax.jit`, `vmap` and `jvp` it is one program, and under `grad` too where the batch size
@@ -67,41 +69,107 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
         key: a PRNG key, `jax.random.key(seed)`. Trainers that differ in batch size alone start from the same
             parameters and see the examples in the same order.
         epochs: 1 or more; an epoch is as many examples as the training data has.
+        start: what to go on from instead of the problem's initial parameters. A state, such as
+            `fit(...).state`: a new run from its parameters, optimizer's and model's state, with another rate,
+            batch size or optimizer if that has states of the same structure; counts, rules and history begin
+            anew, and so do the orders, with this key. Or the pair `(state, history)` that `iterate` gives:
+            the same run goes on, to `epochs` in all, as if it had never stopped; the key is the run's.
 
     Raises:
         ValueError: epochs below 1, a loss that does not give one number per example, or a function whose
             globals, or attributes that it reads, have changed since the trainer was made. Outside of any
             transformation also a first loss or gradient that is not finite, and a loss whose examples depend
-            on each other though the problem does not say so.
+            on each other though the problem does not say so. A start of other shapes, or of another key.
     """
-    epochs = check_run(trainer, key, epochs)
-    if is_traced((trainer, key)):
-        return _fit_traced(trainer, key, epochs)
-    num, done = trainer.problem.num_examples, 0
+    epochs = check_run(trainer, key, epochs, start)
+    if is_traced((trainer, key, start)):
+        return _fit_traced(trainer, key, epochs, start)
     with own_programs() as checks:
-        state, history = begin_run(trainer, key, epochs)
-        while done < epochs:
-            first, orders = orders_of(trainer, key, done, epochs)
-            stop = min(first + len(orders), epochs)
-            part = extent(done * num, stop * num, num)
-            state, history = segment(trainer, state, history, orders, first, part)
-            done = stop
-        check_end(trainer, key, epochs, state, history, checks)
-        return Fit(finished(trainer, state) if trainer.rules else state, history)
+        course = begin_run(trainer, key, epochs, start)
+        for _ in drive(course, Pace(trainer, epochs), checks):
+            pass
+        return end_run(course)
 
 
-def check_run(trainer: Trainer, key: Any, epochs: Any) -> int:
-    """The epochs as an int; raises unless these are a trainer as it was made, a key and epochs of `fit`."""
-    if not isinstance(trainer, Trainer):
-        raise TypeError(f"trainer must be a jaxgd.trainer(...), got {trainer!r}")
-    check_unchanged(trainer)
-    epochs = check_epochs(epochs, trainer.problem.num_examples)
-    if not is_key(key):
-        raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
-    return epochs
+def iterate(
+    trainer: Trainer, key: jax.Array, epochs: int, every: Any = "epoch", start: Any = None
+) -> Iterator[tuple[TrainState, dict[str, jax.Array]]]:
+    """The run of `fit` as a loop: `(state, history)` after each epoch, or each few updates or seconds.
+
+    Example:
+        >>> for state, history in jaxgd.iterate(trainer, key, epochs=10):
+        ...     print(int(state.epoch), float(history["train_loss"][state.epoch - 1]))
+
+    The last pair is what `fit` gives, bit for bit, however the run was cut. A run that stops early or
+    diverges ends the loop: its last pair follows at once. What has been given stays as it is while the run
+    goes on, and any pair but the last can be a `start`. A row of the history is there once its epoch has
+    ended, NaN before.
+
+    Args:
+        trainer: as in `fit`.
+        key: as in `fit`.
+        epochs: as in `fit`.
+        every: "epoch"; a number of updates; or `jaxgd.seconds(0.5)`, about so many between two states.
+        start: as in `fit`.
+
+    Raises:
+        ValueError, TypeError: as in `fit`, when it is called; another word for `every`; if traced.
+    """
+    epochs = check_run(trainer, key, epochs, start)
+    if is_traced((trainer, key, start)):
+        raise TypeError("iterate drives a run from the host: inside jit, vmap or grad use fit")
+    return _iterated(trainer, key, epochs, pace_of(every, trainer, epochs), start)
 
 
-def check_start(trainer: Trainer, state: TrainState) -> None:
+def _iterated(trainer, key, epochs, pace, start):
+    with own_programs() as checks:
+        course = begin_run(trainer, key, epochs, start)
+    steps = drive(course, pace, checks)
+    while course.gone < course.whole:
+        with own_programs():
+            next(steps)
+            is_last = course.gone == course.whole
+            state, history = end_run(course) if is_last else _copied((course.state, course.history))
+        yield state, history
+
+
+@jax.jit
+def _copied(tree):
+    """Arrays that no later segment takes over."""
+    return jax.tree.map(jnp.copy, tree)
+
+
+def drive(course: Course, pace: Pace, checks: Checks) -> Iterator[Course]:
+    """The run each time that its pace says, last at its end; the next step takes over its memory.
+
+    A run that has stopped goes to its end at once: what is left are rows without numbers.
+
+    Raises:
+        ValueError: the run had no finite loss or gradient to start from.
+        FloatingPointError: it came to what JAX was told to stop at, by the checks.
+    """
+    while course.gone < course.whole:
+        begin, started = course.gone, time.perf_counter()
+        course.go_to(min(pace.end_after(begin), course.whole))
+        if course.gone < course.whole:
+            jax.block_until_ready(course.state)
+            pace.took(course.gone - begin, time.perf_counter() - started)
+            if int(course.state.status) != RUNNING:
+                course.go_to(course.whole)
+        if course.gone == course.whole:
+            if any(checks):
+                check_numbers(course, checks)
+            _check_first_loss(course.trainer, course.state)
+        yield course
+
+
+def end_run(course: Course) -> Fit:
+    """What a run gives, at its end or wherever it is left."""
+    state = finished(course.trainer, course.state) if course.trainer.rules else course.state
+    return Fit(state, course.history)
+
+
+def _check_first_loss(trainer: Trainer, state: TrainState) -> None:
     """Raise ValueError if a run had no finite loss and gradient to start from.
 
     In a sweep such a run is one that diverged at update 0; here it is an error in the problem.
@@ -115,23 +183,19 @@ def check_start(trainer: Trainer, state: TrainState) -> None:
         )
 
 
-def check_end(
-    trainer: Trainer, key: jax.Array, epochs: int, state: TrainState, history: dict[str, Any], checks: Checks
-) -> None:
-    """Raise where a run came to nothing: at its start, or anywhere if JAX is told to stop at such numbers."""
-    if any(checks):
-        from jaxgd.training.replay import check_numbers  # which drives segments of this module
-
-        check_numbers(trainer, key, epochs, state, history, checks)
-    check_start(trainer, state)
-
-
-def orders_of(trainer: Trainer, key: jax.Array, epoch: int, epochs: int) -> tuple[int, jax.Array]:
-    """`(first, orders)`: the block of epoch orders that holds `epoch`, and the epoch of its first."""
-    num = trainer.problem.num_examples
-    block = max(1, min(epochs, _MAX_ORDERS // num))
-    first = epoch // block * block
-    return first, epoch_orders(key, first, block, num, trainer.order_sampling)
+def check_run(trainer: Trainer, key: Any, epochs: Any, start: Any = None) -> int:
+    """The epochs as an int; raises unless these are a trainer as it was made, and arguments of `fit`."""
+    if not isinstance(trainer, Trainer):
+        raise TypeError(f"trainer must be a jaxgd.trainer(...), got {trainer!r}")
+    check_unchanged(trainer)
+    epochs = check_epochs(epochs, trainer.problem.num_examples)
+    if not is_key(key):
+        raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
+    if start is not None:
+        params = jax.eval_shape(initial_params, trainer.problem.init, key)
+        fresh = start_run.eval_shape(trainer, key, params, epochs)
+        check_start(start, trainer, key, fresh)
+    return epochs
 
 
 def check_epochs(epochs: Any, num: int) -> int:
@@ -174,23 +238,37 @@ def initial_params(init: Any, key: jax.Array) -> Any:
 drawn_params = quick_jit(initial_params, level=2)
 
 
-def begin_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[TrainState, dict[str, jax.Array]]:
-    """`(state, history)` that a run of concrete arguments starts with.
+def begin_run(trainer: Trainer, key: jax.Array, epochs: int, start: Any = None) -> Course:
+    """A run of concrete arguments at its start.
 
     Raises:
         ValueError: the loss of an example depends on others, and the problem does not say so.
     """
-    params = drawn_params(trainer.problem.init, key)
-    state, history = start_run(trainer, key, params, epochs)
+    if goes_on(start):
+        gone = examples_gone(trainer, *start)
+        state, history = _resumed(trainer, *start, epochs)
+        params = state.params
+    else:
+        taken = None if start is None else _copied(moving_part(start)._replace(rules=()))
+        gone, params = 0, drawn_params(trainer.problem.init, key) if taken is None else taken.params
+        state, history = start_run(trainer, key, params, epochs, taken)
     if not isinstance(state.status, Tracer):  # concrete arguments, but within a transformation
         check_coupling(trainer.problem, params, getattr(trainer.batch_size, "value", None))
-    return state, history
+    return Course(trainer, key, epochs, state, history, gone)
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def start_run(trainer, key, params, epochs):
+def start_run(trainer, key, params, epochs, start=None):
     """The state and the history that a run starts with."""
-    return initial_state(trainer, key, params), as_history(empty_rows(trainer, epochs))
+    return initial_state(trainer, key, params, start), as_history(empty_rows(trainer, epochs))
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _resumed(trainer, state, history, epochs):
+    """The state and the history of a run that goes on, in arrays that are nobody else's, with more rows."""
+    empty = as_history(empty_rows(trainer, epochs))
+    rows = {name: empty[name].at[: len(column)].set(column) for name, column in history.items()}
+    return _copied(state), {name: rows[name] for name in empty}
 
 
 @functools.partial(jax.jit, donate_argnums=1)
@@ -199,90 +277,26 @@ def finished(trainer, state):
     return finish(trainer, state)
 
 
-class Extent(NamedTuple):
-    """How far a segment goes on the clock of examples, from where the state stands.
-
-    begin: examples of its first epoch that have been used. epochs: how many epochs it touches. end: examples
-    of the last of them that will have been used; the epoch ends if they are the number of training examples.
-    evaluate: False leaves the history's floats empty, for runs that are timed.
-
-    All are values of the program. So one program serves every segment, and since XLA does not know the number
-    of epochs, loops compile alike wherever a run is cut: its bits are those of the whole run.
-    """
-
-    begin: Any
-    epochs: Any
-    end: Any
-    evaluate: Any
-
-
-def extent(begin: int, end: int, num: int, evaluate: bool = True) -> Extent:
-    """The extent from one number of examples to another, later one, in epochs of `num` examples."""
-    first, used = divmod(begin, num)
-    last = -(-end // num)  # an epoch's end belongs to the epoch
-    numbers = used, last - first, end - (last - 1) * num
-    return Extent(*map(np.int32, numbers), evaluate=np.bool_(evaluate))
-
-
-@functools.partial(jax.jit, donate_argnums=(1, 2))
-def segment(trainer, state, history, orders, first, extent):
-    """`state` and `history` moved on, as a program that takes over their memory; see `advance`."""
-    state, rows = advance(trainer, state, as_rows(history), orders, first, extent)
-    return state, as_history(rows)
-
-
-def advance(
-    trainer: Trainer,
-    state: TrainState,
-    rows: Rows,
-    orders: jax.Array,
-    first: Any,
-    extent: Extent,
-    in_step: bool = False,
-) -> tuple[TrainState, Rows]:
-    """State and history moved along the clock of examples.
-
-    Args:
-        trainer: the trainer.
-        state: where the run stands; its `epoch` says in which epoch that is.
-        rows: the history.
-        orders: int32[epochs, num_examples], the orders of epochs `first`, `first + 1`, ...; None to make each
-            where it is needed, which compiles longer and needs no memory.
-        first: the epoch of `orders[0]`.
-        extent: how far, within the epochs that history and orders have.
-        in_step: whether this is vmapped over runs that share `extent`.
-    """
-    num = trainer.problem.num_examples
-
-    def epoch(index, run):
-        state, rows = run
-        begin = jnp.where(index == 0, extent.begin, 0)
-        end = jnp.where(index == extent.epochs - 1, extent.end, num)
-        if orders is None:
-            order = epoch_order(state.key, state.epoch, num, trainer.order_sampling)
-        else:
-            order = orders[state.epoch - first]
-        return run_epoch(trainer, state, rows, order, begin, end, extent.evaluate, in_step)
-
-    return carrying.fori_loop(0, extent.epochs, epoch, (state, rows))
-
-
-def _fit_traced(trainer: Trainer, key: jax.Array, epochs: int) -> Fit:
-    state, rows, _ = traced_run(trainer, key, epochs)
+def _fit_traced(trainer: Trainer, key: jax.Array, epochs: int, start: Any) -> Fit:
+    state, rows, _ = traced_run(trainer, key, epochs, start)
     return Fit(finish(trainer, state), as_history(rows))
 
 
 def traced_run(
-    trainer: Trainer, key: jax.Array, epochs: int, seen: Callable[[TrainState], Any] = lambda state: None
+    trainer: Trainer,
+    key: jax.Array,
+    epochs: int,
+    start: TrainState | None = None,
+    seen: Callable[[TrainState], Any] = lambda state: None,
 ) -> tuple[TrainState, Rows, Any]:
     """`(state, rows, path)` of a run within a transformation; the path is `seen(state)` by epoch, stacked."""
-    state = initial_state(trainer, key, initial_params(trainer.problem.init, key))
+    params = initial_params(trainer.problem.init, key) if start is None else start.params
+    begin = initial_state(trainer, key, params, start), empty_rows(trainer, epochs)
 
     def epoch(run, index):
         order = epoch_order(key, index, trainer.problem.num_examples, trainer.order_sampling)
         state, rows = run_epoch(trainer, run[0], run[1], order)
         return (state, rows), seen(state)
 
-    start = state, empty_rows(trainer, epochs)
-    (state, rows), path = carrying.scan(epoch, start, jnp.arange(epochs))
+    (state, rows), path = carrying.scan(epoch, begin, jnp.arange(epochs))
     return state, rows, path

@@ -1,7 +1,5 @@
 """Where a run diverged, for JAX's debugging switches: its last update again, operation by operation."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,40 +7,37 @@ from jax.core import Tracer
 
 from jaxgd.machine.switches import Checks
 from jaxgd.training.carrying import as_rows
-from jaxgd.training.fitting import extent, orders_of, segment
 from jaxgd.training.loop import run_epoch
-from jaxgd.training.states import DIVERGED, RUNNING, TrainState, anchor_of, at_anchor, no_sums
-from jaxgd.training.trainers import Trainer
+from jaxgd.training.segments import Course
+from jaxgd.training.states import DIVERGED, RUNNING, anchor_of, at_anchor, no_sums
 
 
-def check_numbers(
-    trainer: Trainer, key: jax.Array, epochs: int, state: TrainState, history: dict[str, Any], checks: Checks
-) -> None:
+def check_numbers(course: Course, checks: Checks) -> None:
     """Raise FloatingPointError if a run has come to what JAX was told to stop at.
 
     The error is JAX's own, from the line that gave the number, in the loss or wherever it was; where no
     operation did, one of jaxgd's.
     """
+    state = course.state
     if isinstance(state.status, Tracer):
         return  # concrete arguments, but within a transformation
     if int(state.status) == DIVERGED:
-        _replay(trainer, key, epochs, state, history, checks)
+        _replay(course, checks)
         raise FloatingPointError(
             f"the run diverged at update {int(state.stopped_at)}: its loss, gradient or parameters are NaN "
             "or infinite, though no operation of it gave what jax_debug_nans or jax_debug_infs forbid"
         )
-    went_on = not trainer.halt_on_divergence.value and int(state.status) == RUNNING
-    seen = state.params, history["train_loss"] if went_on else None
+    went_on = not course.trainer.halt_on_divergence.value and int(state.status) == RUNNING
+    seen = state.params, course.history["train_loss"] if went_on else None
     for numbers in map(np.asarray, jax.tree.leaves(seen)):
         if (checks.nans and np.isnan(numbers).any()) or (checks.infs and np.isinf(numbers).any()):
             raise FloatingPointError("the run has losses or parameters that are NaN or infinite")
 
 
-def _replay(
-    trainer: Trainer, key: jax.Array, epochs: int, state: TrainState, history: dict[str, Any], checks: Checks
-) -> None:
+def _replay(course: Course, checks: Checks) -> None:
     """Make the update at which the run diverged, after those of its epoch that come before it."""
-    num, epoch = trainer.problem.num_examples, int(np.isfinite(history["grad_norm"]).sum())
+    trainer, state, history = course.trainer, course.state, course.history
+    num, epoch = course.num, int(np.isfinite(history["grad_norm"]).sum())
     before = {name: history[name][epoch - 1] if epoch else jnp.int32(0) for name in ("updates", "examples")}
     moving = at_anchor(trainer, state)
     begin = state._replace(
@@ -57,11 +52,10 @@ def _replay(
     position = (int(state.stopped_at) - int(before["updates"])) * size
     if position >= num:
         return  # the last update of an epoch gave infinite parameters, which no loss has seen
-    first, orders = orders_of(trainer, key, epoch, epochs)
-    if position:
-        given = jax.tree.map(jnp.copy, (begin, history))  # the program takes over their memory
-        start = epoch * num
-        begin, _ = segment(trainer, *given, orders, first, extent(start, start + position, num))
-    rows = as_rows(history)
+    given = jax.tree.map(jnp.copy, (begin, history))  # the program takes over their memory
+    again = Course(trainer, course.key, course.epochs, *given, gone=epoch * num)
+    again.go_to(epoch * num + position)
+    first, orders = again.orders_of(epoch)
+    rows, order = as_rows(history), orders[epoch - first]
     with jax.disable_jit(), jax.debug_nans(checks.nans), jax.debug_infs(checks.infs):
-        run_epoch(trainer, begin, rows, orders[epoch - first], position, position + 1)
+        run_epoch(trainer, again.state, rows, order, position, position + 1)

@@ -105,12 +105,16 @@ class TrainState(NamedTuple):
     sums: EpochSums
 
 
-def initial_state(trainer: Trainer, key: jax.Array, params: Any) -> TrainState:
-    """The state before the first update, from initial parameters."""
+def initial_state(trainer: Trainer, key: jax.Array, params: Any, start: Any = None) -> TrainState:
+    """The state before the first update, from initial parameters.
+
+    start: a state, or its moving part, of which the optimizer's and the model's states are taken.
+    """
     zero = jnp.zeros((), jnp.int32)
-    model_state = trainer.problem.model_state
+    opt_state = trainer.optimizer.init(params) if start is None else start.opt_state
+    model_state = trainer.problem.model_state if start is None else start.model_state
     rules = tuple(with_model_state(rule.init, params, model_state=model_state) for rule in trainer.rules)
-    moving = Moving(params, trainer.optimizer.init(params), model_state, rules)
+    moving = Moving(params, opt_state, model_state, rules)
     return TrainState(
         key=key,
         **moving._asdict(),

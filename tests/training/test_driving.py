@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.training import driving
-from jaxgd.training.fitting import segment
+from jaxgd.training.fitting import begin_run
+from jaxgd.training.segments import Course, segment
 
 KEY = jax.random.key(0)
 ROWS = np.random.default_rng(0).normal(size=(23, 3)).astype(np.float32)
@@ -21,21 +21,27 @@ def make_trainer(**options):
     return jaxgd.trainer(PROBLEM, jaxgd.adam(0.05), **({"batch_size": 4} | options))
 
 
+def assert_same_arrays(one, two):
+    jax.tree.map(np.testing.assert_array_equal, one, two)
+
+
 def assert_same(one, two):
-    for a, b in zip(jax.tree.leaves((one.state.params, one.history)),
-                    jax.tree.leaves((two.state.params, two.history)), strict=True):  # fmt: skip
-        np.testing.assert_array_equal(a, b)
+    assert_same_arrays((one.state.params, one.history), (two.state.params, two.history))
 
 
-@pytest.mark.parametrize("width", [1, 5, 23, 50, 1000])
 @pytest.mark.parametrize("options", [{}, {"microbatch": 3}], ids=str)
-def test_the_bits_of_fit_however_it_is_cut(monkeypatch, width, options):
-    monkeypatch.setattr(driving, "_next_width", lambda *_: width)
+def test_the_bits_of_fit_however_it_is_cut(options):
     tr = jaxgd.average_weights(jaxgd.early_stopping(make_trainer(**options), 3, min_delta=1e-3))
-    assert_same(jaxgd.train(tr, KEY, 6, progress=False), jaxgd.fit(tr, KEY, 6))
+    whole = jaxgd.fit(tr, KEY, 6)
+    assert_same(jaxgd.train(tr, KEY, 6, progress=False), whole)
+    for width in (1, 5, 23, 50, 1000):
+        course = begin_run(tr, KEY, 6)
+        while course.gone < course.whole:
+            course.go_to(min(course.gone + width, course.whole))
+        assert_same_arrays(course.history, whole.history)
 
 
-def test_it_compiles_nothing_that_fit_has_not(monkeypatch):
+def test_it_compiles_nothing_that_fit_has_not():
     tr = make_trainer()
     jaxgd.fit(tr, KEY, 5)
     before = segment._cache_size()
@@ -43,12 +49,13 @@ def test_it_compiles_nothing_that_fit_has_not(monkeypatch):
     assert segment._cache_size() == before
 
 
-def test_orders_are_made_anew_where_a_block_ends(monkeypatch):
-    monkeypatch.setattr("jaxgd.training.fitting._MAX_ORDERS", 50)
-    monkeypatch.setattr(driving, "_next_width", lambda *_: 60)
-    fit = jaxgd.train(make_trainer(), KEY, 5, progress=False)
-    monkeypatch.undo()
-    assert_same(fit, jaxgd.fit(make_trainer(), KEY, 5))
+def test_orders_are_made_anew_where_a_block_ends():
+    begun = begin_run(make_trainer(), KEY, 5)
+    course = Course(begun.trainer, KEY, 5, begun.state, begun.history, max_orders=50)
+    for end in (60, 115):
+        course.go_to(end)
+    whole = jaxgd.fit(make_trainer(), KEY, 5)
+    assert_same_arrays((course.state.params, course.history), (whole.state.params, whole.history))
 
 
 def test_rows_are_logged(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 
 import jaxgd
 from jaxgd.training.batching import epoch_orders
-from jaxgd.training.fitting import drawn_params, extent, segment, start_run
+from jaxgd.training.fitting import drawn_params, start_run
+from jaxgd.training.segments import extent, segment
 
 KEY = jax.random.key(5)
 SCALE = 1.0

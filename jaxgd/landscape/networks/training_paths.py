@@ -7,17 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.machine.switches import own_programs
-from jaxgd.training.fitting import (
-    begin_run,
-    check_end,
-    check_run,
-    extent,
-    initial_params,
-    is_traced,
-    orders_of,
-    segment,
-    traced_run,
-)
+from jaxgd.training.fitting import begin_run, check_run, drive, initial_params, is_traced, traced_run
+from jaxgd.training.pacing import ByEpochs
 from jaxgd.training.states import TrainState
 from jaxgd.training.trainers import Trainer
 
@@ -42,18 +33,11 @@ def recorded_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, An
     epochs = check_run(trainer, key, epochs)
     if is_traced((trainer, key)):
         return _traced_run(trainer, key, epochs)
-    num = trainer.problem.num_examples
     with own_programs() as checks:
-        state, history = begin_run(trainer, key, epochs)
-        path = [_copied(state)]
-        first, orders = orders_of(trainer, key, 0, epochs)
-        for epoch in range(epochs):
-            if epoch >= first + len(orders):
-                first, orders = orders_of(trainer, key, epoch, epochs)
-            one_epoch = extent(epoch * num, (epoch + 1) * num, num)
-            state, history = segment(trainer, state, history, orders, first, one_epoch)
-            path.append(_copied(state))
-        check_end(trainer, key, epochs, state, history, checks)
+        course = begin_run(trainer, key, epochs)
+        path = [_copied(course.state)]
+        path += [_copied(course.state) for _ in drive(course, ByEpochs(trainer, epochs), checks)]
+    path += path[-1:] * (epochs + 1 - len(path))  # a run that has stopped stays where it is
     return jax.tree.map(lambda *points: np.stack(points), *path)
 
 
@@ -64,6 +48,6 @@ def _copied(state: TrainState) -> tuple[Any, Any]:
 
 def _traced_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, Any]:
     params = initial_params(trainer.problem.init, key)
-    _, _, path = traced_run(trainer, key, epochs, lambda state: (state.params, state.model_state))
+    _, _, path = traced_run(trainer, key, epochs, seen=lambda state: (state.params, state.model_state))
     start = params, trainer.problem.model_state
     return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, path)

@@ -10,7 +10,7 @@ from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.groups import largest_batch
 from jaxgd.sweeps.lanes import Occupancy
 from jaxgd.sweeps.planning.costs import num_bytes
-from jaxgd.training.fitting import extent
+from jaxgd.training.segments import extent
 
 # Timing updates alone takes about this part of the time that running took, and no less than one call.
 _CLOCK_PART = 0.05

@@ -13,8 +13,8 @@ from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.sweeps.results.dataset import LaneResults
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.carrying import COUNTS, as_history
-from jaxgd.training.fitting import extent
 from jaxgd.training.rules.rule import kept_epochs
+from jaxgd.training.segments import extent
 from jaxgd.training.states import RUNNING
 
 

@@ -16,8 +16,8 @@ from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.lanes import Inputs, LaneInputs, Occupancy, Slots, abstract, initial_slot
 from jaxgd.sweeps.planning.plans import Recipe
 from jaxgd.training import carrying
-from jaxgd.training.fitting import Extent, advance, extent
 from jaxgd.training.loop import finish
+from jaxgd.training.segments import Extent, advance, extent
 from jaxgd.training.states import RUNNING
 
 

@@ -34,10 +34,11 @@ def test_what_is_said_is_done(coupled, right):
 @pytest.mark.parametrize("run", [
     lambda trainer: jaxgd.fit(trainer, jax.random.key(0), 2),
     lambda trainer: jaxgd.train(trainer, jax.random.key(0), 2, progress=False),
+    lambda trainer: next(jaxgd.iterate(trainer, jax.random.key(0), 2)),
     lambda trainer: jaxgd.sweep(lambda hp: trainer, {"seed": [0]}, 2, progress=False),
 ])  # fmt: skip
 def test_runs_begin_with_it(run, monkeypatch):
-    for place in ("training.fitting.segment", "training.driving.segment", "sweeps.engine.driver.Driver.call"):
+    for place in ("training.segments.segment", "sweeps.engine.driver.Driver.call"):
         monkeypatch.setattr(f"jaxgd.{place}", lambda *_: pytest.fail("it was trained"))
     with pytest.raises(ValueError, match=MESSAGE):
         run(centred_trainer())

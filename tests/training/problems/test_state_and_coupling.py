@@ -62,12 +62,11 @@ def test_coupled_batches_are_never_padded(x64, remainder):
         np.testing.assert_allclose(other.state.params, fit.state.params, atol=1e-15)
 
 
-def test_coupled_runs_can_be_cut_and_budgeted(x64, monkeypatch):
-    monkeypatch.setattr("jaxgd.training.driving._next_width", lambda *_: 7)
+def test_coupled_runs_can_be_cut_and_budgeted(x64):
     tr = jaxgd.trainer(centred_problem(coupled=True), jaxgd.sgd(0.1), 4)
-    np.testing.assert_array_equal(
-        jaxgd.train(tr, KEY, 3, progress=False).state.model_state, jaxgd.fit(tr, KEY, 3).state.model_state
-    )
+    for every in (1, 2, 5):
+        *_, (state, _) = jaxgd.iterate(tr, KEY, 3, every)
+        np.testing.assert_array_equal(state.model_state, jaxgd.fit(tr, KEY, 3).state.model_state)
     assert jaxgd.fit(jaxgd.budget(tr, updates=6), KEY, 3).state.examples == 23
     assert jaxgd.fit(jaxgd.budget(tr, examples=25), KEY, 3).state.examples == 23
 
