@@ -64,8 +64,9 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
     by_program: dict[Any, list[tuple[Run, list[Any]]]] = {}
     for run in runs:
         leaves, structure = jax.tree.flatten(run.trainer)
-        by_program.setdefault((structure, tuple(map(_kind, leaves))), []).append((run, leaves))
-    return [_group(structure, members) for (structure, _), members in by_program.items()]
+        key = structure, tuple(map(_kind, leaves)), run.start is None
+        by_program.setdefault(key, []).append((run, leaves))
+    return [_group(structure, members) for (structure, *_), members in by_program.items()]
 
 
 def _kind(leaf: Any) -> Any:

@@ -13,20 +13,22 @@ from jaxgd.sweeps.runs import Run
 from jaxgd.training.batching import epoch_orders
 from jaxgd.training.carrying import Packed, Rows, carried, empty_rows
 from jaxgd.training.fitting import drawn_params, initial_params
-from jaxgd.training.states import initial_state
+from jaxgd.training.states import Moving, initial_state
 
 
 class LaneInputs(NamedTuple):
     """What each lane gets, with a leading axis over lanes.
 
     leaves: of its trainer. key_data: uint32[lanes, ...]. params: initial parameters. orders:
-    int32[lanes, epochs, num_examples], or None where each order is made in the program.
+    int32[lanes, epochs, num_examples], or None where each order is made in the program. start: the rest of
+    what lanes go on from, None where they begin with an optimizer's state of their own.
     """
 
     leaves: list[Any]
     key_data: Any
     params: Any
     orders: Any
+    start: Moving | None = None
 
 
 class Slots(NamedTuple):
@@ -65,6 +67,8 @@ class Sources:
 
     def params(self, run: Run) -> Any:
         """The run's initial parameters, on the host."""
+        if run.start is not None:
+            return run.start.params
         init = run.trainer.problem.init
         leaves, structure = jax.tree.flatten(init)
         key = ("params", structure, tuple(np.asarray(leaf).tobytes() for leaf in leaves), run.seed)
@@ -105,6 +109,10 @@ class Sources:
         return self._made[key]
 
 
+def _rest(run: Run) -> Moving | None:
+    return None if run.start is None else run.start._replace(params=None)
+
+
 def _shapes(init: Any) -> tuple[Any, Any]:
     given = jax.eval_shape(lambda: jax.random.key(0))
     return jax.eval_shape(jax.random.key_data, given), jax.eval_shape(initial_params, init, given)
@@ -121,8 +129,8 @@ class Inputs:
         """The inputs of these runs of the group, by their places in it."""
         members = [self.group.runs[run] for run in runs]
         columns = zip(*(self.group.lanes[run] for run in runs), strict=True)
-        trees = [(self.sources.params(run), self.sources.orders(run)) for run in members]
-        params, orders = jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+        trees = [(self.sources.params(run), self.sources.orders(run), _rest(run)) for run in members]
+        params, orders, start = jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
         return LaneInputs(
             leaves=[
                 np.stack([np.asarray(leaf) for leaf in column], dtype=jnp.result_type(column[0]))
@@ -131,6 +139,7 @@ class Inputs:
             key_data=np.stack([self.sources.key_data(run) for run in members]),
             params=params,
             orders=orders,
+            start=start,
         )
 
     def shapes(self, lanes: int) -> LaneInputs:
@@ -139,7 +148,7 @@ class Inputs:
         key_data, params = self.sources.shapes(run)
         orders = jax.ShapeDtypeStruct((epochs, self.group.num_examples), np.int32)
         has_orders = self.sources.has_orders(run)
-        one = LaneInputs(self.group.lanes[0], key_data, params, orders if has_orders else None)
+        one = LaneInputs(self.group.lanes[0], key_data, params, orders if has_orders else None, _rest(run))
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *np.shape(x)), jnp.result_type(x)), one)
 
     def slots(self, lanes: int) -> Slots:
@@ -155,7 +164,7 @@ def initial_slot(group: Group, epochs: int, shared: list[Any], lane: LaneInputs)
     """A lane at its start."""
     trainer = group.trainer(lane.leaves, shared)
     key = jax.random.wrap_key_data(lane.key_data)
-    return Slots(*carried(initial_state(trainer, key, lane.params), empty_rows(trainer, epochs)))
+    return Slots(*carried(initial_state(trainer, key, lane.params, lane.start), empty_rows(trainer, epochs)))
 
 
 def abstract(tree: Any) -> Any:

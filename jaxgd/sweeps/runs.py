@@ -10,16 +10,22 @@ import numpy as np
 from jaxgd.pytrees import Static
 from jaxgd.sweeps.axes import Point, columns, differ, points
 from jaxgd.training.carrying import COUNTS
-from jaxgd.training.fitting import check_epochs
+from jaxgd.training.fitting import check_epochs, fresh_run
+from jaxgd.training.starts import check_start
+from jaxgd.training.states import Moving, TrainState, moving_part
 from jaxgd.training.trainers import Trainer, measured_names
 
 
 class Run(NamedTuple):
-    """One lane: its place in the grid, its trainer, and its seed."""
+    """One lane: its place in the grid, its trainer, its seed, and what it goes on from.
+
+    start: parameters, optimizer's and model's state on the host, None for a run from initial parameters.
+    """
 
     index: int
     trainer: Trainer
     seed: int
+    start: Moving | None = None
 
 
 def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -> list[Run]:
@@ -102,9 +108,38 @@ def check_names(axes: Mapping[str, Sequence[Any]], trainer: Trainer) -> None:
 
 
 def checked_runs(
-    make_trainer: Callable, axes: Mapping[str, Sequence[Any]], epochs: Any
+    make_trainer: Callable, axes: Mapping[str, Sequence[Any]], epochs: Any, start: Any = None
 ) -> tuple[list[Run], int]:
     """The run of every point of checked axes, and the epochs; names and length checked against each other."""
-    runs = make_runs(make_trainer, points(axes))
+    grid = points(axes)
+    runs = make_runs(make_trainer, grid)
     check_names(axes, runs[0].trainer)
-    return runs, max(check_epochs(epochs, run.trainer.problem.num_examples) for run in runs)
+    epochs = max(check_epochs(epochs, run.trainer.problem.num_examples) for run in runs)
+    return runs if start is None else _with_starts(runs, grid, start, epochs), epochs
+
+
+def _with_starts(runs: Sequence[Run], grid: Sequence[Point], start: Any, epochs: int) -> list[Run]:
+    """The runs with what each goes on from: one state for all, or what a function gives for each point."""
+    found: dict[Any, Any] = {}  # by structure and state; holding the states keeps their ids taken
+    made = []
+    for run, point in zip(runs, grid, strict=True):
+        state = start(point) if callable(start) else start
+        key = jax.tree.structure(run.trainer), id(state)
+        if key not in found:
+            found[key] = state, _checked_start(run, state, point, epochs)
+        made.append(run._replace(start=found[key][1]))
+    return made
+
+
+def _checked_start(run: Run, state: Any, point: Point, epochs: int) -> Moving:
+    if not isinstance(state, TrainState):
+        raise TypeError(
+            "start must be a state, such as fit(...).state, or a function that gives one for each point, got "
+            f"{type(state).__name__} at {point}"
+        )
+    key = jax.random.key(run.seed)
+    try:
+        check_start(state, run.trainer, key, fresh_run(run.trainer, key, epochs))
+    except ValueError as error:
+        raise ValueError(f"{error} (from start at {point})") from None
+    return jax.device_get(moving_part(state)._replace(rules=()))

@@ -21,7 +21,7 @@ from jaxgd.sweeps.results.dataset import LaneResults, assemble
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.training.progress import Progress
-from jaxgd.training.states import DIVERGED
+from jaxgd.training.states import DIVERGED, TrainState
 from jaxgd.training.trainers import Trainer
 
 
@@ -35,6 +35,7 @@ def sweep(
     exact: bool = False,
     explain: bool = False,
     clock: bool = True,
+    start: TrainState | Callable[[Point], TrainState] | None = None,
 ) -> SweepResult:
     """The result of training at every point of a grid, or of a list of points.
 
@@ -60,6 +61,8 @@ def sweep(
         explain: print the plan before it is followed, and why it was chosen.
         clock: time updates of each program alone, for the coordinate `seconds`; takes about a twentieth of
             the time of the sweep. Without it small models' lanes move several at a time in short sweeps too.
+        start: a state to go on from, such as `fit(...).state`, for all runs, or a function that gives one for
+            each point: its parameters, optimizer's and model's state; counts, rules and history begin anew.
 
     Raises:
         ValueError, TypeError: an empty axis, a value twice, a name that the result uses, a plan for another
@@ -80,7 +83,7 @@ def sweep(
     """
     begun = time.perf_counter()
     lists = checked_axes(axes)
-    runs, epochs = checked_runs(make_trainer, lists, epochs)
+    runs, epochs = checked_runs(make_trainer, lists, epochs, start)
     engine = Engine(jax.devices(), epochs, clock)
     with own_programs() as checks:
         planned = _planned(engine, runs, plan, exact)

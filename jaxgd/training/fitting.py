@@ -192,10 +192,14 @@ def check_run(trainer: Trainer, key: Any, epochs: Any, start: Any = None) -> int
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
     if start is not None:
-        params = jax.eval_shape(initial_params, trainer.problem.init, key)
-        fresh = start_run.eval_shape(trainer, key, params, epochs)
-        check_start(start, trainer, key, fresh)
+        check_start(start, trainer, key, fresh_run(trainer, key, epochs))
     return epochs
+
+
+def fresh_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[TrainState, dict[str, Any]]:
+    """Shapes and dtypes of the state and the history that a run begins with by itself."""
+    params = jax.eval_shape(initial_params, trainer.problem.init, key)
+    return start_run.eval_shape(trainer, key, params, epochs)
 
 
 def check_epochs(epochs: Any, num: int) -> int:

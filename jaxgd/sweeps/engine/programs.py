@@ -81,7 +81,7 @@ def _run_at_once(
     axes: list[int | None] = [0] * len(leaves)
     if place_of_choice is not None:
         leaves[place_of_choice], axes[place_of_choice] = leaves[place_of_choice][0], None
-    in_axes = LaneInputs(axes, 0, 0, 0), 0, 0
+    in_axes = LaneInputs(axes, 0, 0, 0, 0), 0, 0
     return jax.vmap(functools.partial(run, extent), in_axes)(inputs._replace(leaves=leaves), slots, occupancy)
 
 

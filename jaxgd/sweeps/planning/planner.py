@@ -136,10 +136,12 @@ class Planner:
         warn_of_closures(groups)
         chosen = self._best(groups, self.plain)
         is_open = options.generalize is not False and len(groups) > len(set(map(_size, groups)))
-        is_family = all(can_generalize(group.first.optimizer) for group in groups)
+        # Merged optimizers have states of their own, which no start fits.
+        is_family = all(can_generalize(each.first.optimizer) and not each.runs[0].start for each in groups)
         if options.generalize and not is_family:
             raise ValueError(
-                "generalize=True needs optimizers of the family, without masks or dtypes of their own"
+                "generalize=True needs optimizers of the family, without masks or dtypes of their own, "
+                "and runs without a start"
             )
         if options.generalize or (is_open and is_family):
             together = self._best(groups, self.plain._replace(generalized=True))
