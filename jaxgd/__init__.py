@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         sgd as sgd,
         stack as stack,
     )
-    from jaxgd.reports import views as views
+    from jaxgd.reports import figures as figures, figures as views  # noqa: F401
     from jaxgd.studies.comparison.comparing import Comparison as Comparison, compare as compare
     from jaxgd.sweeps import (
         Best as Best,
@@ -105,7 +105,8 @@ _MODULES = {
     "datasets": "jaxgd.training.data.datasets",
     "curvature": "jaxgd.landscape.curvature",
     "landscape": "jaxgd.landscape",
-    "views": "jaxgd.reports.views",
+    "figures": "jaxgd.reports.figures",
+    "views": "jaxgd.reports.figures",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

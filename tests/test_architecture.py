@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -204,6 +205,45 @@ def test_type_checkers_see_the_names_that_users_get():
 def test_every_public_name_loads(name):
     assert getattr(jaxgd, name) is not None
     assert name in dir(jaxgd)
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCUMENTED = re.findall(r"automodule:: (\S+)", (ROOT / "docs" / "api.md").read_text())
+
+
+def public_names(module: str) -> set[str]:
+    loaded = importlib.import_module(module)
+    return set(getattr(loaded, "__all__", [name for name in vars(loaded) if not name.startswith("_")]))
+
+
+def names_used(tree: ast.AST) -> set[tuple[str, str]]:
+    """`(module, name)` of all that a page imports from the package, or reaches through `jaxgd.`."""
+    found: set[tuple[str, str]] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "jaxgd":
+            found |= {(str(node.module), alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {(a.name, "__name__") for a in node.names if a.name.startswith("jaxgd.")}
+        elif isinstance(node, ast.Attribute):
+            parts = ast.unparse(node).split(".")
+            if parts[0] == "jaxgd":
+                found.add(("jaxgd", parts[1]))
+            if parts[0] == "jaxgd" and parts[1] in jaxgd._MODULES and len(parts) > 2:
+                found.add((jaxgd._MODULES[parts[1]], parts[2]))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_use_public_names_only(page):
+    for block in BLOCK.findall(page.read_text()):
+        for module, name in names_used(ast.parse(block)):
+            assert module in ("jaxgd", *DOCUMENTED), f"{module} is not in docs/api.md"
+            assert name in public_names(module), f"{module} does not export {name}"
+
+
+def test_views_is_another_name_of_figures():
+    assert jaxgd.views is jaxgd.figures
 
 
 def test_rooms_export_what_they_say():

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch.func import functional_call, grad, stack_module_state, vmap
-from workloads import MOMENTUM, Data, Workload, batches
+from workloads import MOMENTUM, Data, Finals, Workload, batches, one_by_one
 
-Finals = dict[tuple[str, int], list[tuple[np.ndarray, np.ndarray]]]
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -38,19 +37,8 @@ def torch_loop(work: Workload, data: Data) -> Callable[[], Finals]:
                 optimizer.step()
         return _layers(dict(net.named_parameters()))
 
-    def run():
-        finals = {}
-        for name, size in work.programs:
-            results = [
-                one(name, size, rate, start, orders)
-                for rate in work.rates
-                for start, orders in zip(data.starts, data.orders, strict=True)
-            ]
-            finals[name, size] = results[0]
-        return finals
-
     _use_faster_threads(lambda: one(*work.programs[0], work.rates[0], data.starts[0], data.orders[0][:1]))
-    return run
+    return lambda: one_by_one(work, data, one)
 
 
 def torch_ensembles(work: Workload, data: Data) -> Callable[[], Finals]:
@@ -115,20 +103,7 @@ def scikit_learn(work: Workload, data: Data) -> Callable[[], Finals]:
             net.partial_fit(data.inputs[rows], data.labels[rows])
         return _with_both_outputs(net.coefs_, net.intercepts_)
 
-    def run():
-        finals = {}
-        for name, size in work.programs:
-            if name not in solvers:
-                continue
-            results = [
-                one(name, size, rate, start, orders)
-                for rate in work.rates
-                for start, orders in zip(data.starts, data.orders, strict=True)
-            ]
-            finals[name, size] = results[0]
-        return finals
-
-    return run
+    return lambda: one_by_one(work, data, one, solvers)
 
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -17,13 +17,13 @@ from workloads import (
     PRODUCT_SIDE,
     PRODUCT_TIMES,
     Data,
+    Finals,
     Workload,
     as_layers,
     batches,
     model,
+    one_by_one,
 )
-
-Finals = dict[tuple[str, int], list[tuple[np.ndarray, np.ndarray]]]
 
 OPTAX = {
     "sgd": optax.sgd,
@@ -161,20 +161,9 @@ def optax_loop(work: Workload, data: Data) -> Callable[[], Finals]:
         for order in orders:
             for rows in batches(order, size):
                 params, state = steps[name](rate, params, state, rows)
-        return jax.device_get(params)
+        return as_layers(jax.device_get(params))
 
-    def run():
-        finals = {}
-        for name, size in work.programs:
-            results = [
-                one(name, size, rate, start, orders)
-                for rate in work.rates
-                for start, orders in zip(data.starts, data.orders, strict=True)
-            ]
-            finals[name, size] = as_layers(results[0])
-        return finals
-
-    return run
+    return lambda: one_by_one(work, data, one)
 
 
 def matrix_product(work: Workload, data: Data) -> Callable[[], Finals]:

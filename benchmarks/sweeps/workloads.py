@@ -1,11 +1,14 @@
 """The workloads of the sweep benchmark: data, axes, and what is the same for every peer."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+# The parameters of the first run of each program, as layers.
+Finals = dict[tuple[str, int], list[tuple[np.ndarray, np.ndarray]]]
 
 MOMENTUM = 0.9
 PRODUCT_SIDE, PRODUCT_TIMES = 2048, 8
@@ -265,6 +268,23 @@ def batches(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
     if size == len(order):
         return iter([slice(None)])
     return iter(order.reshape(-1, size))
+
+
+def one_by_one(work: Workload, data: Data, one: Callable, known: Container[str] | None = None) -> Finals:
+    """Every run after the other, `one(optimizer, size, rate, start, orders)`: the first of each program.
+
+    known: the optimizers that there are; all if None.
+    """
+    finals = {}
+    for name, size in work.programs:
+        if known is None or name in known:
+            results = [
+                one(name, size, rate, start, orders)
+                for rate in work.rates
+                for start, orders in zip(data.starts, data.orders, strict=True)
+            ]
+            finals[name, size] = results[0]
+    return finals
 
 
 def final_loss(data: Data, layers: list[tuple[np.ndarray, np.ndarray]]) -> float:

@@ -12,7 +12,7 @@ def add(commands) -> None:
     report = commands.add_parser(
         "report",
         help="write the page of a sweep that `jaxgd sweep` saved",
-        description="Write one HTML page with the views of a saved sweep. It needs no network.",
+        description="Write one HTML page with the figures of a saved sweep. It needs no network.",
     )
     report.add_argument("folder", metavar="DIR", help="where the sweep was saved")
     report.add_argument("--out", metavar="FILE", help="where to write the page [DIR/report.html]")

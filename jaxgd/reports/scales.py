@@ -130,6 +130,16 @@ def short_count(count: float) -> str:
     return f"{count:.3g}"
 
 
+def log_text(value: float) -> str:
+    """A number beside a logarithmic axis: "50 k", "0.2", "2 · 10⁻⁵"."""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    factor = round(value / 10.0**exponent, 1)
+    if -3 <= exponent < 10 and (factor, exponent) != (1, -3):
+        return short_count(value)
+    power = f"10<sup>{exponent}</sup>".replace("-", "−")
+    return power if factor == 1 else f"{factor:g} · {power}"
+
+
 def bytes_text(count: float) -> str:
     """A size in decimal units: "850 B", "230 kB", "1.5 MB"."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

@@ -1,7 +1,11 @@
-"""What all figures of a comparison share: colours, the layout, axes, and the names of batch sizes."""
+"""What all figures share: colours, layouts, bands, axes, and the names of batch sizes."""
 
 import math
 from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
 
 from jaxgd.reports.scales import log_places, rounded
 from jaxgd.specs.wording import batch_text, regime_text
@@ -35,6 +39,36 @@ def base_layout(title: str) -> dict:
         "xaxis": {"zeroline": False, "ticks": "outside", "ticklen": 4},
         "yaxis": {"zeroline": False},
     }
+
+
+def layout_with_legend(title: str) -> dict:
+    """The quiet layout with room for a legend between title and plot."""
+    layout = base_layout(title)
+    layout["title"] |= {"yref": "container", "y": 0.98, "yanchor": "top"}
+    legend = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"}
+    return layout | {"legend": legend, "margin": {**layout["margin"], "t": 72}}
+
+
+def faint(colour: str, opacity: float) -> str:
+    """One of the colours, so opaque."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def band(x: Any, low: Any, high: Any, colour: str, **trace: Any) -> go.Scatter:
+    """The band between two lines over x."""
+    x, low, high = (np.asarray(values, float) for values in (x, low, high))
+    return go.Scatter(
+        x=rounded([*x, *x[::-1]]),
+        y=rounded([*high, *low[::-1]]),
+        fill="toself",
+        fillcolor=faint(colour, 0.18),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+        **trace,
+    )
 
 
 def batch_sizes(comparison: Comparison) -> list[int]:

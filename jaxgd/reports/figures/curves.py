@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from jaxgd.reports.scales import ScoreScale, rounded, score_scale, seconds_text, short_count, thin
-from jaxgd.reports.style import COLOURS, SYMBOLS, base_layout, batch_sizes, log_axis, regime_name
+from jaxgd.reports.style import COLOURS, SYMBOLS, base_layout, batch_sizes, faint, log_axis, regime_name
 from jaxgd.specs.wording import count_text
 from jaxgd.studies.comparison.comparing import Comparison
 
@@ -122,10 +122,9 @@ def _curve(
 
 def _seed(values: np.ndarray, scale: ScoreScale, colour: str, **trace) -> go.Scatter:
     """One seed's faint line, with an x where it ends early."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    faint = {"color": f"rgba({red},{green},{blue},0.35)", "width": 1}
     y = rounded(scale.position(values))
-    line = go.Scatter(y=y, mode="lines", line=faint, hoverinfo="skip", showlegend=False, **trace)
+    thin_line = {"color": faint(colour, 0.35), "width": 1}
+    line = go.Scatter(y=y, mode="lines", line=thin_line, hoverinfo="skip", showlegend=False, **trace)
     finite = np.flatnonzero(np.isfinite(values))
     if 0 < finite.size < values.size:
         sizes = [9 if point == finite[-1] else 0 for point in range(values.size)]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from jaxgd.reports.scales import round_values, rounded, short_count, thin
-from jaxgd.reports.style import COLOURS, base_layout, log_axis
+from jaxgd.reports.scales import log_text, round_values, rounded, thin
+from jaxgd.reports.style import COLOURS, band, base_layout, log_axis
 
 PANEL_HEIGHT = 340
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif"
@@ -83,23 +83,13 @@ def _thinned(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
 def _line(name: str, x: np.ndarray, y: np.ndarray, colour: str, axis: str) -> list[go.Scatter]:
     """The traces of one line: the band of its seeds, then their median."""
     shared: dict[str, Any] = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    band = go.Scatter(
-        x=rounded([*x, *x[::-1]]),
-        y=rounded([*y.max(axis=0), *y.min(axis=0)[::-1]]),
-        fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},0.18)",
-        line={"width": 0},
-        hoverinfo="skip",
-        mode="lines",
-        **shared,
-    )
+    spread = [band(x, y.min(axis=0), y.max(axis=0), colour, **shared)] if len(y) > 1 else []
     mode = "lines+markers" if len(x) <= 12 else "lines"
     style = {"line": {"color": colour, "width": 2.2}, "marker": {"size": 6, "color": colour}}
     median = go.Scatter(
         name=name, x=rounded(x), y=rounded(np.median(y, axis=0)), mode=mode, **style, **shared
     )
-    return [band, median] if len(y) > 1 else [median]
+    return [*spread, median]
 
 
 def _extent(values: Sequence[np.ndarray], is_log: bool) -> tuple[float, float]:
@@ -110,18 +100,11 @@ def _extent(values: Sequence[np.ndarray], is_log: bool) -> tuple[float, float]:
 
 def _axis(extent: tuple[float, float], is_log: bool) -> dict:
     if is_log:
-        return log_axis(*extent, _power_or_count)
+        return log_axis(*extent, log_text)
     low, high = extent
     pad = 0.03 * (high - low) or 0.5
     ticks = round_values(low - pad, high + pad)
     return {"range": [low - pad, high + pad], "tickvals": ticks, "zeroline": False}
-
-
-def _power_or_count(value: float) -> str:
-    """A number beside a logarithmic axis: "50 k", "0.2", and small powers of ten as powers."""
-    exponent = round(math.log10(value))
-    is_small_power = exponent < -2 and math.isclose(value, 10.0**exponent)
-    return f"10<sup>−{-exponent}</sup>" if is_small_power else short_count(value)
 
 
 def _end(x: np.ndarray, y: np.ndarray, axes: dict) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """The loss of paths against updates, and the time to leave a saddle or a plateau against batch size."""
 
-import math
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -10,8 +9,8 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from jaxgd.reports.figures.surfaces import rate_note, size_text
-from jaxgd.reports.scales import rounded, short_count, thin
-from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, base_layout, log_axis
+from jaxgd.reports.scales import log_text, rounded, short_count, thin
+from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, band, base_layout, log_axis
 
 MOST_POINTS = 200  # of one curve; more do not show
 LEAST = 1e-12  # what a logarithmic axis shows of a loss that has reached its lowest
@@ -45,19 +44,9 @@ def loss_curves(paths: xr.Dataset, lowest: float | None = None) -> go.Figure:
         )
     figure.update_layout(base_layout(f"loss above the lowest: {rate_note(paths)}"))
     figure.update_xaxes(title={"text": "updates"})
-    figure.update_yaxes(log_axis(float(middle.min()), float(middle.max()), _power_or_number))
+    figure.update_yaxes(log_axis(float(middle.min()), float(middle.max()), log_text))
     figure.update_yaxes(title={"text": "loss − lowest loss"})
     return figure
-
-
-def _power_or_number(value: float) -> str:
-    """A number beside a logarithmic axis, a very large or small one as a power of ten."""
-    if 0.01 <= value < 1e4:
-        return f"{value:g}"
-    exponent = math.floor(math.log10(value) + 1e-9)
-    factor = round(value / 10.0**exponent)
-    power = f"10<sup>{exponent}</sup>".replace("-", "−")
-    return power if factor == 1 else f"{factor} · {power}"
 
 
 def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = None) -> go.Figure:
@@ -78,7 +67,7 @@ def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = No
         low, middle, high = (_quantile(runs, q, most) for q in (0.25, 0.5, 0.75))
         never = ~np.isfinite(np.median(runs, axis=1))
         colour, most_left = COLOURS[index % len(COLOURS)], np.flatnonzero(~never)
-        figure.add_traces(_band(np.take(places, most_left), low[most_left], high[most_left], colour))
+        figure.add_traces(band(np.take(places, most_left), low[most_left], high[most_left], colour))
         words = [_words(row, size, most) for row, size in zip(runs, sizes, strict=True)]
         for these, symbol in ((~never, SYMBOLS[index % len(SYMBOLS)]), (never, "triangle-up-open")):
             figure.add_scatter(
@@ -126,17 +115,3 @@ def _words(row: np.ndarray, size: float, most: float) -> str:
     middle = np.median(row)
     time = f"median {middle:g} updates" if np.isfinite(middle) else f"most not within {most:g} updates"
     return f"{size_text(size)}: {time}, {100 * left:.0f} % left"
-
-
-def _band(x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> go.Scatter:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return go.Scatter(
-        x=rounded([*x, *x[::-1]]),
-        y=rounded([*low, *high[::-1]]),
-        fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},0.16)",
-        line={"width": 0},
-        hoverinfo="skip",
-        mode="lines",
-        showlegend=False,
-    )

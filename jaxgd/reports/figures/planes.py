@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from jaxgd.landscape.networks.planes import Line, Plane
 from jaxgd.reports.scales import log_places, round_values, rounded, thin
-from jaxgd.reports.style import COLOURS, GREY, base_layout
+from jaxgd.reports.style import COLOURS, GREY, band, layout_with_legend
 
 COLOUR_SCALE = "Viridis"
 MOST_POINTS = 100  # of a path; more do not show
@@ -108,7 +108,8 @@ def loss_lines(lines: Mapping[str, Line], title: str = "loss along a line betwee
         colour, losses = COLOURS[place % len(COLOURS)], np.asarray(line.losses, float)
         losses = losses.reshape(-1, losses.shape[-1])
         if len(losses) > 1:
-            figure.add_trace(band(line.positions, losses, colour, name))
+            low, high = losses.min(axis=0), losses.max(axis=0)
+            figure.add_trace(band(line.positions, low, high, colour, legendgroup=name))
         text = {"x": rounded(line.positions), "y": rounded(np.median(losses, axis=0)), "legendgroup": name}
         figure.add_scatter(name=name, mode="lines", line={"color": colour, "width": 2.2}, **text)
     figure.update_layout(layout_with_legend(title))
@@ -118,28 +119,3 @@ def loss_lines(lines: Mapping[str, Line], title: str = "loss along a line betwee
         figure.add_vline(place, line={"color": GREY, "width": 1, "dash": "dot"})
         figure.add_annotation(x=place, y=1, yref="paper", text=text, showarrow=False, yanchor="top")
     return figure
-
-
-def layout_with_legend(title: str) -> dict:
-    """The quiet layout with room for a legend between title and plot."""
-    layout = base_layout(title)
-    layout["title"] |= {"yref": "container", "y": 0.98, "yanchor": "top"}
-    legend = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"}
-    return layout | {"legend": legend, "margin": {**layout["margin"], "t": 72}}
-
-
-def band(x: Any, lanes: np.ndarray, colour: str, group: str) -> go.Scatter:
-    """The band from the least to the greatest of lanes [lanes, n] at x [n]."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    x = np.asarray(x, float)
-    return go.Scatter(
-        x=rounded([*x, *x[::-1]]),
-        y=rounded([*lanes.max(axis=0), *lanes.min(axis=0)[::-1]]),
-        fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},0.18)",
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        legendgroup=group,
-        showlegend=False,
-    )

@@ -1,4 +1,4 @@
-"""What the views of a sweep are drawn from: its scores as labelled arrays, and scales and names for them."""
+"""What figures of a sweep are drawn from: its scores as labelled arrays, and scales and names for them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,15 +1,13 @@
 """Pictures of curvature: the spectrum of a Hessian, and sharpness along training with the 2/rate line."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
 
 from jaxgd.landscape.curvature import SharpnessPath, Spectrum
-from jaxgd.reports.figures.planes import band, layout_with_legend
-from jaxgd.reports.scales import rounded
-from jaxgd.reports.style import COLOURS, log_axis
+from jaxgd.reports.scales import log_text, rounded
+from jaxgd.reports.style import COLOURS, band, layout_with_legend, log_axis
 
 # Points of a density, and its width as a part of the range of eigenvalues.
 _POINTS, _WIDTH = 400, 0.01
@@ -37,7 +35,7 @@ def spectral_densities(spectra: Mapping[str, Spectrum], width: float | None = No
         )
     figure.update_layout(layout_with_legend("spectrum of the Hessian"))
     figure.update_xaxes(title={"text": "eigenvalue"}, zeroline=True)
-    axis = log_axis(max(tops) / 10**_DECADES, max(tops), _power)
+    axis = log_axis(max(tops) / 10**_DECADES, max(tops), log_text)
     figure.update_yaxes(title={"text": "density"}, **axis)
     return figure
 
@@ -54,7 +52,8 @@ def sharpness_curves(paths: Mapping[str, SharpnessPath], what: str = "sharpness"
         lanes = lanes.reshape(-1, lanes.shape[-1])
         middle = np.median(lanes, axis=0)
         if len(lanes) > 1:
-            figure.add_trace(band(path.epochs, lanes, colour, name))
+            low, high = lanes.min(axis=0), lanes.max(axis=0)
+            figure.add_trace(band(path.epochs, low, high, colour, legendgroup=name))
         curve = {"x": path.epochs.tolist(), "y": rounded(middle), "legendgroup": name, "mode": "lines"}
         figure.add_scatter(name=name, line={"color": colour, "width": 2.2}, **curve)
         values.append(lanes)
@@ -73,11 +72,3 @@ def sharpness_curves(paths: Mapping[str, SharpnessPath], what: str = "sharpness"
         title={"text": title}, **log_axis(flat.min(), flat.max(), lambda value: f"{value:.3g}")
     )
     return figure
-
-
-def _power(value: float) -> str:
-    """A power of ten as such, other numbers as they are."""
-    exponent = round(math.log10(value))
-    if not math.isclose(value, 10.0**exponent):
-        return f"{value:.3g}"
-    return f"10<sup>{str(exponent).replace('-', '−')}</sup>"

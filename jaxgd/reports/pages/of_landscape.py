@@ -8,11 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from jaxgd.landscape.networks.close_up import SweepLandscape
-from jaxgd.reports.figures.planes import layout_with_legend, loss_lines, plane_contours
+from jaxgd.reports.figures.planes import loss_lines, plane_contours
 from jaxgd.reports.figures.spectra import sharpness_curves, spectral_densities
 from jaxgd.reports.page import Section, sections_page
 from jaxgd.reports.scales import rounded, seconds_text, short_count
-from jaxgd.reports.style import COLOURS, SYMBOLS, log_axis
+from jaxgd.reports.style import COLOURS, SYMBOLS, layout_with_legend, log_axis
 from jaxgd.specs.wording import count_text, list_text
 from jaxgd.sweeps.axes import entry_at
 

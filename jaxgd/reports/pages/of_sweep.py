@@ -1,4 +1,4 @@
-"""The page of a sweep: its best points, its views, and the plan that was followed, in one HTML file."""
+"""The page of a sweep: its best points, its figures, and the plan that was followed, in one HTML file."""
 
 import math
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from jaxgd.reports.figures import cost_curves, learning_curves, rate_map
-from jaxgd.reports.figures.curves import clock_values
+from jaxgd.reports.figures import cost_curves
+from jaxgd.reports.figures.curves import clock_values, learning_curves
+from jaxgd.reports.figures.maps import rate_map
 from jaxgd.studies.comparison.cells import final_scores
 
 

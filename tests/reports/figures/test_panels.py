@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxgd.reports.figures.panels import LABEL_GAP, MOST_POINTS, Panel, side_by_side
+from jaxgd.reports.figures import Panel, side_by_side
+from jaxgd.reports.figures.panels import LABEL_GAP, MOST_POINTS
 
 X = np.arange(1, 5)
 

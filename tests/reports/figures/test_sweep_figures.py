@@ -1,4 +1,4 @@
-"""The views of a sweep, on results whose best points are known."""
+"""The figures of a sweep, on results whose best points are known."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import jaxgd
-from jaxgd.reports import views
+from jaxgd import figures
 from jaxgd.sweeps.planning.plans import Plan
 
 RATES, SIZES, SEEDS, EPOCHS = [0.01, 0.1, 1.0], ["full", 8], [0, 1], 4
@@ -75,14 +75,14 @@ def named(figure):
 
 
 FIGURES = {
-    "slice": lambda: views.slice(grid(), "learning_rate"),
-    "slice by": lambda: views.slice(grid(), "batch_size", "valid_loss", by="optimizer"),
-    "slice of points": lambda: views.slice(drawn(), "learning_rate", by="activation"),
-    "map": lambda: views.rate_map(grid(), optimizer="sgd"),
-    "map of words": lambda: views.rate_map(grid(), x="optimizer", y="seed", over=()),
-    "curves": lambda: views.learning_curves(grid()),
-    "curves of updates": lambda: views.learning_curves(grid(), by="optimizer", clock="updates"),
-    "curves of points": lambda: views.learning_curves(drawn()),
+    "slice": lambda: figures.slice(grid(), "learning_rate"),
+    "slice by": lambda: figures.slice(grid(), "batch_size", "valid_loss", by="optimizer"),
+    "slice of points": lambda: figures.slice(drawn(), "learning_rate", by="activation"),
+    "map": lambda: figures.rate_map(grid(), optimizer="sgd"),
+    "map of words": lambda: figures.rate_map(grid(), x="optimizer", y="seed", over=()),
+    "curves": lambda: figures.learning_curves(grid()),
+    "curves of updates": lambda: figures.learning_curves(grid(), by="optimizer", clock="updates"),
+    "curves of points": lambda: figures.learning_curves(drawn()),
 }
 
 
@@ -92,7 +92,7 @@ def test_a_figure_is_valid_json_without_nan(name):
 
 
 def test_a_slice_has_every_point_and_a_line_through_the_best():
-    figure = views.slice(grid(), "learning_rate", optimizer="adam")
+    figure = figures.slice(grid(), "learning_rate", optimizer="adam")
     dots = named(figure)
     assert set(dots) == {"full", "8", "a run diverged"}
     assert not dots["a run diverged"].showlegend
@@ -101,7 +101,7 @@ def test_a_slice_has_every_point_and_a_line_through_the_best():
     assert [list(line.y) for line in lines] == [list(dots["full"].y), list(dots["8"].y)]
     assert dots["8"].text[1] == "95.0 %<br>optimizer adam, batch_size 8, learning_rate 0.1"
     assert figure.layout.title.text == "valid_accuracy by learning_rate, mean over 2 runs"
-    best = views.slice(grid(), "learning_rate", by="optimizer")
+    best = figures.slice(grid(), "learning_rate", by="optimizer")
     line = next(trace for trace in best.data if trace.mode == "lines" and trace.legendgroup == "sgd")
     dots = named(best)["sgd"]
     assert list(line.y) == [
@@ -110,27 +110,27 @@ def test_a_slice_has_every_point_and_a_line_through_the_best():
 
 
 def test_a_slice_marks_what_diverged():
-    crosses = named(views.slice(grid(), "learning_rate"))["a run diverged"]
+    crosses = named(figures.slice(grid(), "learning_rate"))["a run diverged"]
     assert list(crosses.x) == [1.0]
     assert crosses.text[0] == "a run diverged<br>optimizer sgd, batch_size 8, learning_rate 1"
     assert crosses.showlegend
 
 
 def test_a_slice_of_drawn_points_has_no_line():
-    figure = views.slice(drawn(), "learning_rate")
+    figure = figures.slice(drawn(), "learning_rate")
     assert all(trace.mode == "markers" for trace in figure.data)
     assert figure.layout.xaxis.type == "log"
     assert len(named(figure)["valid_loss"].x) == 19
-    assert views.slice(drawn(), "activation").layout.xaxis.ticktext == ("relu", "tanh")
+    assert figures.slice(drawn(), "activation").layout.xaxis.ticktext == ("relu", "tanh")
 
 
 def test_few_values_are_named_beside_the_axis():
-    axis = views.slice(grid(), "batch_size", by="optimizer").layout.xaxis
+    axis = figures.slice(grid(), "batch_size", by="optimizer").layout.xaxis
     assert (list(axis.tickvals), list(axis.ticktext)) == ([40, 8], ["full", "8"])
 
 
 def test_a_map_has_the_means_and_a_ridge():
-    figure = views.rate_map(grid(), optimizer="sgd")
+    figure = figures.rate_map(grid(), optimizer="sgd")
     cells = figure.data[0]
     assert list(figure.layout.yaxis.ticktext) == ["8", "full"]
     assert cells.text[1][1] == "batch_size full, learning_rate 0.1<br>90.0 %"
@@ -142,22 +142,22 @@ def test_a_map_has_the_means_and_a_ridge():
 
 
 def test_a_map_of_the_best_over_other_axes():
-    figure = views.rate_map(grid())
+    figure = figures.rate_map(grid())
     assert figure.data[0].text[0][2] == "batch_size 8, learning_rate 1<br>75.0 %"
     assert figure.layout.title.text == "valid_accuracy, best over optimizer"
-    loss = views.rate_map(grid(), "valid_loss")
+    loss = figures.rate_map(grid(), "valid_loss")
     assert loss.data[0].text[1][2] == "batch_size full, learning_rate 1<br>0.05"
 
 
 def test_curves_are_those_of_the_best_points():
-    figure = views.learning_curves(grid())
+    figure = figures.learning_curves(grid())
     means = named(figure)
     assert set(means) == {"batch_size full", "batch_size 8"}
     assert means["batch_size 8"].meta == "optimizer adam, batch_size 8, learning_rate 0.1"
     assert means["batch_size 8"].text[-1] == "95.0 %"
     faint = [trace for trace in figure.data if trace.name is None]
     assert len(faint) == 4
-    updates = views.learning_curves(grid(), by="optimizer", clock="updates", batch_size=8)
+    updates = figures.learning_curves(grid(), by="optimizer", clock="updates", batch_size=8)
     assert list(named(updates)["optimizer adam"].x) == [5, 10, 15, 20]
 
 
@@ -169,13 +169,13 @@ def test_a_curve_ends_where_its_runs_stop():
     dataset.updates[{**stopped, "epoch": [2, 3]}] = dataset.updates[{**stopped, "epoch": 1}]
     dataset.valid_accuracy[{**stopped, "epoch": [2, 3]}] = np.nan
     dataset.valid_accuracy[{**stopped, "epoch": 1}] = 0.99
-    figure = views.learning_curves(made(dataset, result.axes))
+    figure = figures.learning_curves(made(dataset, result.axes))
     assert list(named(figure)["batch_size 8"].x) == [1, 2]
     assert all(len(t.x) == 2 for t in figure.data if t.name is None and t.legendgroup == "batch_size 8")
 
 
 def test_of_many_values_the_best_are_shown():
-    figure = views.learning_curves(drawn())
+    figure = figures.learning_curves(drawn())
     places = [int(name.split()[1]) for name in named(figure)]
     assert len(places) == 8
     assert places == sorted(places)
@@ -186,30 +186,30 @@ def test_everything_diverged():
     result = grid()
     dataset = result.dataset.assign(status=xr.full_like(result.dataset.status, "diverged"))
     result = made(dataset, result.axes)
-    assert not named(views.learning_curves(result))
-    assert views.rate_map(result).data[0].z[0][0] is None
-    assert len(named(views.slice(result, "learning_rate"))["a run diverged"].x) == 12
+    assert not named(figures.learning_curves(result))
+    assert figures.rate_map(result).data[0].z[0][0] is None
+    assert len(named(figures.slice(result, "learning_rate"))["a run diverged"].x) == 12
 
 
 def test_a_map_needs_a_grid():
     with pytest.raises(ValueError, match="x is 'learning_rate', which was drawn and has no grid: use"):
-        views.rate_map(drawn())
+        figures.rate_map(drawn())
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda r: views.slice(r, "learning_rat"), "unknown axis 'learning_rat'; did you mean"),
-        (lambda r: views.slice(r, "seed"), "unknown axis 'seed'"),
-        (lambda r: views.slice(r, "learning_rate", "valid_acc"), "unknown metric 'valid_acc'; did you mean"),
-        (lambda r: views.slice(r, "learning_rate", by="optimiser"), "unknown by 'optimiser'; did you mean"),
-        (lambda r: views.slice(r, "learning_rate", optimiser="sgd"), "unknown axis 'optimiser'; did"),
-        (lambda r: views.slice(r, "learning_rate", optimizer="sdg"), "axis 'optimizer' has no value 'sdg'"),
-        (lambda r: views.rate_map(r, x="rate"), "unknown x 'rate'"),
-        (lambda r: views.rate_map(r, y="learning_rate"), "x and y are both 'learning_rate'"),
-        (lambda r: views.learning_curves(r, clock="seconds"), "unknown clock 'seconds'"),
-        (lambda r: views.learning_curves(r, by="seed"), "unknown by 'seed'"),
-        (lambda r: views.learning_curves(r, over="sed"), "unknown axis 'sed'; did you mean 'seed'"),
+        (lambda r: figures.slice(r, "learning_rat"), "unknown axis 'learning_rat'; did you mean"),
+        (lambda r: figures.slice(r, "seed"), "unknown axis 'seed'"),
+        (lambda r: figures.slice(r, "learning_rate", "valid_acc"), "unknown metric 'valid_acc'; did you"),
+        (lambda r: figures.slice(r, "learning_rate", by="optimiser"), "unknown by 'optimiser'; did you mean"),
+        (lambda r: figures.slice(r, "learning_rate", optimiser="sgd"), "unknown axis 'optimiser'; did"),
+        (lambda r: figures.slice(r, "learning_rate", optimizer="sdg"), "axis 'optimizer' has no value 'sdg'"),
+        (lambda r: figures.rate_map(r, x="rate"), "unknown x 'rate'"),
+        (lambda r: figures.rate_map(r, y="learning_rate"), "x and y are both 'learning_rate'"),
+        (lambda r: figures.learning_curves(r, clock="seconds"), "unknown clock 'seconds'"),
+        (lambda r: figures.learning_curves(r, by="seed"), "unknown by 'seed'"),
+        (lambda r: figures.learning_curves(r, over="sed"), "unknown axis 'sed'; did you mean 'seed'"),
     ],
 )  # fmt: skip
 def test_bad_arguments(call, message):
