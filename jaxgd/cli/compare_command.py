@@ -4,7 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from jaxgd.arguments import check_count
 from jaxgd.cli import jax_start
 from jaxgd.cli.inputs import (
     InputError,
@@ -18,8 +17,10 @@ from jaxgd.cli.inputs import (
     errors_in,
 )
 from jaxgd.cli.outputs import write_page
-from jaxgd.specs.choices import check_batch_sizes, check_learning_rates, check_optimizers, fitting_batch_sizes
+from jaxgd.specs.choices import check_choices
 from jaxgd.specs.presets import DEFAULT, QUICK
+
+_CHOICES = ("optimizers", "batch_sizes", "learning_rates", "epochs", "seeds")
 
 
 def add(commands) -> None:
@@ -67,7 +68,8 @@ def add(commands) -> None:
 
 def _compare(arguments: argparse.Namespace, command: str) -> None:
     with bad_input():
-        choices = _choices(arguments)
+        given = (getattr(arguments, name) for name in _CHOICES)
+        choices = check_choices(*given, preset=QUICK if arguments.quick else DEFAULT)
     out = as_path(arguments.out, "file")
     check_writable(out)
     check_extras("rich", "plotly")
@@ -78,7 +80,7 @@ def _compare(arguments: argparse.Namespace, command: str) -> None:
 
     with bad_input():
         source = load_source(_data(arguments), arguments.target, arguments.task)
-        experiment = plan_comparison(source, **_fitting(choices, arguments, source))
+        experiment = plan_comparison(source, choices)
     with errors_in(source.file):
         comparison = run_comparison(experiment, command=command)
     _report(comparison, out)
@@ -89,30 +91,6 @@ def _data(arguments: argparse.Namespace) -> str:
     if len(given) > 1:
         raise InputError(f"data is given twice, as {given[0]!r} and as --data {given[1]!r}")
     return given[0] if given else "digits"
-
-
-def _choices(arguments: argparse.Namespace) -> dict:
-    """The arguments of `plan_comparison`, checked as far as they can be before the data are read."""
-    sizes = QUICK if arguments.quick else DEFAULT
-    optimizers = sizes.optimizers if arguments.optimizers is None else check_optimizers(arguments.optimizers)
-    return {
-        "optimizers": optimizers,
-        "batch_sizes": check_batch_sizes(
-            sizes.batch_sizes if arguments.batch_sizes is None else arguments.batch_sizes
-        ),
-        "learning_rates": check_learning_rates(arguments.learning_rates, optimizers),
-        "epochs": check_count("epochs", sizes.epochs if arguments.epochs is None else arguments.epochs),
-        "seeds": check_count("seeds", sizes.seeds if arguments.seeds is None else arguments.seeds),
-        "fresh_seeds": sizes.fresh_seeds,
-    }
-
-
-def _fitting(choices: dict, arguments: argparse.Namespace, source) -> dict:
-    """The choices, without those preset batch sizes that the data are too small for."""
-    if arguments.batch_sizes is not None:
-        return choices
-    sizes = fitting_batch_sizes(choices["batch_sizes"], source.problem.num_examples)
-    return {**choices, "batch_sizes": sizes}
 
 
 def _report(comparison, out: Path) -> None:

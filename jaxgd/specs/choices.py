@@ -1,4 +1,4 @@
-"""The arguments of a comparison: each function returns one of them, checked, or raises one clear line.
+"""The arguments of a comparison, checked once: `check_choices` for all, a function for each, one clear line.
 
 Only plain Python here, so that the command line rejects bad input before jax is loaded.
 """
@@ -6,10 +6,50 @@ Only plain Python here, so that the command line rejects bad input before jax is
 import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
-from jaxgd.arguments import as_integer
-from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates
+from jaxgd.arguments import as_integer, check_count
+from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates, Sizes
+
+
+class Choices(NamedTuple):
+    """What a comparison tries, checked as far as it can be before the data are read."""
+
+    optimizers: tuple[str, ...]
+    batch_sizes: tuple[int | str, ...] | None  # None: the preset's, as far as the data allow
+    learning_rates: dict[str, Rates]
+    epochs: int
+    seeds: int
+    fresh_seeds: int
+    preset: Sizes
+
+    def batch_sizes_of(self, num_train: int) -> tuple[int | str, ...]:
+        """The batch sizes for so many training examples."""
+        if self.batch_sizes is not None:
+            return check_batch_sizes(self.batch_sizes, num_train)
+        return tuple(size for size in self.preset.batch_sizes if size == "full" or int(size) < num_train)
+
+
+def check_choices(
+    optimizers: str | Iterable[str] | None = None,
+    batch_sizes: int | str | Iterable[int | str] | None = None,
+    learning_rates: Iterable[float] | Mapping[str, Iterable[float]] | None = None,
+    epochs: int | None = None,
+    seeds: int | None = None,
+    fresh_seeds: int | None = None,
+    preset: Sizes = DEFAULT,
+) -> Choices:
+    """The arguments of `compare`, checked; the preset's where one is None."""
+    names = preset.optimizers if optimizers is None else check_optimizers(optimizers)
+    return Choices(
+        names,
+        None if batch_sizes is None else check_batch_sizes(batch_sizes),
+        check_learning_rates(learning_rates, names),
+        check_count("epochs", preset.epochs if epochs is None else epochs),
+        check_count("seeds", preset.seeds if seeds is None else seeds),
+        check_count("fresh_seeds", preset.fresh_seeds if fresh_seeds is None else fresh_seeds, 2),
+        preset,
+    )
 
 
 def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -82,8 +122,3 @@ def check_batch_sizes(
         # A size equal to the number of training examples is the full batch under another name.
         seen.setdefault("full" if count in (None, num_train) else count)
     return tuple(seen)
-
-
-def fitting_batch_sizes(batch_sizes: Iterable[int | str], num_train: int) -> tuple[int | str, ...]:
-    """The preset sizes that this many training examples allow."""
-    return tuple(size for size in batch_sizes if size == "full" or int(size) < num_train)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxgd.arguments import check_count
-from jaxgd.specs.choices import check_batch_sizes, check_learning_rates, check_optimizers, fitting_batch_sizes
+from jaxgd.specs.choices import check_batch_sizes, check_choices, check_learning_rates, check_optimizers
 from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, QUICK
 
 
@@ -92,7 +92,11 @@ def test_batch_size_that_is_none(size):
 
 
 def test_preset_sizes_that_fit():
-    assert fitting_batch_sizes(("full", 128, 32, 1), 100) == ("full", 32, 1)
+    assert check_choices().batch_sizes_of(100) == ("full", 32, 1)
+    assert check_choices(preset=QUICK).batch_sizes_of(32) == ("full",)
+    assert check_choices(batch_sizes=[8, 100]).batch_sizes_of(100) == (8, "full")
+    with pytest.raises(ValueError, match=r"batch_sizes has 8; allowed: .* to 7"):
+        check_choices(batch_sizes=8).batch_sizes_of(7)
 
 
 @pytest.mark.parametrize("sizes", [DEFAULT, QUICK])

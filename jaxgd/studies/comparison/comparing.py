@@ -5,14 +5,15 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import xarray as xr
 
-from jaxgd.arguments import check_count
+from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import versions
-from jaxgd.specs.choices import check_batch_sizes, check_learning_rates, check_optimizers, fitting_batch_sizes
+from jaxgd.specs.choices import Choices, check_choices
 from jaxgd.specs.presets import DEFAULT
 from jaxgd.specs.sources import Source, load_source, problem_source
 from jaxgd.specs.splits import num_rows
@@ -31,6 +32,31 @@ INTERVALS = (
 )
 
 
+class About(NamedTuple):
+    """What a reader must know of how a comparison was made. num_train, num_valid, num_test: examples."""
+
+    epochs: int
+    seeds: int
+    fresh_seeds: int
+    num_train: int
+    num_valid: int
+    num_test: int
+    splits: str
+    model: str
+    examples_seen: int  # repeats counted
+    stage_seconds: dict[str, float]
+    versions: dict[str, str]
+    device: str
+    cores: int
+    command: str
+    intervals: str = INTERVALS
+
+    @property
+    def wall_seconds(self) -> float:
+        """Of all stages."""
+        return sum(self.stage_seconds.values())
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Optimizers and batch sizes compared, each at its own best learning rate."""
@@ -43,7 +69,7 @@ class Comparison:
     cells: list[Cell] = field(repr=False)  # best first
     sentence: str
     warnings: list[str]
-    about: dict = field(repr=False)
+    about: About = field(repr=False)
     snippet: str = field(repr=False)
     # What a constant prediction scores on the test examples; None where none is known.
     constant: Constant | None = field(repr=False, default=None)
@@ -82,37 +108,28 @@ def compare(
 
     Raises `ValueError` or `TypeError` for bad input before anything compiles.
     """
-    experiment = plan_comparison(
-        problem, optimizers, batch_sizes, learning_rates, epochs, seeds, fresh_seeds, data=data
-    )
+    choices = check_choices(optimizers, batch_sizes, learning_rates, epochs, seeds, fresh_seeds)
+    experiment = plan_comparison(problem, choices, data)
     return run_comparison(experiment, progress=progress, command=command)
 
 
 def plan_comparison(
-    problem: Problem | Source | str,
-    optimizers: str | Iterable[str] | None = None,
-    batch_sizes: int | str | Iterable[int | str] | None = None,
-    learning_rates: Iterable[float] | Mapping[str, Iterable[float]] | None = None,
-    epochs: int = DEFAULT.epochs,
-    seeds: int = DEFAULT.seeds,
-    fresh_seeds: int = DEFAULT.fresh_seeds,
-    *,
-    data: str | None = None,
+    problem: Problem | Source | str, choices: Choices | None = None, data: str | None = None
 ) -> Experiment:
-    """What `compare` would run with these arguments, checked; nothing is compiled."""
-    names = check_optimizers(optimizers)
-    rates = check_learning_rates(learning_rates, names)
-    counts = (
-        check_count("epochs", epochs),
-        check_count("seeds", seeds),
-        check_count("fresh_seeds", fresh_seeds, 2),
-    )
+    """What `compare` would run; the preset's choices if None. Nothing is compiled."""
+    choices = check_choices() if choices is None else choices
     source = _source(problem, data)
     num_train = source.problem.num_examples
-    check_epochs(counts[0], num_train)
-    if batch_sizes is None:
-        batch_sizes = fitting_batch_sizes(DEFAULT.batch_sizes, num_train)
-    return Experiment(source, names, check_batch_sizes(batch_sizes, num_train), rates, *counts)
+    check_epochs(choices.epochs, num_train)
+    return Experiment(
+        source,
+        choices.optimizers,
+        choices.batch_sizes_of(num_train),
+        choices.learning_rates,
+        choices.epochs,
+        choices.seeds,
+        choices.fresh_seeds,
+    )
 
 
 def run_comparison(
@@ -179,25 +196,21 @@ def _say(progress: bool, text: str):
 
 def _about(
     experiment: Experiment, grid: xr.Dataset, fresh: xr.Dataset, seconds: list[float], command: str | None
-) -> dict:
+) -> About:
     problem = experiment.source.problem
-    device = jax.devices()[0]
-    examples = sum(int(runs.examples.isel(epoch=-1).sum()) for runs in (grid, fresh))
-    return {
-        "epochs": experiment.epochs,
-        "seeds": experiment.seeds,
-        "fresh_seeds": experiment.fresh_seeds,
-        "num_train": problem.num_examples,
-        "num_valid": num_rows(problem.valid),
-        "num_test": num_rows(problem.test),
-        "splits": experiment.source.splits,
-        "intervals": INTERVALS,
-        "examples_seen": examples,
-        "wall_seconds": sum(seconds),
-        "stage_seconds": dict(zip(("grid", "fresh seeds", "clock"), seconds, strict=True)),
-        "versions": versions(),
-        "device": f"{jax.device_count()} x {device.device_kind}",
-        "cores": os.cpu_count(),
-        "command": command or "jaxgd.compare(...)",
-        "model": experiment.source.model,
-    }
+    return About(
+        epochs=experiment.epochs,
+        seeds=experiment.seeds,
+        fresh_seeds=experiment.fresh_seeds,
+        num_train=problem.num_examples,
+        num_valid=num_rows(problem.valid),
+        num_test=num_rows(problem.test),
+        splits=experiment.source.splits,
+        model=experiment.source.model,
+        examples_seen=sum(int(runs.examples.isel(epoch=-1).sum()) for runs in (grid, fresh)),
+        stage_seconds=dict(zip(("grid", "fresh seeds", "clock"), seconds, strict=True)),
+        versions=versions(),
+        device=device_name(jax.devices()),
+        cores=os.cpu_count() or 1,
+        command=command or "jaxgd.compare(...)",
+    )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxgd
+from jaxgd.specs.choices import check_choices
 from jaxgd.studies.comparison import comparing
 from jaxgd.studies.comparison.comparing import compare, plan_comparison, run_comparison
 
@@ -82,12 +83,12 @@ def test_the_clock_has_every_cell(small):
 
 def test_what_is_said_about_it(small):
     about = small.about
-    assert (about["epochs"], about["seeds"], about["fresh_seeds"]) == (3, 2, 3)
-    assert (about["num_train"], about["num_valid"], about["num_test"]) == (24, 12, 12)
-    assert about["examples_seen"] == 3 * 24 * (16 + 12)
-    assert about["wall_seconds"] == pytest.approx(sum(about["stage_seconds"].values()))
-    assert about["versions"]["jaxgd"] == jaxgd.__version__
-    assert about["splits"] == "as the problem came"
+    assert (about.epochs, about.seeds, about.fresh_seeds) == (3, 2, 3)
+    assert (about.num_train, about.num_valid, about.num_test) == (24, 12, 12)
+    assert about.examples_seen == 3 * 24 * (16 + 12)
+    assert about.wall_seconds == pytest.approx(sum(about.stage_seconds.values()))
+    assert about.versions["jaxgd"] == jaxgd.__version__
+    assert about.splits == "as the problem came"
     assert small.sentence.startswith("On your problem, 3 epochs: ")
     assert "datasets" not in repr(small)
 
@@ -95,8 +96,8 @@ def test_what_is_said_about_it(small):
 def test_a_problem_without_splits_gets_them_and_a_warning():
     whole = problem(valid=False, test=False)
     found = compare(whole, "sgd", 8, 0.1, 3, 2, 2, data="mine", progress=False)
-    assert (found.about["num_train"], found.about["num_valid"], found.about["num_test"]) == (16, 4, 4)
-    assert found.about["splits"] in found.warnings
+    assert (found.about.num_train, found.about.num_valid, found.about.num_test) == (16, 4, 4)
+    assert found.about.splits in found.warnings
     assert run_snippet(found.snippet, problem=whole) == fresh_losses(found)
 
 
@@ -150,8 +151,9 @@ def test_progress_is_on_stderr(capsys):
     ],
 )
 def test_bad_input(changes, error, message):
+    arguments = {"problem": problem(), "progress": False, **changes}
     with pytest.raises(error, match=message):
-        plan_comparison(**{"problem": problem(), **changes})
+        compare(**arguments)
 
 
 def test_preset_batch_sizes_that_do_not_fit_are_left_out():
@@ -166,9 +168,7 @@ def test_bad_input_is_found_before_anything_runs(monkeypatch):
 
 def test_the_same_call_gives_the_same_numbers(small):
     again = run_comparison(
-        plan_comparison(
-            problem(), ["sgd", "momentum"], ["full", 8], [0.01, 0.1], epochs=3, seeds=2, fresh_seeds=3
-        ),
+        plan_comparison(problem(), check_choices(["sgd", "momentum"], ["full", 8], [0.01, 0.1], 3, 2, 3)),
         progress=False,
     )
     assert again.grid.equals(small.grid)
