@@ -35,7 +35,7 @@ CORE = {"jax", "jaxlib", "optax", "numpy", "scipy", "xarray"}
 EXTRAS = {
     "sweeps": {"pandas"},  # which xarray itself cannot do without
     "training": {"sklearn", "mlxtend", "rich", "flax", "equinox"},
-    "reports": {"plotly", "rich"},
+    "reports": {"plotly", "rich", "jinja2", "markupsafe"},
     "cli": {"rich"},
 }
 
@@ -226,11 +226,10 @@ def names_used(tree: ast.AST) -> set[tuple[str, str]]:
         elif isinstance(node, ast.Import):
             found |= {(a.name, "__name__") for a in node.names if a.name.startswith("jaxgd.")}
         elif isinstance(node, ast.Attribute):
-            parts = ast.unparse(node).split(".")
-            if parts[0] == "jaxgd":
-                found.add(("jaxgd", parts[1]))
-            if parts[0] == "jaxgd" and parts[1] in jaxgd._MODULES and len(parts) > 2:
-                found.add((jaxgd._MODULES[parts[1]], parts[2]))
+            owner = ast.unparse(node.value)
+            module = owner if owner == "jaxgd" else jaxgd._MODULES.get(owner.removeprefix("jaxgd."))
+            if module:
+                found.add((module, node.attr))
     return found
 
 

@@ -1,25 +1,71 @@
 """A page of sections, each of words, figures and a table, as one HTML file that needs no network."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from html import escape
-from importlib.resources import files
-from string import Template
+from functools import cache
+from html import unescape
+from itertools import product
 from typing import Any, NamedTuple
 
+import jinja2
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.colors import get_colorscale
 from plotly.offline import get_plotlyjs
+
+from jaxgd.reports.style import GLYPHS
+
+SMALL = 4  # columns from which on figures are small: one legend says what their colours and axes are
+
+
+class Choice(NamedTuple):
+    """Figures of which a reader chooses one, by a value for each of the names.
+
+    figures: by their values, for every combination of those that occur. The same name chooses the same value
+    on the whole page.
+    """
+
+    names: tuple[str, ...]
+    figures: Mapping[tuple[str, ...], go.Figure]
+
+
+class Entry(NamedTuple):
+    """An entry of a table: its text, what it is sorted by ("" comes last), and a picture before the text."""
+
+    text: str
+    key: float | str
+    picture: Markup = Markup()
+
+
+class Table(NamedTuple):
+    """A table that its headings sort.
+
+    head: texts of the columns. rows: texts, sorted as numbers where they are, or entries.
+    groups: `(columns, text)` above the head. marked: rows that are set apart.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str | Entry]]
+    groups: Sequence[tuple[int, str]] = ()
+    marked: Sequence[int] = ()
 
 
 class Section(NamedTuple):
-    """A heading, a paragraph, figures (two in a row), a table's rows (the first its head), a caption."""
+    """A heading, a paragraph, figures, a table, a caption.
+
+    columns: of figures, at most. ranks: whether the first figure, of learning curves, has the order of its
+    curves within a budget beside it.
+    """
 
     title: str
     words: str
-    figures: Sequence[go.Figure] = ()
-    rows: Sequence[Sequence[str]] = ()
+    figures: Sequence[go.Figure | Choice] = ()
+    table: Table | None = None
     caption: str = ""
+    columns: int = 2
+    ranks: bool = False
 
 
 def sections_page(
@@ -29,6 +75,7 @@ def sections_page(
     sections: Sequence[Section],
     facts: Mapping[str, str],
     warnings: Sequence[str] = (),
+    code: Mapping[str, str] | None = None,
 ) -> str:
     """The whole HTML document, plotly.js included; all texts are plain text.
 
@@ -39,31 +86,41 @@ def sections_page(
         sections: in their order.
         facts: what the page rests on, by name.
         warnings: what a reader must know first.
+        code: what can be copied, by name.
     """
-    figures = {f"figure-{i}-{k}": f for i, s in enumerate(sections) for k, f in enumerate(s.figures)}
-    return Template(_asset("sections.html")).substitute(
-        css=_asset("page.css"),
-        script=_asset("sections.js"),
-        plotly=get_plotlyjs(),
-        payload=_payload({place: figure.to_plotly_json() for place, figure in figures.items()}),
-        kicker=escape(kicker),
-        headline=escape(headline),
-        deck=escape(deck),
-        warnings=_warnings(warnings),
-        sections="\n".join(_section(place, section) for place, section in enumerate(sections)),
-        facts="\n".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()),
+    shown = [_shown(place, section) for place, section in enumerate(sections)]
+    figures = {figure["place"]: figure.pop("payload") for section in shown for figure in section["figures"]}
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            kicker=kicker,
+            headline=headline,
+            deck=deck,
+            sections=shown,
+            facts=facts,
+            warnings=warnings,
+            code=code or {},
+            payload=_payload({"figures": figures, "glyphs": GLYPHS}),
+            plotly=Markup(get_plotlyjs()),
+        )
     )
 
 
-def _asset(name: str) -> str:
-    return (files("jaxgd.reports") / name).read_text(encoding="utf-8")
+@cache
+def _templates() -> jinja2.Environment:
+    """The templates beside this module; whatever they are given is escaped unless it is marked as HTML."""
+    loader = jinja2.PackageLoader("jaxgd.reports", "templates")
+    return jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
 
 
-def _payload(figures: Mapping[str, Any]) -> str:
-    """The figures as JSON that can stand inside a script element."""
-    text = json.dumps(figures, allow_nan=False, separators=(",", ":"), default=_plain)
+def _payload(data: Any) -> Markup:
+    """Data as JSON that can stand inside a script element."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"), default=_plain)
     # "</script>" and "<!--" would end or change the element that holds the JSON.
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 
 
 def _plain(value: Any) -> Any:
@@ -72,41 +129,92 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in the page's JSON")
 
 
-def _warnings(lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    heading = "<h2>Before you rely on it</h2>"
-    return f'<aside class="warnings" aria-label="Warnings">{heading}<ul>{items}</ul></aside>'
+def _shown(place: int, section: Section) -> dict[str, Any]:
+    """A section as its template reads it."""
+    is_small = section.columns >= SMALL
+    figures = [_figure(f"figure-{place}-{k}", figure, is_small) for k, figure in enumerate(section.figures)]
+    choices = {name: options for figure in figures for name, options in figure["choices"].items()}
+    return {
+        **section._asdict(),
+        "figures": figures,
+        "is_small": is_small,
+        "choices": choices,
+        "legend": _legend(_first(section.figures[0])) if is_small and figures else None,
+        "table": section.table and _table(section.table),
+    }
 
 
-def _section(place: int, section: Section) -> str:
-    title = f'<h2 id="title-{place}">{escape(section.title)}</h2>'
-    drawn = "\n".join(_figure(f"figure-{place}-{k}", figure) for k, figure in enumerate(section.figures))
-    columns = " two" if len(section.figures) > 1 else ""
-    parts = [title, f"<p>{escape(section.words)}</p>"]
-    parts += [f'<div class="figures{columns}">\n{drawn}\n</div>'] if drawn else []
-    parts += [_table(place, section.rows)] if section.rows else []
-    parts += [f'<p class="note">{escape(section.caption)}</p>'] if section.caption else []
-    return f'<section aria-labelledby="title-{place}">\n' + "\n".join(parts) + "\n</section>"
+def _first(figure: go.Figure | Choice) -> go.Figure:
+    return next(iter(figure.figures.values())) if isinstance(figure, Choice) else figure
 
 
-def _figure(place: str, figure: go.Figure) -> str:
-    """A figure under its title, which the page writes in its own letters."""
-    title = figure.layout.title.text or ""
-    label = f'id="{place}" class="plot" role="img" aria-labelledby="{place}-title"'
-    return f'<figure><p class="figure-title" id="{place}-title">{title}</p><div {label}></div></figure>'
+def _figure(place: str, figure: go.Figure | Choice, is_small: bool) -> dict[str, Any]:
+    """A figure's place, title, words, clocks and what chooses it, and what the page's script draws."""
+    names, figures = figure if isinstance(figure, Choice) else ((), {(): figure})
+    options = [list(dict.fromkeys(values)) for values in zip(*figures, strict=True)]
+    layout: Any = _first(figure).layout
+    meta = layout.meta or {}
+    drawn = [figures[values].to_plotly_json() for values in product(*options)]
+    titles = [unescape(one["layout"].get("title", {}).get("text") or "") for one in drawn]
+    return {
+        "place": place,
+        "title": titles[0],
+        "words": meta.get("words"),
+        "clocks": list(meta.get("clocks", ())),
+        "clock": meta.get("clock"),
+        "choices": dict(zip(names, options, strict=True)),
+        "payload": {
+            "names": names,
+            "counts": [len(values) for values in options],
+            "figures": drawn,
+            "titles": titles,
+            "small": is_small,
+        },
+    }
 
 
-def _table(place: int, rows: Sequence[Sequence[str]]) -> str:
-    """The rows as a table; a column whose first entry has no digit is text."""
-    texts = [not any(c.isdigit() for c in entry) for entry in rows[1]]
+def _legend(figure: go.Figure) -> dict[str, Any] | None:
+    """The colours of small maps with their values, and what their other signs mean."""
+    data: Any = figure.data
+    colours = next((trace for trace in data if trace.type == "heatmap"), None)
+    if colours is None:
+        return None
+    low, high, bar = colours.zmin, colours.zmax, colours.colorbar
+    layout: Any = figure.layout
+    return {
+        "stops": ",".join(f"{colour} {100 * at:.0f}%" for at, colour in get_colorscale("Viridis")),
+        "ticks": [
+            (f"{100 * (value - low) / (high - low):.1f}", text)
+            for value, text in zip(bar.tickvals, bar.ticktext, strict=True)
+        ],
+        "signs": [unescape(trace.name).replace("_", " ") for trace in data if trace.name],
+        "axes": [axis.title.text.replace("_", " ") for axis in (layout.xaxis, layout.yaxis)],
+    }
 
-    def row(entries, tag, scope=""):
-        starts = (f'<{tag}{scope} class="text">' if text else f"<{tag}{scope}>" for text in texts)
-        cells = (f"{start}{escape(entry)}</{tag}>" for start, entry in zip(starts, entries, strict=True))
-        return f"<tr>{''.join(cells)}</tr>"
 
-    head, body = row(rows[0], "th", ' scope="col"'), "".join(row(entries, "td") for entries in rows[1:])
-    scroll = f'<div class="scroll" tabindex="0" role="group" aria-labelledby="title-{place}">'
-    return f'{scroll}<table class="lines"><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+def _table(table: Table) -> dict[str, Any]:
+    """A table as its template reads it: every entry with its key; a column without numbers is text."""
+    rows = [[_entry(entry) for entry in row] for row in table.rows]
+    keys = [[row[column].key for row in rows] for column in range(len(table.head))]
+    is_text = [any(isinstance(key, str) and key for key in column) for column in keys]
+    kinds = ["text" if text else "number" for text in is_text]
+    wide = [text and max(len(row[k].text) for row in rows) > _WIDE for k, text in enumerate(is_text)]
+    return {
+        "groups": table.groups,
+        "head": list(zip(table.head, kinds, strict=True)),
+        "rows": [list(zip(row, kinds, wide, strict=True)) for row in rows],
+        "marked": table.marked,
+    }
+
+
+_WIDE = 48  # characters from which on a column of text may have several lines
+_NUMBER = re.compile(r"([-+−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?)(?: ?%)?(?: ± .*| of \d+)?")
+
+
+def _entry(entry: str | Entry) -> Entry:
+    """An entry of a text: sorted as the number that it is, or else as a text."""
+    if isinstance(entry, Entry):
+        return entry._replace(key="") if entry.key != entry.key else entry
+    if found := _NUMBER.fullmatch(entry):
+        return Entry(entry, float(found[1].replace(",", "").replace("−", "-")))
+    return Entry(entry, "" if entry in ("–", "diverged") else entry)

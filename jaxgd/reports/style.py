@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 
 from jaxgd.reports.scales import log_places, rounded
 from jaxgd.specs.wording import batch_text, regime_text
-from jaxgd.studies.comparison.comparing import Comparison
 
 # Each is at least 3:1 against white and against a dark page. The first four stay apart in all common kinds of
 # colour blindness; beyond them, and without colour, the symbols do.
@@ -69,16 +68,6 @@ def band(x: Any, low: Any, high: Any, colour: str, **trace: Any) -> go.Scatter:
         showlegend=False,
         **trace,
     )
-
-
-def batch_sizes(comparison: Comparison) -> list[int]:
-    """The batch sizes compared, the largest first."""
-    return sorted(map(int, comparison.fresh.batch_size.values), reverse=True)
-
-
-def short_size(comparison: Comparison, batch_size: int) -> str:
-    """A batch size beside an axis: "full" or its number."""
-    return "full" if batch_size == comparison.about["num_train"] else str(batch_size)
 
 
 def log_axis(low: float, high: float, write) -> dict:

@@ -5,7 +5,7 @@ import xarray as xr
 
 from jaxgd.specs.presets import LEARNING_RATES
 from jaxgd.studies.comparison.cells import rank_cells
-from jaxgd.studies.comparison.comparing import Comparison
+from jaxgd.studies.comparison.comparing import About, Comparison
 from jaxgd.studies.comparison.findings import write_sentence, write_warnings
 
 NUM_TRAIN, NUM_VALID, NUM_TEST = 1078, 359, 360
@@ -116,6 +116,7 @@ def _grid(optimizers, batch_sizes, rates, epochs, seeds, score):
             "epoch": range(1, epochs + 1),
             "learning_rate": (("optimizer", "rate"), rates),
         },
+        {"num_train": NUM_TRAIN},
     )
 
 
@@ -143,6 +144,7 @@ def _fresh(grid, epochs, seeds, score):
             "seed": list(seeds),
             "epoch": range(1, epochs + 1),
         },
+        {"num_train": NUM_TRAIN},
     )
 
 
@@ -167,28 +169,28 @@ def _clock(optimizers, batch_sizes):
             "bytes": (dims, memory),
         },
         {"optimizer": list(optimizers), "batch_size": list(batch_sizes)},
+        {"num_train": NUM_TRAIN},
     )
 
 
 def _about(data, grid, fresh, epochs, seeds, fresh_seeds):
-    return {
-        "epochs": epochs,
-        "seeds": seeds,
-        "fresh_seeds": fresh_seeds,
-        "num_train": NUM_TRAIN,
-        "num_valid": NUM_VALID,
-        "num_test": NUM_TEST,
-        "splits": f"{NUM_TRAIN:,} training, {NUM_VALID} validation and {NUM_TEST} test, at random",
-        "intervals": "± is a 95 % t interval over the fresh seeds; differences are paired by seed",
-        "examples_seen": int(grid.examples.isel(epoch=-1).sum() + fresh.examples.isel(epoch=-1).sum()),
-        "wall_seconds": 21.4,
-        "stage_seconds": {"grid": 15.0, "fresh seeds": 4.0, "clock": 2.4},
-        "versions": {"jaxgd": "0.1.0", "jax": "0.10.2", "optax": "0.2.8", "numpy": "2.3.1"},
-        "device": "2 x cpu",
-        "cores": 2,
-        "command": f"jaxgd compare --data '{data}' --epochs {epochs}",
-        "model": "mlp([64, 64, 10])",
-    }
+    return About(
+        epochs=epochs,
+        seeds=seeds,
+        fresh_seeds=fresh_seeds,
+        num_train=NUM_TRAIN,
+        num_valid=NUM_VALID,
+        num_test=NUM_TEST,
+        splits=f"{NUM_TRAIN:,} training, {NUM_VALID} validation and {NUM_TEST} test, at random",
+        intervals="± is a 95 % t interval over the fresh seeds; differences are paired by seed",
+        examples_seen=int(grid.examples.isel(epoch=-1).sum() + fresh.examples.isel(epoch=-1).sum()),
+        stage_seconds={"grid": 15.0, "fresh seeds": 4.0, "clock": 2.4},
+        versions={"jaxgd": "0.1.0", "jax": "0.10.2", "optax": "0.2.8", "numpy": "2.3.1"},
+        device="2 x cpu",
+        cores=2,
+        command=f"jaxgd compare --data '{data}' --epochs {epochs}",
+        model="mlp([64, 64, 10])",
+    )
 
 
 def _snippet(cell, data, epochs):

@@ -12,15 +12,15 @@ if find_spec("plotly") is None:
     raise ImportError('jaxgd.figures needs the package plotly: pip install "jaxgd[report]"', name="plotly")
 
 from jaxgd.reports.figures.costs import cost_curves
+from jaxgd.reports.figures.curves import learning_curves
 from jaxgd.reports.figures.hikers import hiker_panels
+from jaxgd.reports.figures.maps import rate_map
 from jaxgd.reports.figures.panels import Panel, side_by_side
 from jaxgd.reports.figures.paths import escape_curves, loss_curves
 from jaxgd.reports.figures.planes import loss_lines, plane_contours
 from jaxgd.reports.figures.slices import slice
 from jaxgd.reports.figures.spectra import sharpness_curves, spectral_densities
 from jaxgd.reports.figures.surfaces import basin_map, path_map
-from jaxgd.reports.figures.sweep_curves import learning_curves
-from jaxgd.reports.figures.sweep_maps import rate_map
 
 __all__ = [
     "Panel",

@@ -3,42 +3,51 @@
 from html import escape
 
 import plotly.graph_objects as go
+import xarray as xr
 
+from jaxgd.arguments import one_of
 from jaxgd.reports.scales import bytes_text, rounded, short_count
-from jaxgd.reports.style import COLOURS, GREY, base_layout, log_axis, short_size, value_axis
+from jaxgd.reports.style import COLOURS, GREY, base_layout, log_axis, value_axis
 from jaxgd.specs.wording import batch_text
-from jaxgd.studies.comparison.comparing import Comparison
 
 COSTS = {"examples_per_second": "training examples per second", "bytes": "memory of one update"}
 
 
 def cost_curves(
-    comparison: Comparison, cost: str = "examples_per_second", optimizer: str | None = None
+    clock: xr.Dataset, cost: str = "examples_per_second", optimizer: str | None = None
 ) -> go.Figure:
-    """A cost of every optimizer by batch size, log-log, one of them (the best if None) highlighted."""
-    optimizer = comparison.cells[0].optimizer if optimizer is None else optimizer
-    values = comparison.clock[cost].sortby("batch_size")
-    sizes = values.batch_size.values.tolist()
-    figure = go.Figure()
-    for name in sorted(values.optimizer.values.tolist(), key=lambda name: name == optimizer):
+    """A cost of every optimizer by batch size, log-log, one of them (the first if None) highlighted.
+
+    Args:
+        clock: of `jaxgd.throughput`, or `comparison.clock`.
+        cost: "examples_per_second" or "bytes".
+        optimizer: a name among several.
+    """
+    values = clock[one_of("cost", cost, COSTS)].sortby("batch_size")
+    values = values if "optimizer" in values.dims else values.expand_dims(optimizer=[""])
+    names, sizes = values.optimizer.values.tolist(), values.batch_size.values.tolist()
+    optimizer = names[0] if optimizer is None else one_of("optimizer", optimizer, names)
+    full = clock.attrs.get("num_train", 0)
+    figure = go.Figure(layout=base_layout(COSTS[cost]))
+    for name in sorted(names, key=lambda name: name == optimizer):
+        is_chosen = name == optimizer
+        costs = values.sel(optimizer=name).values
         figure.add_scatter(
             name=escape(name),
-            meta=name,
             x=sizes,
-            y=rounded(values.sel(optimizer=name).values),
-            text=[_cost_text(cost, value) for value in values.sel(optimizer=name).values],
-            customdata=[batch_text(size, comparison.about["num_train"]) for size in sizes],
+            y=rounded(costs),
+            text=[_cost_text(cost, value) for value in costs],
+            customdata=[batch_text(size, full) for size in sizes],
             hovertemplate="%{fullData.name}, %{customdata}: %{text}<extra></extra>",
             mode="lines+markers",
-            marker={"size": 6},
-            line={
-                "color": COLOURS[0] if name == optimizer else GREY,
-                "width": 2.5 if name == optimizer else 1,
-            },
+            marker={"size": 7 if is_chosen else 4},
+            line={"color": COLOURS[0] if is_chosen else GREY, "width": 2.5 if is_chosen else 1},
         )
-    figure.update_layout(base_layout(COSTS[cost]), showlegend=False, hovermode="closest")
-    names = [short_size(comparison, size) for size in sizes]
-    figure.update_xaxes(value_axis("batch size", sizes, names), type="log")
+    figure.update_layout(showlegend=False)
+    figure.update_xaxes(
+        value_axis("batch size", sizes, ["full" if size == full else f"{size}" for size in sizes])
+    )
+    figure.update_xaxes(type="log")
     write = short_count if cost == "examples_per_second" else bytes_text
     figure.update_yaxes(log_axis(float(values.min()), float(values.max()), write))
     return figure

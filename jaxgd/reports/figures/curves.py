@@ -1,142 +1,186 @@
-"""Learning curves of one optimizer: BGD, mini-batches and SGD, against epochs, updates or seconds."""
+"""Learning curves: the best point at each value of an axis, its seeds as faint lines, on several clocks."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+import xarray as xr
 
-from jaxgd.reports.scales import ScoreScale, rounded, score_scale, seconds_text, short_count, thin
-from jaxgd.reports.style import COLOURS, SYMBOLS, base_layout, batch_sizes, faint, log_axis, regime_name
+from jaxgd.arguments import one_of
+from jaxgd.reports.figures.scores import RUN, Scores, check_axis, score_axis, scores_of, sweep_layout
+from jaxgd.reports.scales import rounded, seconds_text, short_count, thin
+from jaxgd.reports.style import COLOURS, SYMBOLS, faint, log_axis, regime_name
 from jaxgd.specs.wording import count_text
-from jaxgd.studies.comparison.comparing import Comparison
+from jaxgd.sweeps import SweepResult
 
-CLOCKS = {"epochs": "epochs", "updates": "updates", "seconds": "seconds of training"}  # and axis titles
 MOST_POINTS = 60  # of one curve; more do not show
-
-
-def measures(comparison: Comparison) -> list[str]:
-    """What curves can show: the deciding score first, then the loss."""
-    return list(dict.fromkeys([comparison.score, "loss"]))
+_TITLES = {"examples": "training examples", "seconds": "seconds of training"}  # of axes, others by name
 
 
 def learning_curves(
-    comparison: Comparison, optimizer: str | None = None, clock: str = "epochs", measure: str | None = None
+    result: SweepResult | xr.Dataset,
+    metric: str | None = None,
+    by: str | None = None,
+    clock: str = "epochs",
+    over: str | Sequence[str] | None = None,
+    mode: str | None = None,
+    **where: Any,
 ) -> go.Figure:
-    """Validation curves of an optimizer (the best one if None), each batch size at its best rate.
+    """A metric over training: for each value of an axis its best point, the mean over seeds.
 
-    The fresh seeds are faint lines, their mean a strong one, which ends where a seed diverges (marked x).
-    The clock is "epochs", "updates" or "seconds".
+    Each seed is a faint line, which ends where the run stops, with an x where it diverged; so does the mean.
+    The best point of a value is the one with the best mean as its runs ended; a value at which every one of
+    several points has a run that diverged has no curve. The axes are those of the whole sweep, so that its
+    parts can be compared; `layout.meta["clocks"]` says where the points of every trace stand on each clock.
+
+    Args:
+        result: a sweep's result, or a dataset like it: `comparison.fresh`, say.
+        metric: a variable of the dataset; the validation accuracy or loss if None.
+        by: the axis; the batch size, the optimizer or the first axis if None. At most eight of its values
+            are shown, the best ones.
+        clock: "epochs", "updates", "examples" or "seconds", as far as the dataset has them.
+        over: the axes that are averaged over; `seed` if None and there is one.
+        mode: "min" or "max", for metrics of which the name does not say it.
+        **where: the part of the sweep that is shown, such as `optimizer="adam"`.
+
+    Raises:
+        ValueError: an unknown axis, metric, clock or coordinate.
     """
-    optimizer = comparison.cells[0].optimizer if optimizer is None else optimizer
-    measure = comparison.score if measure is None else measure
-    scale = curve_scale(comparison, measure)
-    figure = go.Figure()
-    for index, batch_size in enumerate(batch_sizes(comparison)):
-        figure.add_traces(_curve(comparison, optimizer, batch_size, clock, measure, scale, index))
-    figure.update_layout(base_layout(f"{optimizer}: validation {measure}, fresh seeds"))
-    figure.update_xaxes(clock_axis(comparison, clock))
-    figure.update_yaxes(_score_axis(comparison, measure, scale))
-    return figure
+    scores = scores_of(result, metric, over, mode, where)
+    one_of("clock", clock, scores.clocks)
+    by = _default_axis(scores, where) if by is None else by
+    if by is not None:
+        check_axis("by", by, scores.axes)
+    whole = _shown(scores, by, where)
+    chosen = whole.part(where).at_best(*([by] if by else []))
+    curves = [chosen.isel({by: place}) for place in range(chosen.last.sizes[by])] if by else [chosen]
+    made: list[tuple[dict, dict[str, list]]] = []
+    is_single = all(scores.last.sizes[name] == 1 for name in scores.axes if name not in (by, *where))
+    for index, curve in enumerate(curves):
+        if is_single or np.isfinite(curve.badness):
+            made += _traces(curve, by, index)
+    clocks = {name: _clock(whole, name, [x[name] for _, x in made]) for name in whole.clocks}
+    traces = [go.Scatter(x=x[clock], **trace) for trace, x in made]
+    title = f"{scores.metric}, best point of each {by}" if by else scores.metric
+    return go.Figure(
+        traces,
+        {
+            **sweep_layout(title),
+            "xaxis": {"zeroline": False, "ticks": "outside", "ticklen": 4, **clocks[clock]["xaxis"]},
+            "yaxis": {"zeroline": False, **score_axis(scores, _extent(whole))},
+            "meta": {
+                "clocks": clocks,
+                "clock": clock,
+                "better": scores.scale.better,
+                "note": scores.scale.note,
+            },
+        },
+    )
 
 
-def clock_values(comparison: Comparison, optimizer: str, batch_size: int, clock: str) -> list:
-    """Where a run's points stand on a clock; seconds are those of the run alone on the device, compiled."""
-    place = {"optimizer": optimizer, "batch_size": batch_size}
-    points = _points(comparison)
-    if clock == "epochs":
-        return comparison.fresh.epoch.values[points].tolist()
-    # A diverged seed stops counting; the others have the run's counts.
-    updates = comparison.fresh.updates.sel(place).max("seed").values[points]
-    if clock == "updates":
-        return updates.tolist()
-    return rounded(updates * float(comparison.clock.seconds_per_update.sel(place)))
+def _default_axis(scores: Scores, where: dict[str, Any]) -> str | None:
+    axes = [name for name in scores.axes if name not in where] or scores.axes
+    varied = [name for name in axes if name in scores.varied] or axes
+    return next((name for name in ("batch_size", "optimizer", *varied) if name in varied), None)
 
 
-def clock_axis(comparison: Comparison, clock: str) -> dict:
-    """The horizontal axis of learning curves, the same for every optimizer."""
-    values = [
-        clock_values(comparison, optimizer, size, clock)
-        for optimizer in comparison.fresh.optimizer.values
-        for size in batch_sizes(comparison)
-    ]
-    low, high = np.min(values), np.max(values)
-    if clock == "epochs":
-        pad = 0.02 * (high - low) or 0.5
-        return {"title": {"text": CLOCKS[clock]}, "range": [low - pad, high + pad]}
-    write = short_count if clock == "updates" else seconds_text
-    return {"title": {"text": CLOCKS[clock]}, **log_axis(low, high, write)}
+def _shown(scores: Scores, by: str | None, where: dict[str, Any]) -> Scores:
+    """The best points along the axes; of many values of `by` the best, in the order of the axis."""
+    best = scores.at_best(*dict.fromkeys(name for name in (by, *where) if name in scores.axes))
+    if by is None:
+        return best
+    least = best.badness.min([name for name in best.axes if name != by]).values
+    return best.isel({by: np.sort(np.argsort(least, kind="stable")[: len(COLOURS)])})
 
 
-def curve_scale(comparison: Comparison, measure: str) -> ScoreScale:
-    """The vertical scale of learning curves, the same for every optimizer."""
-    return score_scale(comparison.fresh[f"valid_{measure}"], measure, comparison.about["num_valid"])
-
-
-def _points(comparison: Comparison) -> list[int]:
-    return thin(comparison.fresh.sizes["epoch"], MOST_POINTS)
-
-
-def _score_axis(comparison: Comparison, measure: str, scale: ScoreScale) -> dict:
-    """The vertical axis of learning curves. Its worse end is that of the means: a wild seed may leave it."""
-    runs = comparison.fresh[f"valid_{measure}"]
-    means, best = scale.position(runs.mean("seed", skipna=False)), scale.position(runs)
+def _extent(scores: Scores) -> np.ndarray:
+    """What the vertical axis must hold: the means, and the best of the seeds (a wild one may leave it)."""
+    means = scores.scale.position(scores.runs.mean(RUN, skipna=False))
+    best = scores.scale.position(scores.runs)
     means, best = means[np.isfinite(means)], best[np.isfinite(best)]
     if not means.size:
-        return {"showticklabels": False}
-    worse = np.quantile(means, 0.005 if scale.better > 0 else 0.995)
-    low, high = sorted((worse, best.max() if scale.better > 0 else best.min()))
-    pad = 0.06 * (high - low) or 0.1
-    places, texts = scale.ticks(low - pad, high + pad)
-    return {"range": rounded([low - pad, high + pad]), "tickvals": rounded(places), "ticktext": texts}
+        return best
+    is_up = scores.scale.better > 0
+    return np.array([np.quantile(means, 0.005 if is_up else 0.995), best.max() if is_up else best.min()])
 
 
-def _curve(
-    comparison: Comparison,
-    optimizer: str,
-    batch_size: int,
-    clock: str,
-    measure: str,
-    scale: ScoreScale,
-    index: int,
-) -> list[go.Scatter]:
-    """The traces of one batch size: a faint line for each seed, then the mean."""
-    runs = comparison.fresh.sel(optimizer=optimizer, batch_size=batch_size)
-    name = regime_name(batch_size, comparison.about["num_train"])
-    x = clock_values(comparison, optimizer, batch_size, clock)
-    values = runs[f"valid_{measure}"].transpose("seed", "epoch").values[:, _points(comparison)]
-    means = values.mean(axis=0)
-    colour = COLOURS[index % len(COLOURS)]
-    seeds = [_seed(seed, scale, colour, x=x, legendgroup=name) for seed in values]
-    mean = go.Scatter(
-        name=name,
-        legendgroup=name,
-        x=x,
-        y=rounded(scale.position(means)),
-        text=[scale.text(value) for value in means],
-        customdata=_moments(comparison, optimizer, batch_size),
-        hovertemplate="<b>%{fullData.name}</b>: %{text}<br>%{customdata}<extra></extra>",
-        mode="lines+markers",
-        line={"color": colour, "width": 2.5},
-        marker={"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 7, "maxdisplayed": 24},
-    )
-    return [*seeds, mean]
+def _traces(curve: Scores, by: str | None, index: int) -> list[tuple[dict, dict[str, list]]]:
+    """The traces of one point, each with its place on every clock: a faint line for each run, the mean."""
+    colour, name = COLOURS[index % len(COLOURS)], escape(_name(curve, by))
+    runs, ends = curve.runs.values, curve.ends.values
+    clocks = {clock: values.values for clock, values in curve.clocks.items()}
+    made = []
+    for run, end in enumerate(ends) if len(runs) > 1 else ():
+        points = thin(int(end) + 1, MOST_POINTS)
+        x = {clock: _numbers(values[run][points]) for clock, values in clocks.items()}
+        made.append(({**_seed(curve.scale.position(runs[run][points]), colour), "legendgroup": name}, x))
+    points = thin(int(ends.max()) + 1, MOST_POINTS)
+    # A run that diverged or stopped no longer counts; the others have the counts of the point.
+    x = {clock: _numbers(values.max(axis=0)[points]) for clock, values in clocks.items()}
+    means = runs.mean(axis=0)[points]
+    mean = {
+        "name": name,
+        "legendgroup": name,
+        "y": rounded(curve.scale.position(means)),
+        "text": [curve.scale.text(value) for value in means],
+        "customdata": [_moment(dict(zip(x, at, strict=True))) for at in zip(*x.values(), strict=True)],
+        "meta": escape(str(curve.texts)),
+        "hovertemplate": "%{text} after %{customdata}<br>%{meta}<extra></extra>",
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 2.5},
+        "marker": {"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 7, "maxdisplayed": 24},
+    }
+    return [*made, (mean, x)]
 
 
-def _seed(values: np.ndarray, scale: ScoreScale, colour: str, **trace) -> go.Scatter:
-    """One seed's faint line, with an x where it ends early."""
-    y = rounded(scale.position(values))
-    thin_line = {"color": faint(colour, 0.35), "width": 1}
-    line = go.Scatter(y=y, mode="lines", line=thin_line, hoverinfo="skip", showlegend=False, **trace)
-    finite = np.flatnonzero(np.isfinite(values))
-    if 0 < finite.size < values.size:
-        sizes = [9 if point == finite[-1] else 0 for point in range(values.size)]
-        line.update(mode="lines+markers", marker={"symbol": "x-thin", "size": sizes})
-        line.update(marker_line={"color": colour, "width": 2})
+def _numbers(values: np.ndarray) -> list:
+    return values.tolist() if values.dtype.kind in "iu" else rounded(values, 6)
+
+
+def _name(curve: Scores, by: str | None) -> str:
+    """What the legend calls a curve; batch sizes by their regime where the full batch is known."""
+    if by is None:
+        return curve.metric
+    value = curve.last[by].values
+    if by == "batch_size" and curve.full is not None:
+        return regime_name(int(value), curve.full)
+    return f"{by} {curve.labels(by, [value.item()])[0]}"
+
+
+def _seed(positions: np.ndarray, colour: str) -> dict[str, Any]:
+    """One run's faint line, with an x where it ends early."""
+    line = {"y": rounded(positions), "line": {"color": faint(colour, 0.35), "width": 1}}
+    line |= {"mode": "lines", "hoverinfo": "skip", "showlegend": False}
+    finite = np.flatnonzero(np.isfinite(positions))
+    if 0 < finite.size < positions.size:
+        sizes = [9 if point == finite[-1] else 0 for point in range(positions.size)]
+        cross = {"symbol": "x-thin", "size": sizes, "line": {"color": colour, "width": 2}}
+        return {**line, "mode": "lines+markers", "marker": cross}
     return line
 
 
-def _moments(comparison: Comparison, optimizer: str, batch_size: int) -> list[str]:
-    """Each point's place on all three clocks, in words."""
-    clocks = (clock_values(comparison, optimizer, batch_size, clock) for clock in CLOCKS)
-    return [
-        f"epoch {epoch}, {count_text(updates, 'update')}, {seconds_text(seconds)}"
-        for epoch, updates, seconds in zip(*clocks, strict=True)
-    ]
+def _moment(at: dict[str, float]) -> str:
+    """A place on all clocks, in words: "epoch 3, 102 updates, 3.2 ms"."""
+    words = [f"epoch {at['epochs']:g}"]
+    words += [count_text(int(at[name]), name[:-1]) for name in ("updates", "examples") if name in at]
+    return ", ".join([*words, *([seconds_text(at["seconds"])] if "seconds" in at else [])])
+
+
+def _clock(scores: Scores, clock: str, traces: list[list]) -> dict[str, Any]:
+    """Where points stand on a clock, `x[of[trace]]` those of a trace, and its axis."""
+    different = list(dict.fromkeys(map(tuple, traces)))
+    places = {x: place for place, x in enumerate(different)}
+    return {"x": different, "of": [places[tuple(x)] for x in traces], "xaxis": _clock_axis(scores, clock)}
+
+
+def _clock_axis(scores: Scores, clock: str) -> dict[str, Any]:
+    """The horizontal axis on a clock, the same for every part."""
+    values, title = scores.clocks[clock].max(RUN).values, {"title": {"text": _TITLES.get(clock, clock)}}
+    low, high = float(values[..., 0].min()), float(values.max())
+    if clock == "epochs":
+        pad = 0.02 * (high - low) or 0.5
+        return {**title, "range": [low - pad, high + pad]}
+    low = low if low > 0 else min(1.0, high)
+    return {**title, **log_axis(low, high, seconds_text if clock == "seconds" else short_count)}

@@ -1,103 +1,169 @@
-"""Maps of an optimizer's final score over learning rate and batch size, with the ridge of best rates."""
+"""A metric of a sweep over two of its axes, such as learning rate and batch size, and its best ridge."""
 
+from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
-from jaxgd.reports.scales import ScoreScale, rounded, score_scale
-from jaxgd.reports.style import GREY, base_layout, short_size, value_axis
-from jaxgd.specs.wording import batch_text, count_text
-from jaxgd.studies.comparison.cells import final_scores
-from jaxgd.studies.comparison.comparing import Comparison
+from jaxgd.reports.figures.scores import Scores, check_axis, is_logarithmic, scores_of, sweep_layout
+from jaxgd.reports.scales import ScoreScale, rounded
+from jaxgd.reports.style import GREY, value_axis
+from jaxgd.specs.wording import count_text
+from jaxgd.sweeps import SweepResult
 
 COLOUR_SCALE = "Viridis"
 
 
-def rate_map(comparison: Comparison, optimizer: str | None = None) -> go.Figure:
-    """The final validation score of an optimizer over learning rate x batch size, its mean over seeds.
+def rate_map(
+    result: SweepResult | xr.Dataset,
+    metric: str | None = None,
+    x: str = "learning_rate",
+    y: str = "batch_size",
+    over: str | Sequence[str] | None = None,
+    mode: str | None = None,
+    ridge: xr.DataArray | None = None,
+    **where: Any,
+) -> go.Figure:
+    """A metric over two axes as colours, its mean over seeds after the last epoch.
 
-    The ridge joins the best rate of each batch size. Where a seed diverged, hatching replaces the colour.
+    Where the sweep has further axes, each cell shows the best point there is. The ridge joins the best x of
+    each y. Hatching replaces the colour where a run diverged at every point of a cell. The colours are those
+    of the whole sweep, so that its parts can be compared.
+
+    Args:
+        result: a sweep's result, or a dataset like it: `comparison.grid`, say.
+        metric: a variable of the dataset; the validation accuracy or loss if None.
+        x: the axis across; or a coordinate along an axis and those of `where`, such as the rates of
+            `comparison.grid`, of which each optimizer has its own.
+        y: the axis upwards.
+        over: the axes that are averaged over; `seed` if None and there is one.
+        mode: "min" or "max", for metrics of which the name does not say it.
+        ridge: the x of each y to join, by the coordinate y; those of the best means if None.
+        **where: the part of the sweep that is shown, such as `optimizer="adam"`.
+
+    Raises:
+        ValueError: an unknown axis, metric or coordinate; an axis twice.
     """
-    optimizer = comparison.cells[0].optimizer if optimizer is None else optimizer
-    scale = map_scale(comparison)
-    scores = _scores_over_rates(comparison, optimizer)
-    low, high = map_range(comparison)
-    x, y = np.log10(scores.learning_rate.values), np.log10(scores.batch_size.values)
-    figure = go.Figure()
+    scores = scores_of(result, metric, over, mode, where)
+    across, upwards = (_axis(scores, name, value, where) for name, value in (("x", x), ("y", y)))
+    if across == upwards:
+        raise ValueError(f"x and y are both {x!r}; two axes are needed")
+    best = scores.at_best(*dict.fromkeys((upwards, across, *(n for n in where if n in scores.axes))))
+    low, high = _colours(scores, best.last.values)
+    cells = best.part({name: value for name, value in where.items() if name not in (across, upwards)})
+    cells = cells.at_best(upwards, across)
+    cells = cells.isel({n: cells.places(n, where[n]) for n in (across, upwards) if n in where})
+    cells = cells.isel({across: _ascending(cells, x), upwards: _ascending(cells, y)})
+    values = {name: cells.last[name].values for name in (x, y)}
+    places = {name: _places(values[name]) for name in (x, y)}
+    figure = go.Figure(layout=sweep_layout(_title(scores, (across, upwards), where)))
     figure.add_heatmap(
-        x=edges(x),
-        y=edges(y),
-        z=rounded(scale.better * scale.position(scores.mean("seed", skipna=False).values)),
-        text=_map_texts(comparison, optimizer, scores, scale),
+        x=edges(places[x]),
+        y=edges(places[y]),
+        z=rounded(scores.scale.better * scores.scale.position(cells.last.values)),
+        text=_texts(cells, x, y),
         hovertemplate="%{text}<extra></extra>",
         colorscale=COLOUR_SCALE,
         zmin=low,
         zmax=high,
         xgap=1,
         ygap=1,
-        colorbar=colour_bar(scale, low, high),
+        colorbar=_colour_bar(scores.scale, low, high),
     )
-    figure.add_traces([hatching(scores, x, y), *_ridge(comparison, optimizer)])
-    figure.update_layout(
-        base_layout(f"{optimizer}: final validation {comparison.score}"), hovermode="closest"
-    )
-    figure.update_xaxes(value_axis("learning rate", x, rate_labels(scores.learning_rate.values)))
-    figure.update_xaxes(range=edges(x)[:: len(x)], tickangle=0)
-    sizes = [short_size(comparison, int(size)) for size in scores.batch_size.values]
-    figure.update_yaxes(value_axis("batch size", y, sizes), range=edges(y)[:: len(y)])
-    return figure
+    figure.add_trace(_hatching(cells.last.values, places[x], places[y]))
+    is_top = cells.badness.values == cells.badness.values.min(axis=1, keepdims=True)
+    if ridge is not None:
+        is_top = values[x] == ridge.sel({y: values[y]}).values[:, None]
+    rows = np.flatnonzero(np.isfinite(cells.badness.values).any(axis=1) & is_top.any(axis=1))
+    tops = is_top[rows].argmax(axis=1)
+    figure.add_traces(_ridge(places[x][tops], places[y][rows], f"best {x} of each {y}"))
+    for update, name in ((figure.update_xaxes, x), (figure.update_yaxes, y)):
+        texts = [escape(text) for text in scores.labels(name, values[name])]
+        update(
+            value_axis(name, places[name], _thinned(texts)), range=edges(places[name])[:: len(places[name])]
+        )
+    pairs = zip(scores.labels(x, values[x][tops]), scores.labels(y, values[y][rows]), strict=True)
+    best_ones = ", ".join(f"{x} {top} at {y} {row}" for top, row in pairs)
+    lost = f"{int(np.isnan(cells.last.values).sum())} of {cells.last.size} cells diverged"
+    figure.update_layout(legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"})
+    return figure.update_layout(meta={"words": f"Best: {best_ones or 'none'}; {lost}."})
 
 
-def map_scale(comparison: Comparison) -> ScoreScale:
-    """The colour scale of the maps, the same for every optimizer."""
-    values = final_scores(comparison.grid, comparison.score).mean("seed", skipna=False)
-    return score_scale(values, comparison.score, comparison.about["num_valid"])
+def _axis(scores: Scores, argument: str, name: str, where: dict[str, Any]) -> str:
+    """The axis along which the values of a name lie."""
+    if name in scores.axes or name not in scores.names:
+        check_axis(argument, name, scores.axes)
+        return name
+    along = [str(dim) for dim in scores.last[name].dims]
+    others = [dim for dim in along if dim not in where]
+    if len(along) == 1:
+        raise ValueError(f"{argument} is {name!r}, which was drawn and has no grid: use figures.slice")
+    if len(others) > 1:
+        raise ValueError(f"{argument} is {name!r}, of which each {along[0]} has its own: choose one")
+    return others[0]
 
 
-def map_range(comparison: Comparison) -> tuple[float, float]:
-    """The positions of the first and the last colour; the worst twentieth of all cells shares the first."""
-    scale = map_scale(comparison)
-    means = final_scores(comparison.grid, comparison.score).mean("seed", skipna=False).values
-    positions = scale.better * scale.position(means[np.isfinite(means)])
+def _title(scores: Scores, axes: tuple[str, str], where: dict[str, Any]) -> str:
+    others = [name for name in scores.axes if name not in axes and name not in where]
+    best = f", best over {', '.join(others)}" if others else ""
+    part = "".join(f", {name} {value}" for name, value in where.items())
+    return f"{scores.metric}{part}{best}"
+
+
+def _ascending(cells: Scores, name: str) -> np.ndarray:
+    """The places of the values of a name in their order; words stay as they are."""
+    values = cells.last[name].values
+    return np.argsort(values, kind="stable") if values.dtype.kind in "iuf" else np.arange(values.size)
+
+
+def _places(values: np.ndarray) -> np.ndarray:
+    """Where values stand: by their logarithms, as they are, or one after the other."""
+    if is_logarithmic(values) and values.size > 1:
+        return np.log10(values)
+    return values.astype(float) if values.dtype.kind in "iuf" else np.arange(values.size, dtype=float)
+
+
+def _thinned(texts: list[str], most: int = 8) -> list[str]:
+    """At most so many of the texts, the others empty, which leaves their tick marks."""
+    every = -(-len(texts) // most)
+    return [text if place % every == 0 else "" for place, text in enumerate(texts)]
+
+
+def _colours(scores: Scores, values: np.ndarray) -> tuple[float, float]:
+    """The positions of the first and the last colour; the worst twentieth of the cells shares the first."""
+    positions = scores.scale.better * scores.scale.position(values[np.isfinite(values)])
     if not positions.size:
         return 0.0, 1.0
     low, high = np.quantile(positions, 0.05), positions.max()
     return float(low), float(max(high, low + 1e-6))
 
 
-def rate_labels(rates: np.ndarray, most: int = 4) -> list[str]:
-    """Texts beside the rates: at most so many, the others empty, which leaves their tick marks."""
-    every = -(-len(rates) // most)
-    return [f"{rate:g}" if index % every == 0 else "" for index, rate in enumerate(rates)]
+def _colour_bar(scale: ScoreScale, low: float, high: float) -> dict:
+    """A colour bar with round values of the score beside it."""
+    places, texts = scale.ticks(*sorted((scale.better * low, scale.better * high)))
+    return {"tickvals": rounded([scale.better * place for place in places]), "ticktext": texts}
 
 
-def _scores_over_rates(comparison: Comparison, optimizer: str) -> xr.DataArray:
-    """Final scores (batch_size, rate, seed) of an optimizer, sizes and rates ascending."""
-    scores = final_scores(comparison.grid, comparison.score).sel(optimizer=optimizer)
-    scores = scores.sortby("batch_size").sortby("learning_rate")
-    return scores.transpose("batch_size", "rate", "seed")
+def _texts(cells: Scores, x: str, y: str) -> list[list[str]]:
+    """What is said of each cell: where it is, its mean, and every run."""
+    rows, columns = (cells.labels(name, cells.last[name].values) for name in (y, x))
+    return [
+        [
+            f"{escape(f'{y} {row}, {x} {column}')}<br>{_runs_text(runs, cells.scale)}"
+            for column, runs in zip(columns, line, strict=True)
+        ]
+        for row, line in zip(rows, cells.final.values, strict=True)
+    ]
 
 
-def _map_texts(
-    comparison: Comparison, optimizer: str, scores: xr.DataArray, scale: ScoreScale
-) -> list[list[str]]:
-    num_train = comparison.about["num_train"]
-    rows = []
-    for row, size in zip(scores.values, scores.batch_size.values, strict=True):
-        cells = zip(row, scores.learning_rate.values, strict=True)
-        start = f"<b>{escape(optimizer)}</b>, {batch_text(int(size), num_train)}"
-        rows.append([f"{start}, rate {rate:g}<br>{_seeds_text(seeds, scale)}" for seeds, rate in cells])
-    return rows
-
-
-def _seeds_text(seeds: np.ndarray, scale: ScoreScale) -> str:
-    diverged = int(np.isnan(seeds).sum())
-    if diverged:
-        return f"{diverged} of {count_text(seeds.size, 'seed')} diverged"
-    each = ", ".join(scale.text(seed) for seed in seeds)
-    return f"{scale.text(seeds.mean())} validation, mean of {count_text(seeds.size, 'seed')}<br>({each})"
+def _runs_text(runs: np.ndarray, scale: ScoreScale) -> str:
+    lost, count = int(np.isnan(runs).sum()), count_text(runs.size, "run")
+    if lost or runs.size == 1:
+        return f"{lost} of {count} diverged" if lost else scale.text(runs[0])
+    return f"{scale.text(runs.mean())}, mean of {count}<br>({', '.join(scale.text(run) for run in runs)})"
 
 
 def edges(centres: np.ndarray) -> list:
@@ -109,16 +175,16 @@ def edges(centres: np.ndarray) -> list:
     return rounded([first, *middle, last], 6)
 
 
-def hatching(scores: xr.DataArray, x: np.ndarray, y: np.ndarray) -> go.Scatter:
-    """Hatched boxes over the cells in which a seed diverged."""
+def _hatching(cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> go.Scatter:
+    """Hatched boxes over the cells [y, x] that have no value."""
     left, right = edges(x)[:-1], edges(x)[1:]
     low, high = edges(y)[:-1], edges(y)[1:]
     xs, ys = [], []
-    for row, column in np.argwhere(np.isnan(scores.values).any(axis=-1)):
+    for row, column in np.argwhere(np.isnan(cells)):
         xs += [left[column], right[column], right[column], left[column], left[column], None]
         ys += [low[row], low[row], high[row], high[row], low[row], None]
     return go.Scatter(
-        name="a seed diverged",
+        name="a run diverged",
         x=xs,
         y=ys,
         mode="lines",
@@ -130,26 +196,12 @@ def hatching(scores: xr.DataArray, x: np.ndarray, y: np.ndarray) -> go.Scatter:
     )
 
 
-def _ridge(comparison: Comparison, optimizer: str) -> list[go.Scatter]:
-    """The best rate of each batch size, as a dark line on a white one: seen on every colour."""
-    best = comparison.fresh.learning_rate.sel(optimizer=optimizer).sortby("batch_size")
-    diverged = np.isnan(_scores_over_rates(comparison, optimizer).values).any(axis=-1)
-    best = best[~diverged.all(axis=-1)]
-    x, y = rounded(np.log10(best.values), 6), rounded(np.log10(best.batch_size.values), 6)
-    common = {"x": x, "y": y, "hoverinfo": "skip"}
+def _ridge(x: np.ndarray, y: np.ndarray, name: str) -> list[go.Scatter]:
+    """The best x of each y, as a dark line on a white one: seen on every colour."""
+    common = {"x": rounded(x, 6), "y": rounded(y, 6), "hoverinfo": "skip"}
+    marker = {"color": "white", "size": 9, "line": {"color": "black", "width": 1.5}}
+    line = {"color": "black", "width": 1.5}
     return [
         go.Scatter(mode="lines", line={"color": "white", "width": 5}, showlegend=False, **common),
-        go.Scatter(
-            name="best rate of each batch size",
-            mode="lines+markers",
-            line={"color": "black", "width": 1.5},
-            marker={"color": "white", "size": 9, "line": {"color": "black", "width": 1.5}},
-            **common,
-        ),
+        go.Scatter(name=name, mode="lines+markers", line=line, marker=marker, **common),
     ]
-
-
-def colour_bar(scale: ScoreScale, low: float, high: float) -> dict:
-    """A colour bar with round values of the score beside it."""
-    places, texts = scale.ticks(*sorted((scale.better * low, scale.better * high)))
-    return {"tickvals": rounded([scale.better * place for place in places]), "ticktext": texts}

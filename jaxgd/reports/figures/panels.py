@@ -58,8 +58,9 @@ def _add_panel(figure: go.Figure, panel: Panel, axis: str, domain: tuple, colour
         "y": panel.y_range or _extent([y for _, y in lines.values()], "y" in panel.log),
     }
     axes = {way: _axis(ranges[way], way in panel.log) for way in "xy"}
+    layout: Any = figure.layout
     for way, other, text in (("x", "y", panel.x_title), ("y", "x", panel.y_title)):
-        title = {"text": text, "standoff": 6, "font": {"size": figure.layout.font.size}}
+        title = {"text": text, "standoff": 6, "font": {"size": layout.font.size}}
         figure.update_layout({f"{way}axis{axis}": {**axes[way], "anchor": f"{other}{axis}", "title": title}})
     figure.update_layout({f"xaxis{axis}": {"domain": domain}})
     refs = {"xref": f"x{axis} domain", "yref": f"y{axis} domain", "showarrow": False}

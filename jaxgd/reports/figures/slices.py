@@ -6,16 +6,13 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+import xarray as xr
 
 from jaxgd.reports.figures.scores import (
     RUN,
     Scores,
-    axis_names,
     check_axis,
-    column,
     is_logarithmic,
-    labels,
-    point_texts,
     score_axis,
     scores_of,
     sweep_layout,
@@ -30,7 +27,7 @@ _MOST_NAMED, _MOST_TEXTS = 10, 5  # values that are marked beside an axis, and t
 
 
 def slice(
-    result: SweepResult,
+    result: SweepResult | xr.Dataset,
     axis: str,
     metric: str | None = None,
     by: str | None = None,
@@ -44,7 +41,7 @@ def slice(
     edge. Where the axis was drawn from a range there is no line.
 
     Args:
-        result: a sweep's result.
+        result: a sweep's result, or a dataset like it.
         axis: an axis, or a coordinate along an axis of points, such as a learning rate that was drawn.
         metric: a variable of the dataset; the validation accuracy or loss if None.
         by: an axis that gives the dots their colour; the optimizer or the batch size if None.
@@ -55,24 +52,24 @@ def slice(
     Raises:
         ValueError: an unknown axis, metric or coordinate.
     """
-    scores = scores_of(result, metric, over, mode, where)
-    names = axis_names(result, scores)
-    check_axis("axis", axis, names)
+    scores = scores_of(result, metric, over, mode, where).part(where)
+    check_axis("axis", axis, scores.names)
     if by is None:
-        varied = [name for name in names if name != axis and len(set(column(scores, name).tolist())) > 1]
+        varied = [
+            name for name in scores.names if name != axis and len(set(scores.column(name).tolist())) > 1
+        ]
         by = next((name for name in ("optimizer", "batch_size") if name in varied), None)
     else:
-        check_axis("by", by, names)
-    x, x_axis = _places(result, axis, column(scores, axis))
+        check_axis("by", by, scores.names)
+    x, x_axis = _places(scores, axis)
     y = scores.scale.position(scores.last.values.ravel())
     y_axis = score_axis(scores, y)
-    groups = _groups(result, scores, by)
-    texts = point_texts(result, scores)
+    groups, texts = _groups(scores, by), scores.texts.ravel()
     figure = go.Figure(layout=sweep_layout(f"{scores.metric} by {axis}, mean over {_over(scores)}"))
     has_line = axis in scores.axes
     for place, (name, mine) in enumerate(groups.items()):
         style = {"color": COLOURS[place % _MOST_COLOURS], "symbol": SYMBOLS[place % _MOST_COLOURS]}
-        figure.add_traces(_traces(scores, name, x[mine], y[mine], [texts[i] for i in mine], style, has_line))
+        figure.add_traces(_traces(scores, name, x[mine], y[mine], texts[mine], style, has_line))
     figure.add_trace(_crosses(x, y, texts, y_axis["range"][0 if scores.scale.better > 0 else 1]))
     figure.update_layout(xaxis=x_axis, yaxis=y_axis, showlegend=by is not None)
     figure.update_layout(legend={"title": {"text": by or ""}})
@@ -84,8 +81,9 @@ def _over(scores: Scores) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
 
-def _places(result: SweepResult, axis: str, values: np.ndarray) -> tuple[np.ndarray, dict]:
-    """Where values stand along the horizontal axis, and that axis: few values are named, and no others."""
+def _places(scores: Scores, axis: str) -> tuple[np.ndarray, dict]:
+    """Where points stand along the horizontal axis, and that axis: few values are named, and no others."""
+    values = scores.column(axis)
     known = _different(values)
     base: dict[str, Any] = {"title": {"text": axis}, "showgrid": False, "zeroline": False}
     is_number = values.dtype.kind in "iuf"
@@ -97,8 +95,7 @@ def _places(result: SweepResult, axis: str, values: np.ndarray) -> tuple[np.ndar
     shown = set(thin(known.size, _MOST_TEXTS)) if is_number else set(range(known.size))
     order = np.argsort(np.argsort(known)) if is_number else np.arange(known.size)
     texts = [
-        escape(text) if order[place] in shown else ""
-        for place, text in enumerate(labels(result, axis, known))
+        escape(text) if order[place] in shown else "" for place, text in enumerate(scores.labels(axis, known))
     ]
     return places, {
         **base,
@@ -107,13 +104,13 @@ def _places(result: SweepResult, axis: str, values: np.ndarray) -> tuple[np.ndar
     }
 
 
-def _groups(result: SweepResult, scores: Scores, by: str | None) -> dict[str, np.ndarray]:
+def _groups(scores: Scores, by: str | None) -> dict[str, np.ndarray]:
     """The places of the points of each colour, by what the legend calls them."""
     if by is None:
         return {scores.metric: np.arange(scores.last.size)}
-    values = column(scores, by)
+    values = scores.column(by)
     known = _different(values)
-    texts = labels(result, by, known)
+    texts = scores.labels(by, known)
     return {text: np.flatnonzero(values == value) for text, value in zip(texts, known, strict=True)}
 
 
@@ -124,7 +121,7 @@ def _different(values: np.ndarray) -> np.ndarray:
 
 
 def _traces(
-    scores: Scores, name: str, x: np.ndarray, y: np.ndarray, texts: list[str], style: dict, has_line: bool
+    scores: Scores, name: str, x: np.ndarray, y: np.ndarray, texts: np.ndarray, style: dict, has_line: bool
 ) -> list[go.Scatter]:
     """The dots of one colour, and the line through the best at each value."""
     seen = np.isfinite(y)
@@ -160,7 +157,7 @@ def _values(scores: Scores, positions: np.ndarray) -> np.ndarray:
     return 1 - 10**-positions if kind == "fraction" else 10**positions if kind == "loss" else positions
 
 
-def _crosses(x: np.ndarray, y: np.ndarray, texts: list[str], edge: float) -> go.Scatter:
+def _crosses(x: np.ndarray, y: np.ndarray, texts: np.ndarray, edge: float) -> go.Scatter:
     """What diverged, at the worse edge."""
     lost = np.flatnonzero(~np.isfinite(y))
     return go.Scatter(

@@ -1,12 +1,12 @@
-"""The table of a comparison's cells as HTML: scores with their spread, and what each cell costs."""
+"""The table of a comparison's cells: scores with their spread, and what each cell costs."""
 
 import math
-from html import escape
 
 import numpy as np
+from markupsafe import Markup
 
+from jaxgd.reports.page import Entry, Table
 from jaxgd.reports.scales import bytes_text, seconds_text
-from jaxgd.reports.style import short_size
 from jaxgd.specs.wording import difference_text, score_text
 from jaxgd.studies.comparison.cells import Cell, higher_is_better
 from jaxgd.studies.comparison.comparing import Comparison
@@ -14,77 +14,57 @@ from jaxgd.studies.comparison.comparing import Comparison
 WIDTH, HEIGHT = 96, 14  # of the picture of an interval, in pixels
 
 
-def cells_table(comparison: Comparison) -> str:
-    """A `<table>` with a row for each cell, best first; every cell carries a `data-sort` value."""
-    limit = _limit(comparison.cells)
-    rows = "\n".join(_row(comparison, rank, limit) for rank in range(len(comparison.cells)))
-    return f'<table class="cells">\n{_head(comparison)}\n<tbody>\n{rows}\n</tbody>\n</table>'
-
-
-def _head(comparison: Comparison) -> str:
-    """Two rows: which split and which runs a group of columns comes from, and the columns."""
-    about, score = comparison.about, escape(comparison.score)
+def cells_table(comparison: Comparison) -> Table:
+    """A row for each cell, best first; those that cannot be told from the first are marked."""
+    cells, score = comparison.cells, comparison.score
+    head = [
+        "#",
+        "Optimizer",
+        "Batch",
+        "Rate",
+        score.capitalize(),
+        f"{score.capitalize()} ±\u00a095\u00a0%",
+        "Minus the first, paired ±\u00a095\u00a0%",
+        "Against the first",
+        "Seeds diverged",
+        "Updates",
+        "Examples",
+        "Seconds",
+        "Memory of an update",
+    ]
     groups = [
         (4, "Cell"),
         (1, "Validation"),
-        (4, f"Test, {about['fresh_seeds']} fresh seeds"),
+        (4, f"Test, {comparison.about.fresh_seeds} fresh seeds"),
         (4, "One run, alone and compiled"),
     ]
-    columns = [
-        ("", "text"),
-        ("Optimizer", "text"),
-        ("Batch", "number"),
-        ("Rate", "number"),
-        (score.capitalize(), "number"),
-        (f"{score.capitalize()} ±&nbsp;95&nbsp;%", "number"),
-        ("Minus the first, paired ±&nbsp;95&nbsp;%", "number"),
-        ("Against the first", "text"),
-        ("Seeds diverged", "number"),
-        ("Updates", "number"),
-        ("Examples", "number"),
-        ("Seconds", "number"),
-        ("Memory of an update", "number"),
-    ]
-    top = "".join(f'<th scope="colgroup" colspan="{span}">{text}</th>' for span, text in groups)
-    bottom = "".join(_column(text, kind) for text, kind in columns)
-    return f'<thead><tr class="groups">{top}</tr><tr>{bottom}</tr></thead>'
+    limit = _limit(cells)
+    rows = [_row(comparison, rank, limit) for rank in range(len(cells))]
+    same = [rank for rank, cell in enumerate(cells) if rank == 0 or cell.indistinguishable]
+    return Table(head, rows, groups, same)
 
 
-def _column(text: str, kind: str) -> str:
-    label = text or '<span aria-hidden="true">#</span><span class="unseen">Rank</span>'
-    return f'<th scope="col" class="{kind}"><button type="button">{label}</button></th>'
-
-
-def _row(comparison: Comparison, rank: int, limit: float) -> str:
-    cell, score = comparison.cells[rank], comparison.score
-    fresh_seeds = comparison.about["fresh_seeds"]
-    verdict = _verdict(comparison.cells, rank, score)
+def _row(comparison: Comparison, rank: int, limit: float) -> list[Entry]:
+    cell, score, about = comparison.cells[rank], comparison.score, comparison.about
     test = score_text(cell.test, cell.test_halfwidth, score).removeprefix("test loss ")
     difference = "" if rank == 0 else difference_text(cell.difference, cell.difference_halfwidth, score)
-    picture = _interval_picture(cell, limit)
-    entries = [
-        (rank, str(rank + 1), "number"),
-        (cell.optimizer, escape(cell.optimizer), "text"),
-        (cell.batch_size, short_size(comparison, cell.batch_size), "number"),
-        (cell.learning_rate, f"{cell.learning_rate:g}", "number"),
-        (cell.valid, _plain_score(cell.valid, score), "number"),
-        (cell.test, test, "number"),
-        (cell.difference, f'<div class="interval">{picture}<span>{difference}</span></div>', "number"),
-        (verdict, verdict, "text"),
-        (cell.diverged, f"{cell.diverged} of {fresh_seeds}" if cell.diverged else "0", "number"),
-        (cell.updates, f"{cell.updates:,}", "number"),
-        (cell.examples, f"{cell.examples:,}", "number"),
-        (cell.seconds, seconds_text(cell.seconds), "number"),
-        (cell.bytes, bytes_text(cell.bytes), "number"),
+    verdict = _verdict(comparison.cells, rank, score)
+    size = "full" if cell.batch_size == about.num_train else str(cell.batch_size)
+    return [
+        Entry(str(rank + 1), rank),
+        Entry(cell.optimizer, cell.optimizer),
+        Entry(size, cell.batch_size),
+        Entry(f"{cell.learning_rate:g}", cell.learning_rate),
+        Entry(_plain_score(cell.valid, score), cell.valid),
+        Entry(test, cell.test),
+        Entry(difference, cell.difference, _interval_picture(cell, limit)),
+        Entry(verdict, verdict),
+        Entry(f"{cell.diverged} of {about.fresh_seeds}" if cell.diverged else "0", cell.diverged),
+        Entry(f"{cell.updates:,}", cell.updates),
+        Entry(f"{cell.examples:,}", cell.examples),
+        Entry(seconds_text(cell.seconds), cell.seconds),
+        Entry(bytes_text(cell.bytes), cell.bytes),
     ]
-    mark = ' class="same"' if rank == 0 or cell.indistinguishable else ""
-    return f"<tr{mark}>" + "".join(_entry(*entry) for entry in entries) + "</tr>"
-
-
-def _entry(sort, content: str, kind: str) -> str:
-    """A table cell. A NaN sorts after every number, in either direction: its key is empty."""
-    key = "" if isinstance(sort, float) and math.isnan(sort) else escape(str(sort))
-    return f'<td class="{kind}" data-sort="{key}">{content}</td>'
 
 
 def _plain_score(value: float, score: str) -> str:
@@ -112,10 +92,10 @@ def _limit(cells: list[Cell]) -> float:
     return float(np.median(finite)) if finite and np.median(finite) > 0 else 1.0
 
 
-def _interval_picture(cell: Cell, limit: float) -> str:
+def _interval_picture(cell: Cell, limit: float) -> Markup:
     """A dot with whiskers beside a line at 0; an arrowhead where the dot lies off the picture."""
     if not (math.isfinite(cell.difference) and math.isfinite(cell.difference_halfwidth)):
-        return ""
+        return Markup()
     middle, y = WIDTH / 2, HEIGHT / 2
 
     def place(value: float) -> float:
@@ -128,4 +108,4 @@ def _interval_picture(cell: Cell, limit: float) -> str:
         dot = f'<path d="M{x} {y:g}L{back} {y - 4:g}V{y + 4:g}Z"/>'
     whisker = f'<path class="whisker" d="M{place(low)} {y:g}H{place(high)}"/>'
     zero = f'<path class="zero" d="M{middle:g} 0V{HEIGHT}"/>'
-    return f'<svg width="{WIDTH}" height="{HEIGHT}" aria-hidden="true">{zero}{whisker}{dot}</svg>'
+    return Markup(f'<svg width="{WIDTH}" height="{HEIGHT}" aria-hidden="true">{zero}{whisker}{dot}</svg>')

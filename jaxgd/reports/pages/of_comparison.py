@@ -1,31 +1,19 @@
-"""A comparison as one HTML file that needs no network: sentence, warnings, figures and table."""
+"""The page of a comparison: the sentence, warnings, figures of its two sweeps, and the table of its cells."""
 
-import json
 import os
-from functools import cache
-from html import escape
-from importlib.resources import files
+from itertools import product
 from pathlib import Path
-from string import Template
 
-import numpy as np
-from plotly.colors import get_colorscale
-from plotly.offline import get_plotlyjs
+import plotly.graph_objects as go
 
 from jaxgd.reports.figures.costs import COSTS, cost_curves
-from jaxgd.reports.figures.curves import (
-    CLOCKS,
-    clock_axis,
-    clock_values,
-    curve_scale,
-    learning_curves,
-    measures,
-)
-from jaxgd.reports.figures.maps import COLOUR_SCALE, map_range, map_scale, rate_map
+from jaxgd.reports.figures.curves import learning_curves
+from jaxgd.reports.figures.maps import rate_map
+from jaxgd.reports.page import SMALL, Choice, Section, sections_page
 from jaxgd.reports.pages.cells import cells_table
 from jaxgd.reports.scales import seconds_text
-from jaxgd.reports.style import COLOURS, GLYPHS, GREY, batch_sizes, regime_name
-from jaxgd.specs.wording import batch_text, count_text, list_text
+from jaxgd.reports.style import regime_name
+from jaxgd.specs.wording import count_text
 from jaxgd.studies.comparison.comparing import Comparison
 from jaxgd.studies.comparison.findings import constant_text
 from jaxgd.sweeps.store.files import write_whole
@@ -38,210 +26,133 @@ def write(comparison: Comparison, path: str | os.PathLike) -> None:
 
 def page(comparison: Comparison) -> str:
     """The page of a comparison: a whole HTML document, plotly.js included."""
-    return Template(_asset("page.html")).substitute(
-        css=_asset("page.css"),
-        script=_asset("page.js"),
-        plotly=get_plotlyjs(),
-        payload=_payload(comparison),
-        data=escape(comparison.data),
-        sentence=escape(comparison.sentence),
-        command=escape(comparison.about["command"]),
-        snippet=escape(comparison.snippet),
-        warnings=_warnings(comparison.warnings),
-        table=cells_table(comparison),
-        constant=_constant(comparison),
-        facts=_facts(comparison),
-        **_controls(comparison),
-        **_words(comparison),
-        legend=_legend(comparison),
-        maps=_maps(comparison),
-        costs=_costs(),
+    about, score = comparison.about, comparison.score
+    deck = (
+        f"The headline’s scores are {score} on the test split ({count_text(about.num_test, 'example')}), "
+        f"mean over {_fresh(comparison)} ± half of a 95\u00a0% interval. Learning rates were chosen on the "
+        "validation split, with other seeds."
+    )
+    return sections_page(
+        "jaxgd compare",
+        comparison.sentence,
+        deck,
+        [_curves(comparison), _maps(comparison), _costs(comparison), _cells(comparison)],
+        _facts(comparison),
+        comparison.warnings,
+        {
+            "The command that made this page": about.command,
+            "Python that repeats the first cell": comparison.snippet,
+        },
     )
 
 
-@cache
-def _asset(name: str) -> str:
-    return (files("jaxgd.reports") / name).read_text(encoding="utf-8")
-
-
-def _payload(comparison: Comparison) -> str:
-    """All that the page's script reads, as JSON that can stand inside a script element."""
-    names = _optimizers(comparison)
-    data = {
-        "first": comparison.cells[0].optimizer,
-        "score": comparison.score,
-        "better": {measure: curve_scale(comparison, measure).better for measure in measures(comparison)},
-        "curves": {
-            name: {
-                m: learning_curves(comparison, name, measure=m).to_plotly_json() for m in measures(comparison)
-            }
-            for name in names
-        },
-        "clocks": {name: _clocks(comparison, name) for name in names},
-        "axes": {clock: clock_axis(comparison, clock) for clock in CLOCKS},
-        "maps": {
-            f"map-{index}": rate_map(comparison, name).to_plotly_json() for index, name in enumerate(names)
-        },
-        "costs": {f"cost-{cost}": cost_curves(comparison, cost).to_plotly_json() for cost in COSTS},
-        "glyphs": GLYPHS,
-        "highlight": COLOURS[0],
-        "grey": GREY,
-    }
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"), default=_plain)
-    # "</script>" and "<!--" would end or change the element that holds the JSON.
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _plain(value):
-    """A Python value for JSON from a NumPy one."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no place in the page's JSON")
-
-
-def _clocks(comparison: Comparison, optimizer: str) -> dict:
-    """Where the points of each batch size stand on each clock."""
-    return {
-        regime_name(size, comparison.about["num_train"]): {
-            clock: clock_values(comparison, optimizer, size, clock) for clock in CLOCKS
-        }
-        for size in batch_sizes(comparison)
-    }
+def _fresh(comparison: Comparison) -> str:
+    return count_text(comparison.about.fresh_seeds, "fresh seed")
 
 
 def _optimizers(comparison: Comparison) -> list[str]:
-    return [str(name) for name in comparison.grid.optimizer.values]
+    """The best one first: what a page shows at first."""
+    return list(dict.fromkeys(cell.optimizer for cell in comparison.cells))
 
 
-def _warnings(lines: list[str]) -> str:
-    if not lines:
-        return ""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    heading = "<h2>Before you rely on it</h2>"
-    return f'<aside class="warnings" aria-label="Warnings">{heading}<ul>{items}</ul></aside>'
+def _curves(comparison: Comparison) -> Section:
+    seconds = comparison.clock.seconds_per_update * comparison.fresh.updates
+    fresh = comparison.fresh.set_coords("learning_rate").assign_coords(seconds=seconds)
+    measures = dict.fromkeys([comparison.score, "loss"])
 
+    def curves(optimizer: str, measure: str) -> go.Figure:
+        figure = learning_curves(fresh, f"valid_{measure}", "batch_size", optimizer=optimizer)
+        title = f"{optimizer}: validation {measure}, {_fresh(comparison)}"
+        figure.update_yaxes(title={"text": f"validation {measure}"})
+        return figure.update_layout(title={"text": title})
 
-def _constant(comparison: Comparison) -> str:
-    if comparison.constant is None:
-        return ""
-    return f'<p class="note">{escape(constant_text(comparison.constant, comparison.score))}</p>'
-
-
-def _controls(comparison: Comparison) -> dict[str, str]:
-    shown = measures(comparison)
-    return {
-        "options": "".join(f"<option>{escape(name)}</option>" for name in _optimizers(comparison)),
-        "clocks": _radios("clock", list(CLOCKS)),
-        "measures": _radios("measure", shown),
-        "measures_hidden": " hidden" if len(shown) == 1 else "",
-    }
-
-
-def _radios(name: str, values: list[str]) -> str:
-    """Radio buttons, the first one checked."""
-    return "".join(
-        f'<label class="radio"><input type="radio" name="{name}" value="{escape(value)}"'
-        f"{'' if index else ' checked'}><span>{escape(value.capitalize())}</span></label>"
-        for index, value in enumerate(values)
+    figures = {key: curves(*key) for key in product(_optimizers(comparison), measures)}
+    note = next(iter(figures.values())).layout.meta["note"]  # pyright: ignore
+    return Section(
+        "Epochs, updates, examples or seconds: which batch size leads?",
+        f"Every batch size sees the same examples, but {_updates_per_epoch(comparison)} Switch the clock and "
+        "see what changes rank. Each batch size runs at its own best learning rate.",
+        [Choice(("Optimizer", "Validation"), figures)],
+        caption=f"Validation split ({count_text(comparison.about.num_valid, 'example')}), "
+        f"{_fresh(comparison)}: strong line the mean, faint lines the seeds, × where a seed diverged. The "
+        f"dotted line is the budget. {note} Seconds are updates × seconds per update of the run alone, "
+        "compiled; evaluation is not counted. The table of all cells says which differences are more than "
+        "chance.",
+        ranks=True,
     )
-
-
-def _words(comparison: Comparison) -> dict[str, str]:
-    """What the template's prose leaves open."""
-    about = comparison.about
-    return {
-        "score": escape(comparison.score),
-        "fresh": count_text(about["fresh_seeds"], "fresh seed"),
-        "seeds": count_text(about["seeds"], "seed"),
-        "epochs": count_text(about["epochs"], "epoch"),
-        "num_valid": count_text(about["num_valid"], "example"),
-        "num_test": count_text(about["num_test"], "example"),
-        "updates": _updates_per_epoch(comparison),
-        "scale_note": curve_scale(comparison, comparison.score).note,
-    }
 
 
 def _updates_per_epoch(comparison: Comparison) -> str:
     """The updates in an epoch at the largest and the smallest batch size: the end of a sentence."""
-    num_train, sizes = comparison.about["num_train"], batch_sizes(comparison)
-    ends = [sizes[0], sizes[-1]] if len(sizes) > 1 else sizes
+    sizes, num_train = comparison.fresh.batch_size.values, comparison.about.num_train
     counts = [
-        f"{regime_name(size, num_train)} makes {count_text(-(-num_train // size), 'update')}" for size in ends
+        f"{regime_name(size, num_train)} makes {count_text(-(-num_train // size), 'update')}"
+        for size in dict.fromkeys((int(sizes.max()), int(sizes.min())))
     ]
     return f"in one epoch {' and '.join(counts)}."
 
 
-def _legend(comparison: Comparison) -> str:
-    """The colours of the maps with their values, the sign for divergence, and the ridge."""
-    scale, (low, high) = map_scale(comparison), map_range(comparison)
-    places, texts = scale.ticks(*sorted((scale.better * low, scale.better * high)))
-    shares = [100 * (scale.better * place - low) / (high - low) for place in places]
-    ticks = "".join(
-        f'<span style="left:{share:.1f}%">{text}</span>' for share, text in zip(shares, texts, strict=True)
-    )
-    stops = ",".join(f"{colour} {100 * at:.0f}%" for at, colour in get_colorscale(COLOUR_SCALE))
-    hatching = "".join(f'<path d="M{x} 14L{x + 14} 0"/>' for x in range(-14, 28, 6))
-    return f"""<div class="legend">
-<div class="bar">Validation {escape(comparison.score)}, worse to better
-<span class="ramp" style="background:linear-gradient(90deg,{stops})"></span>
-<span class="ticks">{ticks}</span></div>
-<div><svg width="28" height="14" stroke="{GREY}" stroke-width="1.5" aria-hidden="true">{hatching}</svg>\
-a seed diverged</div>
-<div><svg width="28" height="14" stroke="currentColor" fill="#fff" stroke-width="1.5" aria-hidden="true">\
-<path d="M0 7H28"/><circle cx="14" cy="7" r="4"/></svg>best rate of each batch size</div>
-</div>"""
+def _maps(comparison: Comparison) -> Section:
+    about, score, rates = comparison.about, comparison.score, comparison.fresh.learning_rate
 
+    def map_of(name: str) -> go.Figure:
+        ridge = rates.sel(optimizer=name)
+        figure = rate_map(comparison.grid, f"valid_{score}", ridge=ridge, optimizer=name)
+        return figure.update_layout(title={"text": name})
 
-def _maps(comparison: Comparison) -> str:
-    return "\n".join(
-        f'<figure><h3>{escape(name)}</h3><div id="map-{index}" class="plot map" role="img" '
-        f'aria-label="{escape(_map_words(comparison, name))}"></div></figure>'
-        for index, name in enumerate(_optimizers(comparison))
+    return Section(
+        "Which learning rate for which batch size?",
+        f"Final validation {score} after {count_text(about.epochs, 'epoch')}, mean over "
+        f"{count_text(about.seeds, 'seed')}: learning rate across, batch size up, both logarithmic. The line "
+        "joins the best rate of each batch size; where it touches the side of its map, a better rate may lie "
+        "outside.",
+        [map_of(str(name)) for name in comparison.grid.optimizer.values],
+        columns=SMALL,
     )
 
 
-def _map_words(comparison: Comparison, optimizer: str) -> str:
-    """What a map shows, for those who do not see it."""
-    rates = comparison.fresh.learning_rate.sel(optimizer=optimizer)
-    best = [
-        f"{float(rates.sel(batch_size=size)):g} at {batch_text(size, comparison.about['num_train'])}"
-        for size in batch_sizes(comparison)
-    ]
-    diverged = comparison.grid.status.sel(optimizer=optimizer) == "diverged"
-    return (
-        f"Map of {optimizer}: validation {comparison.score} by learning rate and batch size. "
-        f"Best rates: {list_text(best)}. {int(diverged.sum())} of {diverged.size} runs diverged."
+def _costs(comparison: Comparison) -> Section:
+    names = _optimizers(comparison)
+    return Section(
+        "What an update costs",
+        "Measured for each batch size alone on the device, compiled, without the other runs of the grid. "
+        "Whether a batch size that processes more examples per second also learns faster is the question "
+        "above. Grey lines are the other optimizers.",
+        [
+            Choice(("Optimizer",), {(name,): cost_curves(comparison.clock, cost, name) for name in names})
+            for cost in COSTS
+        ],
     )
 
 
-def _costs() -> str:
-    return "\n".join(
-        f'<figure><h3 id="title-{cost}">{title.capitalize()}</h3><div id="cost-{cost}" class="plot cost" '
-        f'role="img" aria-labelledby="title-{cost}" aria-describedby="cells-title"></div></figure>'
-        for cost, title in COSTS.items()
+def _cells(comparison: Comparison) -> Section:
+    about, score, constant = comparison.about, comparison.score, comparison.constant
+    return Section(
+        "Every optimizer and batch size, at its best rate",
+        f"Ordered by validation {score} (grid, {count_text(about.seeds, 'seed')}), which chose the rates; "
+        f"judged by test {score} ({_fresh(comparison)}). “Cannot tell” means that the paired 95\u00a0% "
+        "interval of the difference to the first includes 0. A heading sorts.",
+        table=cells_table(comparison),
+        caption="" if constant is None else constant_text(constant, score),
     )
 
 
-def _facts(comparison: Comparison) -> str:
-    facts = {name: text for name, text in _settings(comparison).items() if text}
-    return "\n".join(f"<dt>{name}</dt><dd>{escape(str(text))}</dd>" for name, text in facts.items())
-
-
-def _settings(comparison: Comparison) -> dict[str, str]:
+def _facts(comparison: Comparison) -> dict[str, str]:
     about, grid = comparison.about, comparison.grid
     dims = {"optimizer": "optimizer", "batch_size": "batch size", "rate": "learning rate", "seed": "seed"}
     sizes = " × ".join(count_text(grid.sizes[dim], noun) for dim, noun in dims.items())
-    epochs, fresh = count_text(about["epochs"], "epoch"), count_text(about["fresh_seeds"], "fresh seed")
-    stages = ", ".join(f"{name} {seconds_text(spent)}" for name, spent in about["stage_seconds"].items())
-    return {
+    stages = ", ".join(f"{name} {seconds_text(spent)}" for name, spent in about.stage_seconds.items())
+    facts = {
         "Data": comparison.data,
-        "Splits": about["splits"],
-        "Model": about["model"],
-        "Grid": f"{sizes} = {count_text(grid.status.size, 'run')} of {epochs}",
-        "Rerun": f"best rate of each cell on {fresh}: {count_text(comparison.fresh.status.size, 'run')}",
-        "Intervals": about["intervals"],
-        "Budget": f"{about['examples_seen']:,} training examples processed (repeats counted)",
-        "Time": f"{seconds_text(about['wall_seconds'])} in all, compilation included: {stages}",
-        "Device": f"{about['device']}, {count_text(about['cores'], 'CPU core')}",
-        "Versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+        "Splits": about.splits,
+        "Model": about.model,
+        "Grid": f"{sizes} = {count_text(grid.status.size, 'run')} of {count_text(about.epochs, 'epoch')}",
+        "Rerun": f"best rate of each cell on {_fresh(comparison)}: "
+        f"{count_text(comparison.fresh.status.size, 'run')}",
+        "Intervals": about.intervals,
+        "Budget": f"{about.examples_seen:,} training examples processed (repeats counted)",
+        "Time": f"{seconds_text(about.wall_seconds)} in all, compilation included: {stages}",
+        "Device": f"{about.device}, {count_text(about.cores, 'CPU core')}",
+        "Versions": ", ".join(f"{name} {version}" for name, version in about.versions.items()),
     }
+    return {name: text for name, text in facts.items() if text}

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from jaxgd.landscape.networks.close_up import SweepLandscape
 from jaxgd.reports.figures.planes import loss_lines, plane_contours
 from jaxgd.reports.figures.spectra import sharpness_curves, spectral_densities
-from jaxgd.reports.page import Section, sections_page
+from jaxgd.reports.page import Section, Table, sections_page
 from jaxgd.reports.scales import rounded, seconds_text, short_count
 from jaxgd.reports.style import COLOURS, SYMBOLS, layout_with_legend, log_axis
 from jaxgd.specs.wording import count_text, list_text
@@ -106,7 +106,7 @@ def _ends(landscape: SweepLandscape) -> Section:
         "plain SGD."
     )
     return Section(
-        "Where did the runs end?", words, [_sharpness_by_loss(landscape)], _rows(landscape), caption
+        "Where did the runs end?", words, [_sharpness_by_loss(landscape)], _table(landscape), caption
     )
 
 
@@ -150,8 +150,8 @@ def _run_names(landscape: SweepLandscape, part: Any) -> list[str]:
     return [", ".join(words) for words in itertools.product(*labels)]
 
 
-def _rows(landscape: SweepLandscape) -> list[list[str]]:
-    """The table's rows: every point of the sweep, averaged over seeds."""
+def _table(landscape: SweepLandscape) -> Table:
+    """Every point of the sweep, averaged over seeds."""
     curvature, dataset = landscape.curvature, landscape.result.dataset
     dims = [dim for dim in curvature.sharpness.dims if dim != "seed"]
     score = dataset[landscape.metric].isel(epoch=-1)
@@ -163,7 +163,7 @@ def _rows(landscape: SweepLandscape) -> list[list[str]]:
         "training loss",
         landscape.metric.replace("_", " "),
     ]
-    rows = [head]
+    rows = []
     for places in itertools.product(*(range(curvature.sizes[dim]) for dim in dims)):
         at = dict(zip(dims, places, strict=True))
         names = [
@@ -174,7 +174,7 @@ def _rows(landscape: SweepLandscape) -> list[list[str]]:
         sharpness, *others = (_with_spread(*_moments(column.isel(at).values)) for column in columns)
         limit = landscape.limits[places]
         rows.append([*names, sharpness, f"{limit:.3g}" if np.isfinite(limit) else "–", *others])
-    return rows
+    return Table(head, rows)
 
 
 def _near(landscape: SweepLandscape) -> list[Section]:

@@ -9,7 +9,7 @@ import xarray as xr
 from jaxgd.landscape.surfaces.survey import SHOWN, SurfaceStudy
 from jaxgd.reports.figures.paths import loss_curves
 from jaxgd.reports.figures.surfaces import MOST_MARKS, basin_map, path_map, size_text
-from jaxgd.reports.page import Section, sections_page
+from jaxgd.reports.page import Section, Table, sections_page
 
 MOST_ROWS = 40  # of the table of critical points
 
@@ -42,16 +42,17 @@ def _titled(figure: go.Figure, start: int) -> go.Figure:
     return figure.update_layout(title={"text": f"start {start + 1}"}, showlegend=False)
 
 
-def _rates(study: SurfaceStudy) -> list[list[str]]:
-    """The table's rows: each optimizer's rate and where it stands after the last update."""
-    rows = [["optimizer", "learning rate", "median loss above the lowest", "worst start", "left or diverged"]]
+def _rates(study: SurfaceStudy) -> Table:
+    """Each optimizer's rate and where it stands after the last update."""
+    rows = []
     for name in study.paths.optimizer.values:
         run = study.paths.sel(optimizer=name)
         above = np.maximum(run.loss.isel(updates=-1).values.ravel() - study.lowest, 0)
         lost = int((run.status != "completed").sum())
         numbers = [f"{np.median(above):.2g}", f"{above.max():.2g}", f"{lost} of {above.size}"]
         rows.append([str(name), f"{float(run.learning_rate):g}", *numbers])
-    return rows
+    head = ["optimizer", "learning rate", "median loss above the lowest", "worst start", "left or diverged"]
+    return Table(head, rows)
 
 
 def _critical_points(study: SurfaceStudy) -> Section:
@@ -65,10 +66,11 @@ def _critical_points(study: SurfaceStudy) -> Section:
         "number of negative ones: the directions in which the surface falls away."
     )
     head = ["kind", "x", "y", "f", "smallest eigenvalue", "largest eigenvalue", "index"]
-    rows = [head, *(_row(study, place) for place in range(min(len(critical.kinds), MOST_ROWS)))]
+    rows = [_row(study, place) for place in range(min(len(critical.kinds), MOST_ROWS))]
     rest = len(critical.kinds) - MOST_ROWS
     caption = f"The {MOST_ROWS} lowest; {rest} more were found." if rest > 0 else ""
-    return Section("Where is the gradient zero?", words, (), rows if len(rows) > 1 else (), caption)
+    table = Table(head, rows) if rows else None
+    return Section("Where is the gradient zero?", words, table=table, caption=caption)
 
 
 def _row(study: SurfaceStudy, place: int) -> list[str]:
@@ -116,11 +118,12 @@ def _noise(study: SurfaceStudy) -> list[Section]:
     return [Section("What does a smaller batch change?", words, maps, _shares(study.basins))]
 
 
-def _shares(basins: xr.Dataset) -> list[list[str]]:
-    """The table's rows: the part of all starts that ends near a minimum, by batch size."""
-    sizes = basins.batch_size.values
-    rows = [["starts that end near a minimum", *(size_text(size) for size in sizes)]]
-    for name in basins.optimizer.values:
-        share = basins.share.sel(optimizer=name).sum("minimum").values
-        rows.append([str(name), *(f"{100 * part:.0f} %" for part in share)])
-    return rows
+def _shares(basins: xr.Dataset) -> Table:
+    """The part of all starts that ends near a minimum, by batch size."""
+    head = ["starts that end near a minimum", *(size_text(size) for size in basins.batch_size.values)]
+    shares = basins.share.sum("minimum").transpose("optimizer", "batch_size").values
+    rows = [
+        [str(name), *(f"{100 * part:.0f} %" for part in share)]
+        for name, share in zip(basins.optimizer.values, shares, strict=True)
+    ]
+    return Table(head, rows)

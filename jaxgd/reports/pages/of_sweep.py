@@ -5,29 +5,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
-from jaxgd.reports.figures.scores import (
-    RUN,
-    Scores,
-    axis_names,
-    column,
-    default_metric,
-    labels,
-    scores_of,
-)
+from jaxgd.reports.figures.curves import learning_curves
+from jaxgd.reports.figures.maps import rate_map
+from jaxgd.reports.figures.scores import RUN, Scores, default_metric, scores_of
 from jaxgd.reports.figures.slices import slice
-from jaxgd.reports.figures.sweep_curves import learning_curves
-from jaxgd.reports.figures.sweep_maps import rate_map
-from jaxgd.reports.page import Section, sections_page
+from jaxgd.reports.page import SMALL, Entry, Section, Table, sections_page
 from jaxgd.reports.scales import seconds_text
 from jaxgd.specs.wording import count_text, list_text
+from jaxgd.studies.edges import edge_of
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.results.ranking import better, check_metric
 
 _MOST_POINTS = 10  # rows of the table
 _MOST_PROGRAMS = 40  # of the plan
-_MOST_VIEWS = 8  # slices
+_MOST_VIEWS = 8  # slices, and maps
+_MOST_CURVES = 3  # axes that get curves
 
 
 def page(result: SweepResult, metric: str | None = None, mode: str | None = None) -> str:
@@ -42,15 +35,15 @@ def page(result: SweepResult, metric: str | None = None, mode: str | None = None
         ValueError: an unknown metric.
     """
     metric = check_decides(result, metric, mode)
-    scores = scores_of(result, metric, None, mode, {})
-    order = np.argsort((scores.sign * scores.last).fillna(np.inf).values.ravel(), kind="stable")
+    scores = scores_of(result, metric, None, mode)
+    order = np.argsort(scores.badness.values.ravel(), kind="stable")
     return sections_page(
         "jaxgd sweep",
-        _headline(result, scores, order),
+        _headline(scores, order),
         _deck(result),
         _sections(result, scores, order, mode),
         _facts(result),
-        _warnings(result, scores, order),
+        _warnings(scores, order),
     )
 
 
@@ -62,12 +55,12 @@ def check_decides(result: SweepResult, metric: str | None, mode: str | None) -> 
     return chosen
 
 
-def _headline(result: SweepResult, scores: Scores, order: np.ndarray) -> str:
+def _headline(scores: Scores, order: np.ndarray) -> str:
     value = scores.last.values.ravel()[order[0]]
     if math.isnan(value):
         return f"At no point is {scores.metric} finite in all runs"
-    names = axis_names(result, scores)
-    texts = [f"{_words(name)} {labels(result, name, column(scores, name)[order[:1]])[0]}" for name in names]
+    columns = {name: scores.labels(name, scores.column(name)[order[:1]]) for name in scores.names}
+    texts = [f"{_words(name)} {text}" for name, (text,) in columns.items()]
     if not texts:  # all axes were averaged over
         return f"Mean {_words(scores.metric)}: {scores.scale.text(float(value))}"
     return f"Best {_words(scores.metric)}: {scores.scale.text(float(value))}, at {list_text(texts)}"
@@ -98,71 +91,74 @@ def _sections(result: SweepResult, scores: Scores, order: np.ndarray, mode: str 
     found = [
         Section(
             "Learning curves",
-            "For each value the best point there is: its mean as a strong line, its seeds as faint ones.",
-            [learning_curves(result, scores.metric, by, mode=mode) for by in _curve_axes(scores)],
+            "For each value the best point there is: its mean as a strong line, its seeds as faint ones, × "
+            "where one diverged. An epoch is the same work for all; an update is more for a larger batch.",
+            [
+                learning_curves(result, scores.metric, by, clock, mode=mode)
+                for by in _curve_axes(scores)
+                for clock in ("epochs", "updates")
+            ],
             caption=scores.scale.note,
         ),
-        Section("Over two axes", f"{over} The line joins the best of each row.", _maps(result, scores, mode)),
+        _maps(result, scores, mode, over),
         Section(
             "Along each axis",
             f"A dot for every point. {over} Where the axis is a grid, the line joins the best points.",
-            [slice(result, name, scores.metric, mode=mode) for name in _varied(result, scores)[:_MOST_VIEWS]],
+            [slice(result, name, scores.metric, mode=mode) for name in _varied(scores)[:_MOST_VIEWS]],
         ),
         Section(
             "The best points",
-            f"By the mean {_words(scores.metric)}; the spread is the standard deviation over runs.",
-            rows=_rows(result, scores, order[:_MOST_POINTS]),
+            f"By the mean {_words(scores.metric)}; the spread is the standard deviation over runs. A heading "
+            "sorts.",
+            table=_best_table(scores, order[:_MOST_POINTS]),
         ),
         Section(
             "The plan",
             f"{count_text(len(result.plan.groups), 'program')}, those that run longest first. A program "
             "compiles while others run.",
-            rows=_plan_rows(result),
+            table=_plan_table(result),
         ),
     ]
-    return [section for section in found if section.figures or section.rows]
+    return [section for section in found if section.figures or section.table]
 
 
 def _curve_axes(scores: Scores) -> Sequence[str | None]:
     """The axes that get curves: first those whose names are words or sizes."""
-    varied = [name for name in scores.axes if scores.last.sizes[name] > 1]
-    known = [name for name in ("batch_size", "optimizer") if name in varied]
-    rest = [name for name in varied if name not in (*known, "learning_rate")]
-    return [*known, *rest, *varied][: min(2, len(varied))] if varied else [None]
+    known = [name for name in ("batch_size", "optimizer") if name in scores.varied]
+    rest = [name for name in scores.varied if name not in (*known, "learning_rate")]
+    rate = [name for name in scores.varied if name == "learning_rate"]
+    return [*known, *rest, *rate][:_MOST_CURVES] or [None]
 
 
-def _varied(result: SweepResult, scores: Scores) -> list[str]:
-    names = axis_names(result, scores)
-    return [name for name in names if len(set(column(scores, name).tolist())) > 1]
+def _varied(scores: Scores) -> list[str]:
+    return [name for name in scores.names if len(set(scores.column(name).tolist())) > 1]
 
 
-def _maps(result: SweepResult, scores: Scores, mode: str | None) -> list[go.Figure]:
+def _maps(result: SweepResult, scores: Scores, mode: str | None, over: str) -> Section:
     """Learning rate and batch size, a map for each optimizer; other axes where those are not a grid."""
-    varied = [name for name in scores.axes if scores.last.sizes[name] > 1]
-    if not {"learning_rate", "batch_size"} <= set(varied):
-        numbers = [name for name in varied if scores.last[name].dtype.kind in "iuf" and name != "point"]
-        return [rate_map(result, scores.metric, *numbers[:2], mode=mode)] if len(numbers) > 1 else []
-    if "optimizer" not in varied:
-        return [rate_map(result, scores.metric, mode=mode)]
-    names = scores.last.optimizer.values.tolist()[:_MOST_VIEWS]
-    return [rate_map(result, scores.metric, mode=mode, optimizer=name) for name in names]
+    varied, metric = scores.varied, scores.metric
+    numbers = [name for name in varied if scores.last[name].dtype.kind in "iuf" and name != "point"]
+    axes = ["learning_rate", "batch_size"] if {"learning_rate", "batch_size"} <= set(varied) else numbers[:2]
+    parts: list[dict[str, Any]] = [{}]
+    if "optimizer" in varied and "learning_rate" in axes:
+        parts = [{"optimizer": name} for name in scores.last.optimizer.values.tolist()[:_MOST_VIEWS]]
+    maps = [rate_map(result, metric, *axes, mode=mode, **part) for part in parts] if len(axes) > 1 else []
+    words = f"{over} The line joins the best of each row."
+    return Section("Over two axes", words, maps, columns=SMALL if len(maps) > 2 else 2)
 
 
-def _rows(result: SweepResult, scores: Scores, order: np.ndarray) -> list[list[str]]:
-    names = axis_names(result, scores)
-    columns = [labels(result, name, column(scores, name)[order]) for name in names]
-    final = scores.final.transpose(*scores.axes, RUN).values
-    last = final.reshape(-1, final.shape[-1])[order]
-    clock = scores.clock.transpose(*scores.axes, RUN, "epoch").values
-    updates = clock.reshape(-1, *clock.shape[-2:])[order, :, -1].max(axis=-1)
-    head = [*map(_words, names), _words(scores.metric), "spread", "runs diverged", "updates"]
+def _best_table(scores: Scores, order: np.ndarray) -> Table:
+    columns = [scores.labels(name, scores.column(name)[order]) for name in scores.names]
+    runs = scores.final.transpose(*scores.axes, RUN).values.reshape(-1, scores.final.sizes[RUN])[order]
+    made = scores.clocks["updates"].isel(epoch=-1).max(RUN).transpose(*scores.axes).values.ravel()[order]
+    head = [*map(_words, scores.names), _words(scores.metric), "spread", "runs diverged", "updates"]
     rows = []
-    for place, values in enumerate(last):
+    for place, values in enumerate(runs):
         lost = int(np.isnan(values).sum())
         spread = _spread(scores, values) if len(values) > 1 and not lost else "–"
         mean = scores.scale.text(float(values.mean()))
-        rows.append([*(c[place] for c in columns), mean, spread, str(lost), f"{updates[place]:,}"])
-    return [head, *rows]
+        rows.append([*(c[place] for c in columns), mean, spread, str(lost), f"{made[place]:,}"])
+    return Table(head, rows)
 
 
 def _spread(scores: Scores, values: np.ndarray) -> str:
@@ -170,7 +166,7 @@ def _spread(scores: Scores, values: np.ndarray) -> str:
     return f"{100 * spread:.1f} %" if scores.scale.kind == "fraction" else f"{spread:.2g}"
 
 
-def _warnings(result: SweepResult, scores: Scores, order: np.ndarray) -> list[str]:
+def _warnings(scores: Scores, order: np.ndarray) -> list[str]:
     """What a reader must know before the best point is believed."""
     found = []
     if scores.runs.sizes[RUN] == 1:
@@ -180,9 +176,8 @@ def _warnings(result: SweepResult, scores: Scores, order: np.ndarray) -> list[st
         values = scores.last[name].values
         if values.dtype.kind not in "iuf" or values.size < 3 or name in ("point", "batch_size"):
             continue
-        if values[place] in (values.min(), values.max()):
-            end = "least" if values[place] == values.min() else "greatest"
-            text = labels(result, name, values[place : place + 1])[0]
+        if end := edge_of(values, values[place]):
+            text = scores.labels(name, values[place : place + 1])[0]
             found.append(
                 f"The best {_words(name)}, {text}, is the {end} that was tried: better may lie beyond."
             )
@@ -207,12 +202,12 @@ def _facts(result: SweepResult) -> dict[str, str]:
     return {name: text for name, text in facts.items() if text}
 
 
-def _plan_rows(result: SweepResult) -> list[list[str]]:
+def _plan_table(result: SweepResult) -> Table | None:
     """A row for each program of the plan."""
-    rows = [["optimizer", "batch size", "runs", "how", "compile", "run", "why"]]
+    rows = []
     for group in result.plan.groups[:_MOST_PROGRAMS]:
         took = (group.compile_seconds, group.run_seconds)
-        seconds = ["–" if value is None else seconds_text(value) for value in took]
+        seconds = [Entry("–", "") if value is None else Entry(seconds_text(value), value) for value in took]
         count = f"{len(group.runs):,}"
         rows.append([group.optimizer, group.batch_size, count, str(group.recipe), *seconds, group.reason])
-    return rows if len(rows) > 1 else []
+    return Table(["optimizer", "batch size", "runs", "how", "compile", "run", "why"], rows) if rows else None

@@ -23,7 +23,7 @@ def render(comparison: Comparison) -> RenderableType:
 
 
 def _table(comparison: Comparison) -> Table:
-    cells, num_train = comparison.cells, comparison.about["num_train"]
+    cells, num_train = comparison.cells, comparison.about.num_train
     shown = cells[:NUM_ROWS]
     table = Table(box=None, pad_edge=False, caption=_caption(comparison, len(shown)), caption_justify="left")
     table.add_column("optimizer")
@@ -48,7 +48,7 @@ def _row(cell: Cell, is_first: bool, score: str, num_train: int) -> list[str]:
 
 
 def _caption(comparison: Comparison, num_shown: int) -> Text:
-    seeds = comparison.about["fresh_seeds"]
+    seeds = comparison.about.fresh_seeds
     return Text(
         f"The best {num_shown} of {len(comparison.cells)} by validation {comparison.score}. "
         f"± 95 % over {seeds} fresh seeds; "

@@ -1,45 +1,84 @@
 "use strict";
 // Draws the figures that the page carries, and answers its controls. Every figure comes ready from Python; this file
-// only picks one, sets the clock, and gives it the page's colours.
+// only picks one, sets its clock, and gives it the page's colours.
 (() => {
   const page = JSON.parse(document.getElementById("page-data").textContent);
   const byId = (id) => document.getElementById(id);
   const all = (selector) => [...document.querySelectorAll(selector)];
-  const state = { optimizer: page.first, clock: "epochs", measure: page.score, budget: null };
+  const chosen = {};  // the place of the option of each name that is chosen
+  const clocks = {};  // of each figure that has several
+  let budget = null;
 
-  // ---- Colours of the page, light or dark
+  // ---- Figures
 
-  function themed(layout) {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    const axis = { color: colour("--soft"), gridcolor: colour("--grid"), linecolor: colour("--rule"), tickcolor: colour("--rule") };
+  function current(place) {
+    const { names, counts, figures, titles } = page.figures[place];
+    const index = names.reduce((index, name, k) => index * counts[k] + (chosen[name] ?? 0), 0);
+    return { ...figures[index], meta: figures[index].layout.meta ?? {}, title: titles[index] };
+  }
+
+  function colour(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  }
+
+  function themed(layout, isSmall) {
+    const axis = { color: colour("--soft"), gridcolor: colour("--grid"), linecolor: colour("--rule"), tickcolor: colour("--rule"), fixedrange: true };
     const label = { bgcolor: colour("--paper"), bordercolor: colour("--rule"), font: { color: colour("--ink"), size: 13 }, align: "left" };
-    const font = { family: style.getPropertyValue("--sans").trim(), size: 12, color: colour("--ink") };
-    return {
-      ...layout, font, hoverlabel: label, title: undefined, showlegend: false, dragmode: false,
-      xaxis: { ...layout.xaxis, ...axis, fixedrange: true },
-      yaxis: { ...layout.yaxis, ...axis, fixedrange: true },
-    };
+    const font = { family: colour("--sans"), size: 12, color: colour("--ink") };
+    const margin = isSmall ? { l: 34, r: 6, t: 4, b: 26 } : { ...layout.margin, t: layout.legend?.y > 1 ? 48 : 12 };
+    const made = { ...layout, font, margin, hoverlabel: label, title: undefined, dragmode: false, meta: undefined };
+    // Above small figures a legend says once what lies along their axes.
+    const some = (texts) => texts?.map((text, k) => (k % Math.ceil(texts.length / 4) ? "" : text));
+    for (const name of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
+      made[name] = { ...layout[name], ...axis };
+      if (isSmall) Object.assign(made[name], { title: undefined, tickangle: 0, ticktext: some(made[name].ticktext) });
+    }
+    return made;
   }
 
-  function draw(place, data, layout) {
-    Plotly.react(place, data, themed(layout), { responsive: true, displayModeBar: false, doubleClick: false });
+  // The traces of a figure on its clock.
+  function onClock(place, clock) {
+    const { data, meta } = current(place);
+    if (!meta.clocks) return data;
+    const { x, of } = meta.clocks[clock];
+    return data.map((trace, k) => ({ ...trace, x: x[of[k]] }));
   }
 
-  // ---- Learning curves and the order within a budget
+  function draw(place) {
+    const { layout, meta, title } = current(place), { small } = page.figures[place];
+    const data = onClock(place, clocks[place]).map((trace) => (small && trace.type === "heatmap" ? { ...trace, showscale: false } : trace));
+    const made = themed(layout, small);
+    if (meta.clocks) {
+      made.xaxis = { ...made.xaxis, ...meta.clocks[clocks[place]].xaxis };
+      byId(`${place}-key`).replaceChildren(...curves(place, clocks[place]).map((curve) => named("li", curve)));
+    }
+    if (small || meta.clocks) made.showlegend = false;
+    if (place === ranked) made.shapes = budgetLine();
+    byId(`${place}-title`).textContent = title;
+    Plotly.react(place, data, made, { responsive: true, displayModeBar: false, doubleClick: false });
+  }
 
-  // The mean curve of each batch size, on a clock.
-  function means(clock) {
-    const clocks = page.clocks[state.optimizer];
-    return page.curves[state.optimizer][state.measure].data.filter((trace) => trace.name).map((trace) => ({
-      name: trace.name, colour: trace.line.color, glyph: page.glyphs[trace.marker.symbol],
-      x: clocks[trace.name][clock], y: trace.y, text: trace.text,
+  // What a text with Plotly's tags and entities says.
+  function plain(text) {
+    return new DOMParser().parseFromString(text, "text/html").documentElement.textContent;
+  }
+
+  // ---- The order of curves within a budget
+
+  const ranked = document.querySelector(".ranks")?.dataset.figure;
+
+  // The curves with names of a figure, on a clock.
+  function curves(place, clock) {
+    return onClock(place, clock).filter((trace) => trace.name).map((trace) => ({
+      name: plain(trace.name), colour: trace.line.color, glyph: page.glyphs[trace.marker.symbol], x: trace.x, y: trace.y, text: trace.text,
     }));
   }
 
+  const count = (noun) => (x) => (x === 1 ? `1 ${noun}` : `${x.toLocaleString("en")} ${noun}s`);
   const inWords = {
-    epochs: (x) => (x === 1 ? "1 epoch" : `${x.toLocaleString("en")} epochs`),
-    updates: (x) => (x === 1 ? "1 update" : `${x.toLocaleString("en")} updates`),
+    epochs: count("epoch"),
+    updates: count("update"),
+    examples: count("example"),
     seconds: (x) => {
       const [unit, name] = x >= 1 ? [1, "s"] : x >= 1e-3 ? [1e-3, "ms"] : [1e-6, "µs"];
       return `${Number((x / unit).toPrecision(2))} ${name}`;
@@ -47,31 +86,29 @@
   };
 
   function spent(x) {
-    return state.clock === "seconds" ? inWords.seconds(x) : x.toLocaleString("en");
+    return clocks[ranked] === "seconds" ? inWords.seconds(x) : x.toLocaleString("en");
   }
 
   // Where a curve stands once a budget is used up: its last measurement within it.
   function standing(curve, budget) {
-    let index = -1;
-    while (index + 1 < curve.x.length && curve.x[index + 1] <= budget) index += 1;
+    const index = curve.x.findLastIndex((x) => x <= budget);
     if (index < 0) return { ...curve, order: [1, curve.x[0]], value: "–", used: `from ${spent(curve.x[0])}` };
     const used = spent(curve.x[index]) + (index === curve.x.length - 1 ? ", all" : "");
     if (curve.y[index] === null) return { ...curve, order: [2, 0], value: "diverged", used };
-    return { ...curve, order: [0, -page.better[state.measure] * curve.y[index]], value: curve.text[index], used, measured: true };
+    return { ...curve, order: [0, -current(ranked).meta.better * curve.y[index]], value: curve.text[index], used, measured: true };
   }
 
   function standings(clock, budget) {
-    return means(clock).map((curve) => standing(curve, budget)).sort((a, b) => a.order[0] - b.order[0] || a.order[1] - b.order[1]);
+    return curves(ranked, clock).map((curve) => standing(curve, budget)).sort((a, b) => a.order[0] - b.order[0] || a.order[1] - b.order[1]);
   }
 
   function budgets() {
-    return [...new Set(means(state.clock).flatMap((curve) => curve.x))].sort((a, b) => a - b);
+    return [...new Set(curves(ranked, clocks[ranked]).flatMap((curve) => curve.x))].sort((a, b) => a - b);
   }
 
   // All epochs; on the other clocks, what the first curve to end has used: no curve has ended before.
   function usualBudget() {
-    const ends = means(state.clock).map((curve) => curve.x[curve.x.length - 1]);
-    return Math.min(...ends);
+    return Math.min(...curves(ranked, clocks[ranked]).map((curve) => curve.x.at(-1)));
   }
 
   function element(tag, text, className) {
@@ -90,7 +127,7 @@
   }
 
   function showRanks() {
-    const now = standings(state.clock, state.budget);
+    const now = standings(clocks[ranked], budget);
     // Infinity: every curve to its end, whatever the clock.
     const final = standings("epochs", Infinity).filter((curve) => curve.measured).map((curve) => curve.name);
     byId("ranks").tBodies[0].replaceChildren(...now.map((curve, index) => {
@@ -104,15 +141,16 @@
       );
       return row;
     }));
-    byId("budget-text").textContent = inWords[state.clock](state.budget);
+    byId("budget-text").textContent = inWords[clocks[ranked]](budget);
+    byId("ranks-value").textContent = plain(current(ranked).layout.yaxis.title.text);
     byId("changes").textContent = changes(now, final);
   }
 
   // One sentence about the leader. It compares the curves that have a value both within the budget and at the end.
   function changes(now, final) {
     const measured = now.filter((curve) => curve.measured).map((curve) => curve.name);
-    if (state.clock === "epochs" && state.budget === usualBudget()) return "";
-    const within = `Within ${inWords[state.clock](state.budget)}`;
+    if (clocks[ranked] === "epochs" && budget === usualBudget()) return "";
+    const within = `Within ${inWords[clocks[ranked]](budget)}`;
     if (measured.length === 1) return `${within} only ${measured[0]} has been measured.`;
     const after = measured.filter((name) => final.includes(name)), before = final.filter((name) => measured.includes(name));
     if (after.length < 2) return "";
@@ -123,66 +161,30 @@
   }
 
   function budgetLine() {
-    const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
-    return [{ type: "line", x0: state.budget, x1: state.budget, y0: 0, y1: 1, yref: "paper", line: { color: ink, width: 1, dash: "dot" } }];
+    return [{ type: "line", x0: budget, x1: budget, y0: 0, y1: 1, yref: "paper", line: { color: colour("--ink"), width: 1, dash: "dot" } }];
   }
 
-  function showCurves() {
-    const figure = page.curves[state.optimizer][state.measure], clocks = page.clocks[state.optimizer];
-    const data = figure.data.map((trace) => ({ ...trace, x: clocks[trace.legendgroup][state.clock] }));
-    const layout = { ...figure.layout, xaxis: { ...figure.layout.xaxis, ...page.axes[state.clock] }, shapes: budgetLine() };
-    draw("curves", data, { ...layout, margin: { l: 46, r: 10, t: 10, b: 46 } });
-    byId("curves-heading").textContent = `${state.optimizer}: validation ${state.measure} against ${state.clock}`;
-    byId("ranks-value").textContent = `Validation ${state.measure}`;
-    byId("ranks-used").textContent = { epochs: "Epochs used", updates: "Updates used", seconds: "Time used" }[state.clock];
-    byId("key").replaceChildren(...means("epochs").map((curve) => named("li", curve)));
-  }
-
-  function resetBudget() {
-    const steps = budgets();
-    state.budget = usualBudget();
-    byId("budget").max = String(steps.length - 1);
-    byId("budget").value = String(steps.indexOf(state.budget));
-  }
-
-  function changeCurves() {
-    resetBudget();
-    showCurves();
-    showRanks();
-  }
-
-  // ---- Maps and costs
-
-  function showMaps() {
-    for (const [id, figure] of Object.entries(page.maps)) {
-      const data = figure.data.map((trace) => (trace.type === "heatmap" ? { ...trace, showscale: false } : trace));
-      // The page says once what lies along the axes of all maps.
-      const [xaxis, yaxis] = [figure.layout.xaxis, figure.layout.yaxis].map((axis) => ({ ...axis, title: undefined }));
-      draw(id, data, { ...figure.layout, xaxis, yaxis, margin: { l: 34, r: 6, t: 4, b: 26 } });
+  // A figure whose curves or clock are others now.
+  function change(place) {
+    if (place === ranked && curves(place, clocks[place]).length) {
+      const steps = budgets();
+      budget = usualBudget();
+      byId("budget").max = String(steps.length - 1);
+      byId("budget").value = String(steps.indexOf(budget));
+      showRanks();
     }
+    draw(place);
   }
 
-  function showCosts() {
-    for (const [id, figure] of Object.entries(page.costs)) {
-      const data = figure.data.map((trace) => {
-        const chosen = trace.meta === state.optimizer;
-        return { ...trace, line: { color: chosen ? page.highlight : page.grey, width: chosen ? 2.5 : 1 }, marker: { size: chosen ? 7 : 4 } };
-      });
-      data.sort((a, b) => (a.meta === state.optimizer) - (b.meta === state.optimizer));
-      draw(id, data, { ...figure.layout, margin: { l: 56, r: 10, t: 10, b: 42 } });
-    }
-  }
+  // ---- Tables and copy buttons
 
-  // ---- The table and the copy buttons
-
-  function sortCells(header) {
+  function sortRows(header) {
     const table = header.closest("table"), column = header.cellIndex;
-    const headers = [...header.parentElement.cells];
     const descending = header.getAttribute("aria-sort") === "ascending";
-    headers.forEach((other) => other.removeAttribute("aria-sort"));
+    for (const other of header.parentElement.cells) other.removeAttribute("aria-sort");
     header.setAttribute("aria-sort", descending ? "descending" : "ascending");
     const key = (row) => row.cells[column].dataset.sort;
-    const compare = header.classList.contains("number") ? (a, b) => Number(a) - Number(b) : (a, b) => a.localeCompare(b);
+    const compare = header.classList.contains("number") ? (a, b) => Number(a) - Number(b) : (a, b) => a.localeCompare(b, "en", { numeric: true });
     const rows = [...table.tBodies[0].rows].sort((a, b) => {
       if (key(a) === "" || key(b) === "") return (key(a) === "") - (key(b) === "");
       return descending ? compare(key(b), key(a)) : compare(key(a), key(b));
@@ -206,38 +208,33 @@
 
   // ---- Controls
 
-  all("select.optimizer").forEach((select) => {
-    select.value = state.optimizer;
+  const places = Object.keys(page.figures);
+  for (const input of all("input[type=radio]")) {
+    const place = input.name.replace("clock-", "");
+    if (input.checked) clocks[place] = input.value;
+    input.addEventListener("change", () => { clocks[place] = input.value; change(place); });
+  }
+  for (const select of all("select")) {
+    select.selectedIndex = 0;
     select.addEventListener("change", () => {
-      state.optimizer = select.value;
-      all("select.optimizer").forEach((other) => { other.value = select.value; });
-      changeCurves();
-      showCosts();
+      const { name } = select.dataset;
+      chosen[name] = select.selectedIndex;
+      for (const other of all("select")) if (other.dataset.name === name) other.selectedIndex = chosen[name];
+      for (const place of places) if (page.figures[place].names.includes(name)) change(place);
     });
-  });
-  all("input[type=radio]").forEach((radio) => radio.addEventListener("change", () => {
-    state[radio.name] = radio.value;
-    changeCurves();
-  }));
-  byId("budget").addEventListener("input", (event) => {
-    state.budget = budgets()[Number(event.target.value)];
-    Plotly.relayout("curves", { shapes: budgetLine() });
+  }
+  byId("budget")?.addEventListener("input", (event) => {
+    budget = budgets()[Number(event.target.value)];
+    Plotly.relayout(ranked, { shapes: budgetLine() });
     showRanks();
   });
-  all(".cells thead tr:last-child th").forEach((header) => {
-    header.querySelector("button").addEventListener("click", () => sortCells(header));
-  });
-  all(".copy").forEach((button) => button.addEventListener("click", () => copy(button)));
+  for (const button of all(".cells thead button")) button.addEventListener("click", () => sortRows(button.parentElement));
+  for (const button of all(".copy")) button.addEventListener("click", () => copy(button));
 
   // A value stays on one line with its sign and unit.
   const headline = document.querySelector("h1");
   headline.textContent = headline.textContent.replace(/ (?=[%±])/g, "\u00a0").replace(/± /g, "±\u00a0");
 
-  function showAll() {
-    changeCurves();
-    showMaps();
-    showCosts();
-  }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showAll);
-  showAll();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => places.forEach(draw));
+  places.forEach(change);
 })();

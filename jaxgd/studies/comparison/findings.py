@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import xarray as xr
 
 from jaxgd.specs.wording import (
@@ -17,6 +16,7 @@ from jaxgd.specs.wording import (
 from jaxgd.studies.comparison.cells import Cell, higher_is_better
 from jaxgd.studies.comparison.constants import Constant
 from jaxgd.studies.comparison.equal_updates import find_reversal
+from jaxgd.studies.edges import edge_of
 
 CLEARLY_FASTER = 1.1  # up to this ratio two timings on a shared machine are the same
 MANY_DIVERGED = 0.25
@@ -215,14 +215,14 @@ def _edges(grid: xr.Dataset, cells: list[Cell], num_train: int) -> list[str]:
         return ["One learning rate was tried: no optimizer was tuned."]
     lines = []
     for optimizer in grid.optimizer.values:
-        rates = np.sort(grid.learning_rate.sel(optimizer=optimizer).values)
+        rates = grid.learning_rate.sel(optimizer=optimizer).values
         own = [cell for cell in cells if cell.optimizer == optimizer]
-        for edge, word in ((rates[0], "lowest"), (rates[-1], "highest")):
-            if at_edge := [cell.batch_size for cell in own if cell.learning_rate == edge]:
-                batches = list_text([batch_text(size, num_train) for size in sorted(at_edge, reverse=True)])
-                lines.append(
-                    f"{optimizer}'s best rate is at the grid's edge: {edge:g}, the {word} tried ({batches})."
-                )
+        for edge in ("lowest", "highest"):
+            if there := [cell for cell in own if edge_of(rates, cell.learning_rate) == edge]:
+                sizes = sorted((cell.batch_size for cell in there), reverse=True)
+                batches = list_text([batch_text(size, num_train) for size in sizes])
+                rate = f"{there[0].learning_rate:g}, the {edge} tried"
+                lines.append(f"{optimizer}'s best rate is at the grid's edge: {rate} ({batches}).")
     return lines
 
 

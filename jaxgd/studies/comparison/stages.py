@@ -37,6 +37,11 @@ class Experiment:
         return range(self.seeds, self.seeds + self.fresh_seeds)
 
     @property
+    def num_train(self) -> int:
+        """How many training examples there are: the batch size that figures call full."""
+        return self.source.problem.num_examples
+
+    @property
     def num_rates(self) -> int:
         """How many rates each optimizer tries."""
         return len(self.learning_rates[self.optimizers[0]])
@@ -62,6 +67,7 @@ def run_grid(experiment: Experiment, progress: bool) -> xr.Dataset:
 
     grid = _sweep_apart(make_trainer, axes, experiment.epochs, progress).dataset
     rates = [experiment.learning_rates[name] for name in experiment.optimizers]
+    grid = grid.assign_attrs(num_train=experiment.num_train)
     return grid.assign_coords(learning_rate=(("optimizer", "rate"), rates))
 
 
@@ -82,6 +88,7 @@ def rerun_best(experiment: Experiment, grid: xr.Dataset, progress: bool) -> xr.D
         progress,
     )
     fresh = result.dataset.assign(learning_rate=(("optimizer", "batch_size"), rates.values))
+    fresh = fresh.assign_attrs(num_train=experiment.num_train)
     return fresh.assign(_test_scores(experiment.source.problem, axes, result))
 
 
@@ -108,7 +115,8 @@ def time_cells(experiment: Experiment, fresh: xr.Dataset) -> xr.Dataset:
 
     clocks = [clock(name) for name in experiment.optimizers]
     turns = [timed.attrs["seconds_by_turn"] for timed in clocks]
-    return xr.concat(clocks, "optimizer").assign_attrs(seconds_by_turn=turns)
+    timed = xr.concat(clocks, "optimizer")
+    return timed.assign_attrs(seconds_by_turn=turns, num_train=experiment.num_train)
 
 
 def _by_place(experiment: Experiment, values: np.ndarray) -> dict:

@@ -133,8 +133,10 @@ def test_a_map_has_the_means_and_a_ridge():
     figure = figures.rate_map(grid(), optimizer="sgd")
     cells = figure.data[0]
     assert list(figure.layout.yaxis.ticktext) == ["8", "full"]
-    assert cells.text[1][1] == "batch_size full, learning_rate 0.1<br>90.0 %"
-    assert cells.text[0][2] == "batch_size 8, learning_rate 1<br>diverged"
+    assert (
+        cells.text[1][1] == "batch_size full, learning_rate 0.1<br>90.0 %, mean of 2 runs<br>(89.0 %, 91.0 %)"
+    )
+    assert cells.text[0][2] == "batch_size 8, learning_rate 1<br>2 of 2 runs diverged"
     assert cells.z[0][2] is None
     ridge = named(figure)["best learning_rate of each batch_size"]
     assert list(ridge.x) == [-2, -1]
@@ -143,18 +145,23 @@ def test_a_map_has_the_means_and_a_ridge():
 
 def test_a_map_of_the_best_over_other_axes():
     figure = figures.rate_map(grid())
-    assert figure.data[0].text[0][2] == "batch_size 8, learning_rate 1<br>75.0 %"
+    assert (
+        figure.data[0].text[0][2]
+        == "batch_size 8, learning_rate 1<br>75.0 %, mean of 2 runs<br>(74.0 %, 76.0 %)"
+    )
     assert figure.layout.title.text == "valid_accuracy, best over optimizer"
     loss = figures.rate_map(grid(), "valid_loss")
-    assert loss.data[0].text[1][2] == "batch_size full, learning_rate 1<br>0.05"
+    assert (
+        loss.data[0].text[1][2] == "batch_size full, learning_rate 1<br>0.05, mean of 2 runs<br>(0.06, 0.04)"
+    )
 
 
 def test_curves_are_those_of_the_best_points():
     figure = figures.learning_curves(grid())
     means = named(figure)
-    assert set(means) == {"batch_size full", "batch_size 8"}
-    assert means["batch_size 8"].meta == "optimizer adam, batch_size 8, learning_rate 0.1"
-    assert means["batch_size 8"].text[-1] == "95.0 %"
+    assert set(means) == {"BGD (full batch)", "mini-batch 8"}
+    assert means["mini-batch 8"].meta == "optimizer adam, batch_size 8, learning_rate 0.1"
+    assert means["mini-batch 8"].text[-1] == "95.0 %"
     faint = [trace for trace in figure.data if trace.name is None]
     assert len(faint) == 4
     updates = figures.learning_curves(grid(), by="optimizer", clock="updates", batch_size=8)
@@ -170,8 +177,8 @@ def test_a_curve_ends_where_its_runs_stop():
     dataset.valid_accuracy[{**stopped, "epoch": [2, 3]}] = np.nan
     dataset.valid_accuracy[{**stopped, "epoch": 1}] = 0.99
     figure = figures.learning_curves(made(dataset, result.axes))
-    assert list(named(figure)["batch_size 8"].x) == [1, 2]
-    assert all(len(t.x) == 2 for t in figure.data if t.name is None and t.legendgroup == "batch_size 8")
+    assert list(named(figure)["mini-batch 8"].x) == [1, 2]
+    assert all(len(t.x) == 2 for t in figure.data if t.name is None and t.legendgroup == "mini-batch 8")
 
 
 def test_of_many_values_the_best_are_shown():

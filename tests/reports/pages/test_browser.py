@@ -28,10 +28,10 @@ def ranks(browser):
     return browser.evaluate("[...document.querySelectorAll('#ranks tbody tr')].map(row => row.innerText)")
 
 
-def choose(browser, optimizer):
+def choose(browser, value, name="Optimizer"):
     browser.evaluate(
-        "(() => { const select = document.querySelector('select.optimizer');"
-        f"select.value = '{optimizer}'; select.dispatchEvent(new Event('change')); }})()"
+        f"(() => {{ const select = document.querySelector('select[data-name={name}]');"
+        f"select.value = '{value}'; select.dispatchEvent(new Event('change')); }})()"
     )
 
 
@@ -40,9 +40,10 @@ def choose(browser, optimizer):
 def test_every_state_is_quiet_and_fits_the_window(browser, path, width, dark):
     browser.open(path, width, 850, dark)
     radios = browser.evaluate("document.querySelectorAll('input[type=radio]').length")
-    assert radios == 5
-    for optimizer in ("momentum", "adam"):
+    assert radios == 4
+    for optimizer, measure in (("momentum", "accuracy"), ("adam", "loss")):
         choose(browser, optimizer)
+        choose(browser, measure, "Validation")
         for radio in range(radios):
             browser.evaluate(f"document.querySelectorAll('input[type=radio]')[{radio}].click()")
             assert browser.evaluate("document.documentElement.scrollWidth") == width
@@ -96,14 +97,14 @@ def test_a_heading_sorts_and_what_diverged_comes_last(browser, path):
 
 def test_command_and_snippet_can_be_copied(browser, path):
     browser.open(path, 1280, 850)
-    for what in ("command", "snippet"):
-        button = f"document.querySelector('.copy[data-copies={what}]')"
+    for what in (0, 1):
+        button = f"document.querySelector('.copy[data-copies=code-{what}]')"
         browser.evaluate(f"{button}.click()")
         browser.evaluate("new Promise(done => setTimeout(done, 200))")
         # Without leave to write to the clipboard the text is selected instead.
         assert browser.evaluate(f"{button}.innerText") in ("Copied", "Selected")
         if browser.evaluate(f"{button}.innerText") == "Selected":
-            text = browser.evaluate(f"document.getElementById('{what}').textContent")
+            text = browser.evaluate(f"document.getElementById('code-{what}').textContent")
             assert browser.evaluate("getSelection().toString()").strip() == text.strip()
     assert_quiet(browser)
 

@@ -3,10 +3,15 @@ import json
 import re
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
+from plotly.offline import get_plotlyjs
 
+from jaxgd.reports import page
 from jaxgd.reports.pages import of_comparison
+
+TEMPLATES = Path(page.__file__).parent / "templates"
 
 HOSTILE = "<script>alert(1)</script><!-- \"'&${data}\u2028.csv"
 VOID = {"meta", "input", "br", "link", "img", "hr"}
@@ -68,7 +73,7 @@ def test_nothing_is_fetched(text):
     for tag, attributes in Document(text).tags:
         assert tag not in ("link", "img", "iframe", "object", "embed", "base")
         assert not {"src", "href", "srcset", "action", "data"} & attributes.keys()
-    own = text.replace(of_comparison.get_plotlyjs(), "")
+    own = text.replace(get_plotlyjs(), "")
     assert "http:" not in own
     assert "https:" not in own
     assert "url(" not in own
@@ -78,31 +83,36 @@ def test_nothing_is_fetched(text):
 
 def test_plotly_is_there_once(text):
     assert text.count("* plotly.js v") == 1
-    assert text.count(of_comparison.get_plotlyjs()) == 1
+    assert text.count(get_plotlyjs()) == 1
 
 
 def test_the_file_is_little_more_than_plotly(text):
-    assert len(text) - len(of_comparison.get_plotlyjs()) < 500_000
+    assert len(text) - len(get_plotlyjs()) < 500_000
 
 
 def test_the_json_is_valid_and_has_every_figure(text, comparison):
-    data = payload(text)
-    optimizers = comparison.grid.optimizer.values.tolist()
-    assert list(data["curves"]) == list(data["clocks"]) == optimizers
-    assert len(data["maps"]) == len(optimizers)
-    assert list(data["axes"]) == ["epochs", "updates", "seconds"]
-    for optimizer in optimizers:
-        assert list(data["curves"][optimizer]) == list(dict.fromkeys([comparison.score, "loss"]))
-        names = {trace["legendgroup"] for trace in data["curves"][optimizer]["loss"]["data"]}
-        assert names == data["clocks"][optimizer].keys()
+    figures = payload(text)["figures"]
+    optimizers = {cell.optimizer for cell in comparison.cells}
+    measures = {comparison.score, "loss"}
+    assert [len(place["figures"]) for place in figures.values()] == [
+        len(optimizers) * len(measures),
+        *[1] * len(optimizers),
+        *[len(optimizers)] * 2,
+    ]
+    assert figures["figure-0-0"]["counts"] == [len(optimizers), len(measures)]
+    assert figures["figure-0-0"]["titles"][0].startswith(comparison.cells[0].optimizer)
+    for figure in figures["figure-0-0"]["figures"]:
+        clocks = figure["layout"]["meta"]["clocks"]
+        assert list(clocks) == ["epochs", "updates", "examples", "seconds"]
+        assert {len(clock["of"]) for clock in clocks.values()} == {len(figure["data"])}
 
 
 def test_every_place_the_script_fills_exists(text):
     ids = [attributes["id"] for _, attributes in Document(text).tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     data = payload(text)
-    assert {*data["maps"], *data["costs"]} <= set(ids)
-    script = (of_comparison.files("jaxgd.reports") / "page.js").read_text()
+    assert {*data["figures"], *(f"{place}-title" for place in data["figures"])} <= set(ids)
+    script = (TEMPLATES / "page.js").read_text()
     assert set(re.findall(r'byId\("([^"]+)"\)', script)) <= set(ids)
 
 
@@ -112,7 +122,9 @@ def test_what_a_user_names_is_escaped(synthetic_comparison):
         made,
         warnings=[HOSTILE],
         snippet=f"load({HOSTILE!r})",
-        about={key: HOSTILE if isinstance(value, str) else value for key, value in made.about.items()},
+        about=made.about._replace(
+            **{n: HOSTILE for n, v in made.about._asdict().items() if isinstance(v, str)}
+        ),
     )
     text = of_comparison.page(hostile)
     document = Document(text)
@@ -120,7 +132,7 @@ def test_what_a_user_names_is_escaped(synthetic_comparison):
     assert "alert(1)" not in document.texts["script"]
     assert document.texts["h1"] == hostile.sentence
     assert HOSTILE in document.texts["title"]
-    assert "<!--" not in text.replace(of_comparison.get_plotlyjs(), "")
+    assert "<!--" not in text.replace(get_plotlyjs(), "")
     payload(text)
 
 
@@ -129,7 +141,7 @@ def test_numbers_say_which_split_they_come_from(text, comparison):
     assert (
         f"{comparison.score} on the test split (360 examples), mean over 5 fresh seeds" in document.texts["p"]
     )
-    assert "Validation split (359 examples), 5 fresh seeds" in document.texts["figcaption"]
+    assert "Validation split (359 examples), 5 fresh seeds" in document.texts["p"]
     assert f"Final validation {comparison.score} after 20 epochs, mean over 3 seeds" in document.texts["p"]
     assert {"Validation", "Test, 5 fresh seeds"} <= set(re.findall(r'colspan="\d">([^<]*)<', text))
 
@@ -149,7 +161,7 @@ def test_the_table_has_every_cell_in_order(text, comparison):
 
 def test_settings_command_and_snippet_are_there(text, comparison):
     document = Document(text)
-    assert comparison.about["command"] in document.texts["code"]
+    assert comparison.about.command in document.texts["code"]
     assert comparison.snippet in document.texts["code"]
     grid = "8 optimizers × 4 batch sizes × 6 learning rates × 3 seeds = 576 runs of 20 epochs"
     time = "21 s in all, compilation included: grid 15 s, fresh seeds 4 s, clock 2.4 s"
@@ -163,7 +175,8 @@ def test_the_smallest_comparison_has_a_page(synthetic_comparison, score):
         score, optimizers=("adam",), batch_sizes=(32,), epochs=1, seeds=1, fresh_seeds=2
     )
     made = dataclasses.replace(made, grid=made.grid.isel(rate=[1]))
-    assert payload(of_comparison.page(made))["first"] == "adam"
+    text = of_comparison.page(made)
+    assert payload(text)["figures"]["figure-0-0"]["counts"] == [1, len({score, "loss"})]
 
 
 def test_a_comparison_in_which_all_diverged_has_a_page(synthetic_comparison):

@@ -58,7 +58,7 @@ def test_the_headline_names_the_flattest_and_the_sharpest(landscape):
 
 def test_the_table_has_a_row_for_every_point(landscape):
     rows = re.findall(r"<tr>(.*?)</tr>", landscape_page(landscape, "digits", {}))
-    cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in rows]
+    cells = [re.findall(r"<(?:td|button)[^>]*>(.*?)</(?:td|button)>", row) for row in rows]
     assert cells[0][:4] == ["batch size", "learning rate", "sharpness", "limit"]
     assert len(cells) == 5
     assert cells[1][:4] == ["full batch", "0.1", "2 ± 1", "20"]

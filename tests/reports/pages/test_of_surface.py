@@ -24,7 +24,7 @@ def test_page_of_a_surface_with_minima(wells):
     html = surface_page(wells)
     assert "2 minima, 1 saddle: found by" in html
     assert "each at its own best learning rate" in wells.sentence
-    assert len(figures_of(html)) == 6 + 2 + 2
+    assert len(figures_of(html)["figures"]) == 6 + 2 + 2
     for words in ("Which minimum does a start lead to?", "What does a smaller batch change?", "sgd, batch 4"):
         assert words in html
     assert wells.about["Surface"].startswith("double_well: ")

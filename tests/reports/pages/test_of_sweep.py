@@ -42,11 +42,23 @@ def test_the_page_of_a_grid(grid):
     titles = re.findall(r"<h2 id=\"title-\d\">([^<]*)</h2>", page)
     assert titles == ["Learning curves", "Over two axes", "Along each axis", "The best points", "The plan"]
     figures = re.findall(r'class="figure-title" id="[^"]*">([^<]*)<', page)
-    assert figures[2:4] == ["valid_accuracy, optimizer sgd", "valid_accuracy, optimizer adam"]
+    curves = [f"valid_accuracy, best point of each {name}" for name in ("batch_size", "optimizer")]
+    assert figures[:4] == [title for title in curves for _ in ("epochs", "updates")]
+    assert figures[6:8] == ["valid_accuracy, optimizer sgd", "valid_accuracy, optimizer adam"]
     assert "<dt>Fixed</dt><dd>width 3</dd>" in page
     assert "<dt>Early stopping</dt><dd>patience 2</dd>" in page
     assert 'src="http' not in page
     assert "<b>" not in page
+
+
+def test_batch_size_and_rate_both_have_curves_on_two_clocks():
+    page = of_sweep.page(run({"batch_size": ["full", 8], "learning_rate": [0.01, 0.1], "seed": [0, 1]}))
+    titles = re.findall(r'class="figure-title" id="[^"]*">([^<]*)<', page)[:4]
+    names = ("batch_size", "batch_size", "learning_rate", "learning_rate")
+    assert titles == [f"valid_accuracy, best point of each {name}" for name in names]
+    checked = re.findall(r'value="(\w+)" checked', page)
+    assert checked == ["epochs", "updates"] * 2
+    assert page.count('value="examples"') == 4
 
 
 def test_its_table_is_that_of_the_best(grid):
@@ -63,7 +75,7 @@ def test_its_table_is_that_of_the_best(grid):
 def test_what_a_reader_must_know():
     page = of_sweep.page(run({"learning_rate": [0.001, 0.01, 0.1]}), "valid_loss")
     assert "Each point is one run: what looks better may be chance." in page
-    assert "The best learning rate, 0.1, is the greatest that was tried: better may lie beyond." in page
+    assert "The best learning rate, 0.1, is the highest that was tried: better may lie beyond." in page
     inner = of_sweep.page(run({"learning_rate": [0.01, 0.1, 1e30], "seed": [0, 1]}), "valid_loss")
     assert "better may lie beyond" not in inner
     assert "may be chance" not in inner
@@ -74,7 +86,7 @@ def test_drawn_points():
     page = of_sweep.page(run({"point": points, "seed": [0, 1]}))
     titles = re.findall(r'class="figure-title" id="[^"]*">([^<]*)<', page)
     assert titles == [
-        "valid_accuracy, best point of each point",
+        *["valid_accuracy, best point of each point"] * 2,
         "valid_accuracy by learning_rate, mean over 2 runs",
         "valid_accuracy by batch_size, mean over 2 runs",
     ]
@@ -111,7 +123,7 @@ def test_a_browser_draws_every_figure_and_asks_for_nothing(grid, browser, tmp_pa
     drawn = browser.evaluate(
         "[...document.querySelectorAll('.plot')].map(p => p.querySelectorAll('svg').length)"
     )
-    assert len(drawn) == 7
+    assert len(drawn) == 11
     assert all(drawn)
     assert browser.evaluate("document.documentElement.scrollWidth") == width
     assert browser.errors == []

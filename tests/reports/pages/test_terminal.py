@@ -1,5 +1,6 @@
 import io
 import math
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -32,7 +33,7 @@ def text():
     """What a terminal of 100 columns shows of these cells."""
 
     def show(*cells, warnings=(), score="accuracy"):
-        about = {"num_train": 1078, "fresh_seeds": 5}
+        about = SimpleNamespace(num_train=1078, fresh_seeds=5)
         empty = {"grid": None, "fresh": None, "clock": None, "snippet": ""}
         comparison = Comparison(
             data="digits",
@@ -40,7 +41,7 @@ def text():
             cells=list(cells),
             sentence="The sentence.",
             warnings=list(warnings),
-            about=about,
+            about=about,  # pyright: ignore[reportArgumentType]
             **empty,  # pyright: ignore[reportArgumentType]
         )
         console = Console(file=io.StringIO(), width=100)
