@@ -15,26 +15,28 @@ if not _IS_SET:
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-_OLD_EMITTERS = "xla_cpu_use_fusion_emitters"
+# XLA's older emitters, and LLVM without its optimizations.
+_QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
 
 def pytest_configure(config):
-    """Compile by XLA's older emitters: a quarter less time in a suite that mostly compiles, the same bits.
+    """Compile quickly: two fifths less time in a suite that mostly compiles, the same bits.
 
-    The slow tests, the documentation's commands and the examples of `.ci/run` use the default ones.
+    The slow tests, the documentation's commands and the examples of `.ci/run` compile as users do.
     """
     flags = os.environ.get("XLA_FLAGS", "")  # a worker of pytest-xdist has those of its parent
-    if config.option.markexpr == "not slow" and _OLD_EMITTERS not in flags and _is_known(_OLD_EMITTERS):
-        os.environ["XLA_FLAGS"] = f"{flags} --{_OLD_EMITTERS}=false"
+    if config.option.markexpr == "not slow" and not any(flag in flags for flag in _QUICK):
+        known = [f"--{flag}={int(value)}" for flag, value in _QUICK.items() if _is_known(flag, value)]
+        os.environ["XLA_FLAGS"] = " ".join([flags, *known])
 
 
-def _is_known(flag: str) -> bool:
+def _is_known(flag: str, value: int) -> bool:
     """Whether the installed jaxlib has this flag: from 0.12 on it lacks the older emitters.
 
     It ends the process that names a flag in `XLA_FLAGS` which it lacks. As an option of one program, an
     unknown flag is an error; in another process, as this one must not start JAX before the flags are set.
     """
-    program = f"import jax; jax.jit(lambda: 0, compiler_options={{{flag!r}: False}})()"
+    program = f"import jax; jax.jit(lambda: 0, compiler_options={{{flag!r}: {value!r}}})()"
     return not subprocess.run([sys.executable, "-c", program], capture_output=True).returncode
 
 
