@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from jaxgd.training import (
         Fit as Fit,
         Model as Model,
+        Observation as Observation,
         Problem as Problem,
         Rule as Rule,
         Trainer as Trainer,
@@ -95,7 +96,7 @@ _HOMES = {
     "from_linen from_nnx from_equinox classification regression "
     "dropout drop_connect regularized Trainer trainer Fit fit iterate seconds train evaluate "
     "find_learning_rate mixed_precision "
-    "Rule early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
+    "Rule Observation early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
     "enable_compilation_cache",
     "jaxgd.studies.comparison.comparing": "compare Comparison",

@@ -13,7 +13,8 @@ from jaxgd.sweeps.runs import Run
 from jaxgd.training.batching import epoch_orders
 from jaxgd.training.carrying import Packed, Rows, carried, empty_rows
 from jaxgd.training.fitting import drawn_params, initial_params
-from jaxgd.training.states import Moving, initial_state
+from jaxgd.training.loop import initial_state
+from jaxgd.training.states import Moving
 
 
 class LaneInputs(NamedTuple):

@@ -16,7 +16,7 @@ from jaxgd.training.problems.penalties import regularized
 from jaxgd.training.problems.problem import Problem
 from jaxgd.training.rules.averaging import average_weights
 from jaxgd.training.rules.budgets import budget
-from jaxgd.training.rules.rule import Rule
+from jaxgd.training.rules.rule import Observation, Rule
 from jaxgd.training.rules.stopping import early_stopping, early_stopping_trace, reduce_on_plateau
 from jaxgd.training.states import TrainState
 from jaxgd.training.trainers import Trainer, trainer
@@ -24,6 +24,7 @@ from jaxgd.training.trainers import Trainer, trainer
 __all__ = [
     "Fit",
     "Model",
+    "Observation",
     "Problem",
     "RateFinder",
     "Rule",

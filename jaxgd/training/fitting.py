@@ -18,13 +18,13 @@ from jaxgd.pytrees import Static, check_unchanged
 from jaxgd.training import carrying
 from jaxgd.training.batching import epoch_order, init_key
 from jaxgd.training.carrying import Rows, as_history, empty_rows
-from jaxgd.training.loop import finish, run_epoch
+from jaxgd.training.loop import finish, initial_state, run_epoch
 from jaxgd.training.pacing import Pace, pace_of
 from jaxgd.training.problems.coupling import check_coupling
 from jaxgd.training.replay import check_numbers
 from jaxgd.training.segments import Course
 from jaxgd.training.starts import check_start, examples_gone, goes_on
-from jaxgd.training.states import DIVERGED, RUNNING, STATUS_WORDS, TrainState, initial_state, moving_part
+from jaxgd.training.states import DIVERGED, RUNNING, STATUS_WORDS, TrainState, moving_part
 from jaxgd.training.trainers import Trainer
 
 

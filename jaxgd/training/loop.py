@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgd.numerics.dtypes import common_dtype
 from jaxgd.numerics.norms import squared_norm
+from jaxgd.numerics.sums import no_sums_of
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training import carrying
@@ -24,18 +26,24 @@ from jaxgd.training.gradients import (
     or_one,
     split_means,
 )
-from jaxgd.training.models.model import takes, takes_keys
-from jaxgd.training.rules.rule import with_model_state
+from jaxgd.training.models.model import takes_keys
+from jaxgd.training.rules.observing import (
+    is_of_one,
+    micro_numbers,
+    numbers_read,
+    observation,
+    reads_micro_batches,
+    scored,
+)
 from jaxgd.training.states import (
     DIVERGED,
     RUNNING,
+    Anchor,
     BatchSums,
     EpochSums,
+    Moving,
     TrainState,
-    anchor_of,
-    at_anchor,
     moving_part,
-    no_sums,
 )
 from jaxgd.training.trainers import Trainer
 
@@ -154,8 +162,9 @@ def _earliest_stop(trainer: Trainer, state: TrainState, start: Any, stop: Any) -
         begin = state.sums.position // size * size
         # Of a batch under way, some examples have been counted.
         state = state._replace(examples=state.examples - (state.sums.position - begin))
-    for rule, own in zip(trainer.rules, state.rules, strict=True):
-        position = rule.stop_position(own, trainer, state, begin)
+    seen = observation(trainer, state.params, state.model_state)
+    for rule, own in _with_rules(trainer, state.rules):
+        position = rule.stop_position(own, seen, state, begin)
         if position is not None:
             stop = jnp.minimum(trainer.problem.num_examples if stop is None else stop, position)
     return stop
@@ -179,7 +188,8 @@ def _step(trainer: Trainer, state: TrainState, order: jax.Array, position: Any) 
     partial: Any = state.sums.partial
     position = position + count
     grads = jax.tree.map(lambda a, b: a + b.astype(a.dtype), partial.grads, total.grads)
-    partial = BatchSums(grads, partial.numbers.plus([total.loss, total.weight]))
+    numbers = partial.numbers.plus([total.loss, total.weight, *micro_numbers(trainer, total)])
+    partial = BatchSums(grads, numbers)
     state = state._replace(sums=state.sums._replace(position=position, partial=partial))
     return jax.lax.cond(
         position == end,
@@ -222,7 +232,7 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: 
     if is_weighted:
         has_weight, old = total.weight != 0, moving_part(state)
         moving = jax.lax.cond(has_weight, lambda: moving, lambda: old)
-    sums, of_one = state.sums, trainer.microbatch.value is None and trainer.examples_per_batch == 1
+    sums, of_one = state.sums, is_of_one(trainer)
     sums = EpochSums(
         position=sums.position,
         numbers=sums.numbers.plus([total.loss, total.weight, root(squared_norm(total.grads, of_one))]),
@@ -238,17 +248,13 @@ def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
     update = optax.with_extra_args_support(trainer.optimizer).update
     value = total.loss / or_one(total.weight)
     updates, opt_state = update(total.grads, state.opt_state, state.params, value=value, grad=total.grads)
-    pairs = list(zip(trainer.rules, state.rules, strict=True))
+    pairs = _with_rules(trainer, state.rules)
     for scale in (rule.scale(own) for rule, own in pairs):
         if scale is not None:
             updates = jax.tree.map(lambda u, scale=scale: u * scale.astype(u.dtype), updates)
     params = apply_updates(state.params, updates)
-    rules = tuple(
-        with_model_state(rule.after_update, own, params, model_state=state.model_state)
-        if rule.acts_on_updates
-        else own
-        for rule, own in pairs
-    )
+    seen = observation(trainer, params, state.model_state, **numbers_read(trainer, state, total))
+    rules = tuple(rule.after_update(own, seen) if rule.acts_on_updates else own for rule, own in pairs)
     return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)
 
 
@@ -304,8 +310,9 @@ def _measure(trainer: Trainer, state: TrainState) -> dict[str, jax.Array]:
     if problem.valid is not None:
         means = split_means(problem, state.params, problem.valid, state.model_state)
         row |= {f"valid_{name}": value for name, value in means.items()}
-    for rule, own in zip(trainer.rules, state.rules, strict=True):
-        row |= rule.measure(own, trainer, state)
+    seen = observation(trainer, state.params, state.model_state)
+    for rule, own in _with_rules(trainer, state.rules):
+        row |= rule.measure(own, seen, state)
     for name, value in row.items():
         if jnp.shape(value) != ():
             raise ValueError(f"{name} must be one number an epoch, got shape {jnp.shape(value)}")
@@ -315,8 +322,8 @@ def _measure(trainer: Trainer, state: TrainState) -> dict[str, jax.Array]:
 def _apply_rules(trainer: Trainer, state: TrainState, row: dict) -> tuple[tuple, jax.Array]:
     """The rules' states after the epoch, and the run's status: the first that is not 0 wins."""
     rules, status = [], state.status
-    for rule, own in zip(trainer.rules, state.rules, strict=True):
-        own, given = rule.after_epoch(own, trainer, state, row)
+    for rule, own in _with_rules(trainer, state.rules):
+        own, given = rule.after_epoch(own, scored(trainer, state, rule.watches()), state, row)
         rules.append(own)
         status = jnp.where(status == RUNNING, given, status).astype(state.status.dtype)
     return tuple(rules), status
@@ -324,11 +331,58 @@ def _apply_rules(trainer: Trainer, state: TrainState, row: dict) -> tuple[tuple,
 
 def finish(trainer: Trainer, state: TrainState) -> TrainState:
     """The state with which a run ends: rules may choose its parameters and its model state."""
-    params, model_state = state.params, state.model_state
-    for rule, own in zip(trainer.rules, state.rules, strict=True):
-        end: Any = rule.finish
-        if takes(end, "model_state"):
-            params, model_state = end(own, params, model_state)
-        else:
-            params = end(own, params)
-    return state._replace(params=params, model_state=model_state)
+    seen = observation(trainer, state.params, state.model_state)
+    for rule, own in _with_rules(trainer, state.rules):
+        params, model_state = rule.finish(own, seen)
+        seen = seen._replace(params=params, model_state=model_state)
+    return state._replace(params=seen.params, model_state=seen.model_state)
+
+
+def initial_state(trainer: Trainer, key: jax.Array, params: Any, start: Any = None) -> TrainState:
+    """The state before the first update, from initial parameters.
+
+    start: a state, or its moving part, of which the optimizer's and the model's states are taken.
+    """
+    zero = jnp.zeros((), jnp.int32)
+    opt_state = trainer.optimizer.init(params) if start is None else start.opt_state
+    model_state = trainer.problem.model_state if start is None else start.model_state
+    seen = observation(trainer, params, model_state)
+    rules = tuple(rule.init(seen) for rule in trainer.rules)
+    moving = Moving(params, opt_state, model_state, rules)
+    return TrainState(
+        key=key,
+        **moving._asdict(),
+        anchor=anchor_of(trainer, moving, zero),
+        status=zero,
+        updates=zero,
+        examples=zero,
+        epoch=zero,
+        stopped_at=zero - 1,
+        sums=no_sums(trainer, params),
+    )
+
+
+def anchor_of(trainer: Trainer, moving: Moving, updates: jax.Array) -> Anchor:
+    """The anchor of an epoch that begins here."""
+    rules = tuple(own if rule.acts_on_updates else None for rule, own in _with_rules(trainer, moving.rules))
+    return Anchor(moving._replace(rules=rules), updates)
+
+
+def at_anchor(trainer: Trainer, state: TrainState) -> Moving:
+    """What the epoch began with; rules that do not act on updates are as they are."""
+    pairs = zip(_with_rules(trainer, state.rules), state.anchor.moving.rules, strict=True)
+    rules = tuple(before if rule.acts_on_updates else own for (rule, own), before in pairs)
+    return state.anchor.moving._replace(rules=rules)
+
+
+def _with_rules(trainer: Trainer, states: tuple) -> list[tuple[Any, Any]]:
+    return list(zip(trainer.rules, states, strict=True))
+
+
+def no_sums(trainer: Trainer, params: Any) -> EpochSums:
+    """The sums at the start of an epoch."""
+    partial = None
+    if trainer.microbatch.value is not None:
+        wide = jax.tree.map(lambda p: jnp.zeros(p.shape, common_dtype(p.dtype, jnp.float32)), params)
+        partial = BatchSums(wide, no_sums_of(5 if reads_micro_batches(trainer) else 2))
+    return EpochSums(jnp.zeros((), jnp.int32), no_sums_of(3), partial)

@@ -7,9 +7,9 @@ from jax.core import Tracer
 
 from jaxgd.machine.switches import Checks
 from jaxgd.training.carrying import as_rows
-from jaxgd.training.loop import run_epoch
+from jaxgd.training.loop import anchor_of, at_anchor, no_sums, run_epoch
 from jaxgd.training.segments import Course
-from jaxgd.training.states import DIVERGED, RUNNING, anchor_of, at_anchor, no_sums
+from jaxgd.training.states import DIVERGED, RUNNING
 
 
 def check_numbers(course: Course, checks: Checks) -> None:

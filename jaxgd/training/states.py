@@ -5,11 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgd.numerics.dtypes import common_dtype
-from jaxgd.numerics.sums import Sums, no_sums_of
+from jaxgd.numerics.sums import Sums
 from jaxgd.training.gradients import BatchLoss
-from jaxgd.training.rules.rule import with_model_state
-from jaxgd.training.trainers import Trainer
 
 RUNNING = 0
 DIVERGED = 2
@@ -18,7 +15,10 @@ STATUS_WORDS = ("completed", "stopped early", "diverged", "budget spent", "faile
 
 
 class BatchSums(NamedTuple):
-    """Sums over the micro-batches of the batch under way: of gradients, and numbers of `w * l` and of `w`."""
+    """Sums over the micro-batches of the batch under way: of gradients, and numbers of `w * l` and of `w`.
+
+    Where a rule reads of micro-batches also of the squared norms of their means, of `1 / w`, and their count.
+    """
 
     grads: Any
     numbers: Sums
@@ -26,7 +26,7 @@ class BatchSums(NamedTuple):
     @property
     def total(self) -> BatchLoss:
         """What the micro-batches so far give together."""
-        return BatchLoss(self.grads, *self.numbers.totals)
+        return BatchLoss(self.grads, *self.numbers.totals[:2])
 
 
 class EpochSums(NamedTuple):
@@ -105,55 +105,6 @@ class TrainState(NamedTuple):
     sums: EpochSums
 
 
-def initial_state(trainer: Trainer, key: jax.Array, params: Any, start: Any = None) -> TrainState:
-    """The state before the first update, from initial parameters.
-
-    start: a state, or its moving part, of which the optimizer's and the model's states are taken.
-    """
-    zero = jnp.zeros((), jnp.int32)
-    opt_state = trainer.optimizer.init(params) if start is None else start.opt_state
-    model_state = trainer.problem.model_state if start is None else start.model_state
-    rules = tuple(with_model_state(rule.init, params, model_state=model_state) for rule in trainer.rules)
-    moving = Moving(params, opt_state, model_state, rules)
-    return TrainState(
-        key=key,
-        **moving._asdict(),
-        anchor=anchor_of(trainer, moving, zero),
-        status=zero,
-        updates=zero,
-        examples=zero,
-        epoch=zero,
-        stopped_at=zero - 1,
-        sums=no_sums(trainer, params),
-    )
-
-
 def moving_part(state: TrainState) -> Moving:
     """What updates change."""
     return Moving(state.params, state.opt_state, state.model_state, state.rules)
-
-
-def anchor_of(trainer: Trainer, moving: Moving, updates: jax.Array) -> Anchor:
-    """The anchor of an epoch that begins here."""
-    rules = tuple(own if rule.acts_on_updates else None for rule, own in _with_rules(trainer, moving.rules))
-    return Anchor(moving._replace(rules=rules), updates)
-
-
-def at_anchor(trainer: Trainer, state: TrainState) -> Moving:
-    """What the epoch began with; rules that do not act on updates are as they are."""
-    pairs = zip(_with_rules(trainer, state.rules), state.anchor.moving.rules, strict=True)
-    rules = tuple(before if rule.acts_on_updates else own for (rule, own), before in pairs)
-    return state.anchor.moving._replace(rules=rules)
-
-
-def _with_rules(trainer: Trainer, states: tuple) -> list[tuple[Any, Any]]:
-    return list(zip(trainer.rules, states, strict=True))
-
-
-def no_sums(trainer: Trainer, params: Any) -> EpochSums:
-    """The sums at the start of an epoch."""
-    partial = None
-    if trainer.microbatch.value is not None:
-        wide = jax.tree.map(lambda p: jnp.zeros(p.shape, common_dtype(p.dtype, jnp.float32)), params)
-        partial = BatchSums(wide, no_sums_of(2))
-    return EpochSums(jnp.zeros((), jnp.int32), no_sums_of(3), partial)

@@ -18,7 +18,7 @@ from jaxgd.optim.transform import Transform
 from jaxgd.pytrees import PyTree, Static, as_static
 from jaxgd.training.lookahead import paired
 from jaxgd.training.problems.problem import Problem
-from jaxgd.training.rules.rule import Rule
+from jaxgd.training.rules.rule import READABLE, Rule
 
 
 class OneOf(PyTree):
@@ -155,6 +155,8 @@ def trainer(
         _check_coupled(batch_size, micro)
     if any(not isinstance(rule, Rule) for rule in rules):
         raise TypeError(f"rules must be jaxgd.Rule objects, got {rules!r}")
+    for name in (name for rule in rules for name in rule.reads):
+        one_of("entry of a rule's reads", name, READABLE)
     return Trainer(
         problem,
         optimizer if isinstance(optimizer, Transform) else chain(optimizer),
@@ -218,4 +220,4 @@ def measured_names(trainer: "Trainer") -> list[str]:
     names = ["train_loss", "grad_norm"]
     if problem.valid is not None:
         names += ["valid_loss", *(f"valid_{name}" for name in problem.metrics)]
-    return names + [name for rule in trainer.rules for name in rule.history_names(trainer)]
+    return names + [name for rule in trainer.rules for name in rule.history_names(problem)]

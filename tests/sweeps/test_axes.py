@@ -143,10 +143,10 @@ def test_what_make_trainer_raises_tells_the_point():
 
 def test_a_rule_that_measures_no_number():
     class Measures(jaxgd.Rule):
-        def history_names(self, trainer):
+        def history_names(self, problem):
             return ("pair",)
 
-        def measure(self, own, trainer, state):
+        def measure(self, own, seen, state):
             return {"pair": jnp.zeros(2)}
 
     def make(hp):

@@ -12,8 +12,7 @@ import jaxgd
 from jaxgd.training.batching import epoch_order
 from jaxgd.training.carrying import empty_rows
 from jaxgd.training.fitting import initial_params
-from jaxgd.training.loop import run_epoch
-from jaxgd.training.states import initial_state
+from jaxgd.training.loop import initial_state, run_epoch
 
 KEY = jax.random.key(7)
 BATCH_SIZES = np.array([1, 3, 8, 20, 33, 64, 97])

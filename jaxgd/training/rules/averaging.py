@@ -27,12 +27,12 @@ class AverageWeights(Rule):
         decay = None if self.one_minus_decay is None else 1 - self.one_minus_decay
         return f"average_weights(decay={decay}, start={self.start})"
 
-    def init(self, params, model_state):
+    def init(self, seen):
         """The first parameters."""
-        states = () if model_state is None else (jax.tree.map(_wide, model_state),)
-        return jax.tree.map(_wide, params), jnp.zeros((), jnp.int32), *states
+        states = () if seen.model_state is None else (jax.tree.map(_wide, seen.model_state),)
+        return jax.tree.map(_wide, seen.params), jnp.zeros((), jnp.int32), *states
 
-    def after_update(self, own, params, model_state):
+    def after_update(self, own, seen):
         """The average with these parameters in it; they alone until `start` updates have been made."""
         average, count, *states = own
         count = count + 1
@@ -45,27 +45,27 @@ class AverageWeights(Rule):
         def moved(average, new):
             return jax.tree.map(lambda a, n: _moved(a, n, weight), average, new)
 
-        states = [moved(state, model_state) for state in states]
-        return moved(average, params), count.astype(jnp.int32), *states
+        states = [moved(state, seen.model_state) for state in states]
+        return moved(average, seen.params), count.astype(jnp.int32), *states
 
-    def history_names(self, trainer):
+    def history_names(self, problem):
         """What validation gives, for the average."""
-        if trainer.problem.valid is None:
+        if problem.valid is None:
             return ()
-        return tuple(f"average_valid_{name}" for name in ("loss", *trainer.problem.metrics))
+        return tuple(f"average_valid_{name}" for name in ("loss", *problem.metrics))
 
-    def scored(self, own, trainer, state):
+    def scored(self, own, seen):
         """The average, in the dtypes of what it is an average of."""
         average, _, *states = own
-        model_state = _narrow(states[0], state.model_state) if states else None
-        return _narrow(average, state.params), model_state
+        model_state = _narrow(states[0], seen.model_state) if states else None
+        return _narrow(average, seen.params), model_state
 
-    def measure(self, own, trainer, state):
+    def measure(self, own, seen, state):
         """Validation by the average."""
-        if trainer.problem.valid is None:
+        if seen.problem.valid is None:
             return {}
-        params, model_state = self.scored(own, trainer, state)
-        means = split_means(trainer.problem, params, trainer.problem.valid, model_state)
+        params, model_state = self.scored(own, seen)
+        means = split_means(seen.problem, params, seen.problem.valid, model_state)
         return {f"average_valid_{name}": value for name, value in means.items()}
 
 

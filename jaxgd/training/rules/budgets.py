@@ -21,9 +21,9 @@ class Budget(Rule):
         given = [(k, v) for k, v in vars(self).items() if v is not None]
         return f"budget({', '.join(f'{name}={value}' for name, value in given)})"
 
-    def stop_position(self, own, trainer, state, begin):
+    def stop_position(self, own, seen, state, begin):
         """Where in the epoch the last batch that fits ends."""
-        size, end = trainer.examples_per_batch, trainer.epoch_end
+        size, end = seen.examples_per_batch, seen.epoch_end
         if self.updates is not None:
             return batches_end(begin, self.updates - state.updates, size, end)
         if self.examples is None:
@@ -31,12 +31,12 @@ class Budget(Rule):
         left = self.examples - state.examples
         return jnp.where(left >= end - begin, end, begin + left // size * size)
 
-    def after_epoch(self, own, trainer, state, row):
+    def after_epoch(self, own, seen, state, row):
         """Spent if no further batch fits."""
         if self.updates is not None:
             is_spent = state.updates >= self.updates
         elif self.examples is not None:
-            next_batch = jnp.minimum(trainer.examples_per_batch, trainer.epoch_end)
+            next_batch = jnp.minimum(seen.examples_per_batch, seen.epoch_end)
             is_spent = (self.examples - state.examples < next_batch) & (self.examples < NEVER)
         else:
             is_spent = state.epoch + 1 >= self.epochs

@@ -1,7 +1,7 @@
 """Rules: what a run does besides updates, such as stopping early or keeping an average."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,85 +11,114 @@ from jax.core import Tracer
 from jaxgd.numerics.dtypes import common_dtype
 from jaxgd.optim.hyperparameters import checked_number
 from jaxgd.pytrees import PyTree
-from jaxgd.training.models.model import takes
-
-if TYPE_CHECKING:
-    from jaxgd.training.loop import TrainState
-    from jaxgd.training.trainers import Trainer
+from jaxgd.training.problems.problem import Problem
+from jaxgd.training.states import TrainState
 
 # The largest count. No run gets there, so as a bound it is none: more than this, or infinity, becomes this.
 NEVER = 2**31 - 1
+
+
+class Observation(NamedTuple):
+    """What a rule looks at.
+
+    problem: what is trained. params, model_state: where the run is; after an update, what it has given.
+    examples_per_batch, epoch_end: the batch size, and the examples after which an epoch is over, or tracers.
+
+    The others are float[], there after an update if the rule's `reads` names them, else None. squared_norm:
+    of the batch's mean gradient. micro_squared_norm: the mean over its micro-batches of the squared norm of
+    their mean gradients. batch_size: examples of the batch, the sum of their weights if the loss gives any.
+    micro_batch_size: examples of a micro-batch, the harmonic mean where the last is smaller; so the mean of
+    micro_squared_norm is `|G|**2 + tr(covariance) / micro_batch_size`. Without micro-batches a batch is one.
+    """
+
+    problem: Problem
+    params: Any
+    examples_per_batch: Any
+    epoch_end: Any
+    squared_norm: Any = None
+    micro_squared_norm: Any = None
+    batch_size: Any = None
+    micro_batch_size: Any = None
+    model_state: Any = None
+
+
+# What a rule may ask for in `reads`.
+READABLE = ("squared_norm", "micro_squared_norm", "batch_size", "micro_batch_size")
 
 
 class Rule(PyTree):
     """A rule of a trainer: a pytree of its numbers, with a state of its own in `TrainState.rules`.
 
     A subclass overrides what it needs. Its fields are leaves, so they may be traced and swept; a field that
-    is structure holds a `Static`. Everything must be pure JAX. At an epoch's end, in this order: a run that
-    has diverged goes back and stops; every rule measures; then every rule decides, in the order in which the
-    rules were added. The first that gives a status other than 0 ends the run, whatever later ones say.
+    is structure holds a `Static`. Everything must be pure JAX. `own` is the rule's state, `seen` the
+    `Observation`, `state` the run's. At an epoch's end, in this order: a run that has diverged goes back and
+    stops; every rule measures; then every rule decides, in the order in which the rules were added. The first
+    that gives a status other than 0 ends the run, whatever later ones say.
+
+    Attributes:
+        acts_on_updates: whether `after_update` is called.
+        reads: which of "squared_norm", "micro_squared_norm", "batch_size" and "micro_batch_size" the
+            observation after an update is to have; what no rule reads is not computed.
     """
 
-    acts_on_updates = False
+    acts_on_updates: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
 
-    def init(self, params: Any) -> Any:
+    def init(self, seen: Observation) -> Any:
         """The rule's state at the start of a run."""
         return ()
 
-    def after_update(self, own: Any, params: Any) -> Any:
-        """The rule's state after an update has given `params`; called if `acts_on_updates` is True."""
+    def after_update(self, own: Any, seen: Observation) -> Any:
+        """The rule's state after an update has given `seen.params`; called if `acts_on_updates` is True."""
         return own
 
     def scale(self, own: Any) -> Any:
         """What every update is multiplied by, or None."""
         return None
 
-    def stop_position(self, own: Any, trainer: "Trainer", state: "TrainState", begin: Any) -> Any:
+    def stop_position(self, own: Any, seen: Observation, state: TrainState, begin: Any) -> Any:
         """Examples into the epoch before which the next batches must begin, or None.
 
         The first of them begins at `begin`; `state.examples` is the count before it.
         """
         return None
 
-    def history_names(self, trainer: "Trainer") -> Sequence[str]:
+    def history_names(self, problem: Problem) -> Sequence[str]:
         """The names of the history entries that `measure` gives."""
         return ()
 
-    def measure(self, own: Any, trainer: "Trainer", state: "TrainState") -> dict[str, jax.Array]:
+    def measure(self, own: Any, seen: Observation, state: TrainState) -> dict[str, jax.Array]:
         """This rule's entries in the history, after an epoch."""
         return {}
 
+    def watches(self) -> str | None:
+        """The history's entry of which `after_epoch` is to see what scored it, or None for the run's own."""
+        return None
+
     def after_epoch(
-        self, own: Any, trainer: "Trainer", state: "TrainState", row: dict[str, jax.Array]
+        self, own: Any, seen: Observation, state: TrainState, row: dict[str, jax.Array]
     ) -> tuple[Any, Any]:
         """The rule's state after the epoch `state.epoch` (from 0) with this row of the history, and a status.
 
-        The status is 0 to go on, 1 to stop early, 3 when a budget is spent.
+        The status is 0 to go on, 1 to stop early, 3 when a budget is spent. If the rule `watches` a score of
+        another rule, such as that of an average, `seen` has the parameters and the model state that it is of.
         """
         return own, 0
 
-    def scored(self, own: Any, trainer: "Trainer", state: "TrainState") -> tuple[Any, Any]:
+    def scored(self, own: Any, seen: Observation) -> tuple[Any, Any]:
         """The parameters and the model state whose scores `measure` gives: the run's own, unless overridden.
 
         It is these that `early_stopping` restores if it watches one of the scores.
         """
-        return state.params, state.model_state
+        return seen.params, seen.model_state
 
     def kept_epoch(self, own: Any) -> Any:
         """The epoch (from 0) whose parameters `finish` gives, -1 where they are the last; None if always."""
         return None
 
-    def finish(self, own: Any, params: Any) -> Any:
-        """The parameters that a run ends with; with a parameter `model_state`, the pair of both."""
-        return params
-
-
-def scored_by(name: str, trainer: "Trainer", state: "TrainState") -> tuple[Any, Any]:
-    """The parameters and the model state that the history's entry `name` is a score of."""
-    for rule, own in reversed(list(zip(trainer.rules, state.rules, strict=True))):
-        if name in rule.history_names(trainer):
-            return rule.scored(own, trainer, state)
-    return state.params, state.model_state
+    def finish(self, own: Any, seen: Observation) -> tuple[Any, Any]:
+        """The parameters and the model state that a run ends with."""
+        return seen.params, seen.model_state
 
 
 def kept_epochs(rules: Sequence[Rule], states: Sequence[Any]) -> Any:
@@ -102,11 +131,6 @@ def kept_epochs(rules: Sequence[Rule], states: Sequence[Any]) -> Any:
         if epoch is not None:
             kept = np.where(epoch >= 0, epoch + 1, -1 if kept is None else kept)
     return kept
-
-
-def with_model_state(hook: Any, *arguments: Any, model_state: Any) -> Any:
-    """What a rule's hook gives for these arguments, and for the model state if it asks for it."""
-    return hook(*arguments, model_state=model_state) if takes(hook, "model_state") else hook(*arguments)
 
 
 def whole_number(name: str, value: Any, unit: str, least: int) -> Any:

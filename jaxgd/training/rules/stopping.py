@@ -10,7 +10,7 @@ import numpy as np
 from jaxgd.arguments import one_of
 from jaxgd.optim.hyperparameters import number
 from jaxgd.pytrees import Static
-from jaxgd.training.rules.rule import NEVER, Rule, scored_by, whole_number
+from jaxgd.training.rules.rule import NEVER, Rule, whole_number
 from jaxgd.training.trainers import Trainer, measured_names, with_rule
 
 STOPPED_EARLY = 1
@@ -48,9 +48,10 @@ class EarlyStopping(Rule):
     def __repr__(self):
         return f"early_stopping(patience={self.patience}, monitor={self.monitor.value!r})"
 
-    def init(self, params, model_state):
-        """Nothing seen; the best parameters and model state so far are the first ones."""
-        return _unwatched(self.mode.value), (params, model_state) if self.restore_best.value else None
+    def init(self, seen):
+        """Nothing watched; the best parameters and model state so far are the first ones."""
+        best = (seen.params, seen.model_state) if self.restore_best.value else None
+        return _unwatched(self.mode.value), best
 
     def observe(self, seen: Watched, value: jax.Array, epoch: Any) -> tuple[Watched, Any, Any]:
         """What has been seen after `value` in `epoch`, whether it is the best, and whether the run stops."""
@@ -66,25 +67,29 @@ class EarlyStopping(Rule):
         at = jnp.where(is_best, epoch, seen.epoch).astype(jnp.int32)
         return Watched(best, at, wait.astype(jnp.int32)), is_best, stops
 
-    def after_epoch(self, own, trainer, state, row):
+    def watches(self):
+        """The monitor."""
+        return self.monitor.value
+
+    def after_epoch(self, own, seen, state, row):
         """Stop once the wait is over; keep the parameters and the model state that scored best."""
-        seen, best = own
-        seen, is_best, stops = self.observe(seen, row[self.monitor.value], state.epoch)
+        watched, best = own
+        watched, is_best, stops = self.observe(watched, row[self.monitor.value], state.epoch)
         if best is not None:
-            best = jax.lax.cond(is_best, lambda: scored_by(self.monitor.value, trainer, state), lambda: best)
-        return (seen, best), jnp.where(stops, STOPPED_EARLY, 0)
+            best = jax.lax.cond(is_best, lambda: (seen.params, seen.model_state), lambda: best)
+        return (watched, best), jnp.where(stops, STOPPED_EARLY, 0)
 
     def kept_epoch(self, own):
         """The best epoch."""
-        seen, best = own
-        return None if best is None else seen.epoch
+        watched, best = own
+        return None if best is None else watched.epoch
 
-    def finish(self, own, params, model_state):
+    def finish(self, own, seen):
         """What scored best, however the run ended; the last where there never was a best."""
-        seen, best = own
+        watched, best = own
         if best is None:
-            return params, model_state
-        return jax.lax.cond(seen.epoch >= 0, lambda: best, lambda: (params, model_state))
+            return seen.params, seen.model_state
+        return jax.lax.cond(watched.epoch >= 0, lambda: best, lambda: (seen.params, seen.model_state))
 
 
 def early_stopping(
@@ -199,39 +204,39 @@ class ReduceOnPlateau(Rule):
         numbers = f"factor={self.factor}, patience={self.patience}"
         return f"reduce_on_plateau({numbers}, monitor={self.monitor.value!r})"
 
-    def init(self, params):
-        """Nothing seen, no cooldown, the whole rate."""
+    def init(self, seen):
+        """Nothing watched, no cooldown, the whole rate."""
         return _unwatched(self.mode.value), jnp.zeros((), jnp.int32), jnp.ones(())
 
     def scale(self, own):
         """What is left of the rate."""
         return own[2]
 
-    def history_names(self, trainer):
+    def history_names(self, problem):
         """The scale."""
         return ("rate_scale",)
 
-    def measure(self, own, trainer, state):
+    def measure(self, own, seen, state):
         """The scale that this epoch's updates had."""
         return {"rate_scale": own[2]}
 
-    def after_epoch(self, own, trainer, state, row):
+    def after_epoch(self, own, seen, state, row):
         """A lower scale once the wait is over, and then the cooldown."""
-        seen, cooldown, scale = own
+        watched, cooldown, scale = own
         cooldown = jnp.maximum(cooldown - 1, 0)
         value = row[self.monitor.value]
-        is_best = _improves(value, seen.best, self.min_delta, self.mode.value)
-        wait = jnp.where(is_best | (cooldown > 0), 0, seen.wait + 1)
+        is_best = _improves(value, watched.best, self.min_delta, self.mode.value)
+        wait = jnp.where(is_best | (cooldown > 0), 0, watched.wait + 1)
         falls = ~is_best & (wait >= self.patience) & (cooldown == 0)
         lower = jnp.maximum(scale * self.factor, jnp.minimum(scale, self.min_scale)).astype(scale.dtype)
-        seen = Watched(
-            jnp.where(is_best, value, seen.best).astype(seen.best.dtype),
-            jnp.where(is_best, state.epoch, seen.epoch),
+        watched = Watched(
+            jnp.where(is_best, value, watched.best).astype(watched.best.dtype),
+            jnp.where(is_best, state.epoch, watched.epoch),
             jnp.where(falls, 0, wait),
         )
         # One more than the epochs of the cooldown: the count is lowered before it is looked at.
         rest = jnp.where(falls, jnp.minimum(self.cooldown, NEVER - 1) + 1, cooldown).astype(jnp.int32)
-        return (seen, rest, jnp.where(falls, lower, scale)), 0
+        return (watched, rest, jnp.where(falls, lower, scale)), 0
 
 
 def reduce_on_plateau(

@@ -15,15 +15,15 @@ class Iterates(jaxgd.Rule):
 
     acts_on_updates = True
 
-    def init(self, params, model_state):
-        return jnp.zeros((), jnp.int32), jax.tree.map(self.empty, (params, model_state))
+    def init(self, seen):
+        return jnp.zeros((), jnp.int32), jax.tree.map(self.empty, (seen.params, seen.model_state))
 
     def empty(self, leaf):
         return jnp.zeros((3000, *leaf.shape), leaf.dtype)
 
-    def after_update(self, own, params, model_state):
+    def after_update(self, own, seen):
         count, kept = own
-        new = jax.tree.map(lambda x, new: x.at[count].set(new), kept, (params, model_state))
+        new = jax.tree.map(lambda x, new: x.at[count].set(new), kept, (seen.params, seen.model_state))
         return count + 1, new
 
 

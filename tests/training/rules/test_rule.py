@@ -261,11 +261,11 @@ class CountNegative(jaxgd.Rule):
 
     acts_on_updates = True
 
-    def init(self, params):
+    def init(self, seen):
         return jnp.zeros((), jnp.int32)
 
-    def after_update(self, own, params):
-        return own + (params["w"][0, 0] < self.threshold).astype(jnp.int32)
+    def after_update(self, own, seen):
+        return own + (seen.params["w"][0, 0] < self.threshold).astype(jnp.int32)
 
 
 def test_a_rule_of_ones_own():

@@ -74,8 +74,8 @@ def test_without_restoring_the_last_of_both_remain():
 class LastOfTwo(jaxgd.Rule):
     """A rule of one's own that chooses both."""
 
-    def finish(self, own, params, model_state):
-        return jax.tree.map(lambda x: x + 1, params), jax.tree.map(lambda x: x + 2, model_state)
+    def finish(self, own, seen):
+        return jax.tree.map(lambda x: x + 1, seen.params), jax.tree.map(lambda x: x + 2, seen.model_state)
 
 
 def test_a_rule_of_ones_own_may_choose_both():

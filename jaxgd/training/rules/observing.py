@@ -1,0 +1,70 @@
+"""What a run shows its rules, and the numbers of a batch that one of them has declared to read."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgd.numerics.norms import squared_norm
+from jaxgd.training.gradients import BatchLoss, or_one
+from jaxgd.training.rules.rule import Observation
+from jaxgd.training.states import TrainState
+from jaxgd.training.trainers import Trainer
+
+
+def observation(trainer: Trainer, params: Any, model_state: Any, **numbers: Any) -> Observation:
+    """What the rules see."""
+    size, end = trainer.examples_per_batch, trainer.epoch_end
+    return Observation(trainer.problem, params, size, end, model_state=model_state, **numbers)
+
+
+def scored(trainer: Trainer, state: TrainState, name: str | None) -> Observation:
+    """What a rule sees that watches this entry of the history: the parameters that it is a score of."""
+    seen = observation(trainer, state.params, state.model_state)
+    for rule, own in reversed(list(zip(trainer.rules, state.rules, strict=True))):
+        if name in rule.history_names(trainer.problem):
+            params, model_state = rule.scored(own, seen)
+            return seen._replace(params=params, model_state=model_state)
+    return seen
+
+
+def numbers_read(trainer: Trainer, state: TrainState, total: BatchLoss) -> dict[str, jax.Array]:
+    """The numbers of a whole batch that the rules read, by name."""
+    reads, partial = _reads(trainer), state.sums.partial
+    if not reads:
+        return {}
+    norm, size = squared_norm(total.grads, is_of_one(trainer)), total.weight
+    micro_norm, micro_size = norm, size
+    if partial is not None and reads_micro_batches(trainer):
+        norms, inverses, count = partial.numbers.totals[2:]
+        micro_norm, micro_size = norms / or_one(count), count / or_one(inverses)
+    found = {"squared_norm": norm, "micro_squared_norm": micro_norm}
+    found |= {"batch_size": size, "micro_batch_size": micro_size}
+    return {name: found[name] for name in reads}
+
+
+def micro_numbers(trainer: Trainer, total: BatchLoss) -> tuple[jax.Array, ...]:
+    """What is summed of a micro-batch for rules that read it: its mean's squared norm, 1 / size, and 1.
+
+    Of micro-batches of 3, 3 and 2 examples the sums are of 3 norms, 1/3 + 1/3 + 1/2 = 7/6, and 3: a size of
+    18/7, the one at which a mean gradient varies as much as these do on average.
+    """
+    if not reads_micro_batches(trainer):
+        return ()
+    is_any = total.weight != 0
+    inverse = jnp.where(is_any, 1 / or_one(total.weight), 0)
+    return squared_norm(total.grads) * inverse**2, inverse, is_any
+
+
+def reads_micro_batches(trainer: Trainer) -> bool:
+    """Whether a rule reads of micro-batches."""
+    return not _reads(trainer).isdisjoint(("micro_squared_norm", "micro_batch_size"))
+
+
+def _reads(trainer: Trainer) -> set[str]:
+    return {name for rule in trainer.rules for name in rule.reads}
+
+
+def is_of_one(trainer: Trainer) -> bool:
+    """Whether gradients are those of one example."""
+    return trainer.microbatch.value is None and trainer.examples_per_batch == 1
