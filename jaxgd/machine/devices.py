@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from jaxgd.machine.host import container_bytes, machine_bytes
@@ -19,6 +20,21 @@ def mesh_of(devices: Sequence[Any]) -> Mesh:
 def over_devices(function: Callable, mesh: Mesh, *in_specs: PartitionSpec) -> Callable:
     """`function` on each device with its part of the lanes, and with the whole of what is `WHOLE`."""
     return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=BY_LANE, check_vma=False)
+
+
+def map_lanes(function: Callable, devices: Sequence[Any], lanes: Any, *whole: Any) -> Any:
+    """`function(lanes, *whole)`, an equal number of the lanes on each of the devices.
+
+    lanes: a tree of arrays [count, ...], and so is the result. whole: what every device needs all of.
+    """
+    count = len(jax.tree.leaves(lanes)[0])
+    num = min(len(devices), count)
+    if num < 2:
+        return function(lanes, *whole)
+    run = over_devices(function, mesh_of(devices[:num]), BY_LANE, *[WHOLE] * len(whole))
+    places = np.minimum(np.arange(num * -(-count // num)), count - 1)  # beyond the last lane the last again
+    results = run(jax.tree.map(lambda x: x[places], lanes), *whole)
+    return jax.tree.map(lambda x: x[:count], results)
 
 
 def free_bytes(devices: Sequence[Any]) -> int:

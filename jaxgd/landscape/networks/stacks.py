@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.landscape.networks.objectives import Objective, objective_of
-from jaxgd.machine.devices import BY_LANE, mesh_of, over_devices
+from jaxgd.machine.devices import map_lanes
 from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.problems.problem import Problem
 
@@ -59,19 +59,11 @@ class Lanes(PyTree):
         if not shape:
             return one(*arguments)
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[len(shape) :]), arguments)
-        results = self._over_devices(lambda lane: one(*lane), flat, math.prod(shape))
+        devices = jax.devices()[: self.devices.value]
+        each = -(-math.prod(shape) // len(devices))
+        run = lambda lanes: jax.lax.map(lambda lane: one(*lane), lanes, batch_size=at_once(each))  # noqa: E731
+        results = map_lanes(run, devices, flat)
         return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), results)
-
-    def _over_devices(self, one: Callable, lanes: Any, count: int) -> Any:
-        """`one` of each of the `count` lanes, an equal number on every device."""
-        num = self.devices.value
-        each = -(-count // num)
-        run = lambda lanes: jax.lax.map(one, lanes, batch_size=at_once(each))  # noqa: E731
-        if num == 1:
-            return run(lanes)
-        run = over_devices(run, mesh_of(jax.devices()[:num]), BY_LANE)
-        places = np.minimum(np.arange(num * each), count - 1)  # beyond the last lane the last again
-        return jax.tree.map(lambda x: x[:count], run(jax.tree.map(lambda x: x[places], lanes)))
 
 
 def _num_devices(tree: Any, count: int) -> int:

@@ -1,6 +1,5 @@
 """How many updates it takes to leave a saddle or a plateau, measured and, for a saddle, computed."""
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,15 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import xarray as xr
 
 from jaxgd.arguments import check_count
 from jaxgd.landscape.surfaces.base import check_start
 from jaxgd.landscape.surfaces.exploration import checked_sizes
 from jaxgd.landscape.surfaces.lanes import standard_normals
-from jaxgd.landscape.surfaces.paths import as_transform, check_values
-from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
+from jaxgd.landscape.surfaces.paths import advance, as_transform, begin, check_values
+from jaxgd.machine.devices import map_lanes
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.pytrees import as_function
 
@@ -70,45 +68,40 @@ def escape_times(
     check_values(surface, start)
     if until(start):
         raise ValueError(f"until already holds at the start, {np.asarray(start).tolist()}")
-    devices = jax.devices()
-    draws = standard_normals(seeds + -seeds % len(devices), updates, len(start))
+    draws = standard_normals(seeds, updates, len(start))
     scales = jnp.asarray(noise / np.sqrt(sizes))
     function, condition = as_function(surface), as_function(until)
-    mesh = mesh_of(devices)
     times = [
-        np.asarray(_times(as_transform(optimizer), function, condition, start, scales, draws, mesh)).T
+        np.asarray(_times(as_transform(optimizer), function, condition, start, scales, draws)).T
         for optimizer in optimizers.values()
     ]
     return xr.Dataset(
-        {"updates": (("optimizer", "batch_size", "seed"), np.stack(times)[..., :seeds])},
+        {"updates": (("optimizer", "batch_size", "seed"), np.stack(times))},
         coords={"optimizer": list(optimizers), "batch_size": sizes},
         attrs={"most": updates, "noise": noise},
     )
 
 
-@functools.partial(jax.jit, static_argnames="mesh")
-def _times(optimizer, function, until, start, scales, draws, mesh):
+@jax.jit
+def _times(optimizer, function, until, start, scales, draws):
     """The first update [seeds, scales] after which `until` holds."""
     over_scales = jax.vmap(_time, (None, None, None, None, 0, None))
-    over_seeds = jax.vmap(over_scales, (None, None, None, None, None, 0))
-    whole = [WHOLE] * 5
-    return over_devices(over_seeds, mesh, *whole, BY_LANE)(optimizer, function, until, start, scales, draws)
+    over_seeds: Any = jax.vmap(over_scales, (None, None, None, None, None, 0))
+
+    def run(draws, *whole):
+        return over_seeds(*whole, draws)
+
+    return map_lanes(run, jax.devices(), draws, optimizer, function, until, start, scales)
 
 
 def _time(optimizer, function, until, start, scale, draws):
     def step(carry, now):
-        point, state, time = carry
-        update, draw = now
-        value, gradient = jax.value_and_grad(function)(point)
-        gradient = gradient + scale * draw
-        steps, state = optimizer.update(gradient, state, point, value=value, grad=gradient)
-        ahead: Any = optax.apply_updates(point, steps)
-        point = jnp.where(jnp.isfinite(ahead), ahead, point)
-        return (point, state, jnp.minimum(time, jnp.where(until(point), update, jnp.inf))), None
+        (walk, time), (update, draw) = carry, now
+        walk = advance(optimizer, function, walk, scale, draw)
+        return (walk, jnp.minimum(time, jnp.where(until(walk.here.point), update, jnp.inf))), None
 
-    carry = (start, optimizer.init(start), jnp.asarray(jnp.inf))
-    (_, _, time), _ = jax.lax.scan(step, carry, (jnp.arange(1.0, len(draws) + 1), draws))
-    return time
+    carry = (begin(optimizer, function, start), jnp.asarray(jnp.inf))
+    return jax.lax.scan(step, carry, (jnp.arange(1.0, len(draws) + 1), draws))[0][1]
 
 
 def saddle_variance(

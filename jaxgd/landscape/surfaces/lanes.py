@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.landscape.surfaces.paths import Path, follow
-from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
+from jaxgd.machine.devices import map_lanes
 from jaxgd.machine.switches import with_settings_of_caller
 from jaxgd.optim.generalized import generalize
 from jaxgd.optim.transform import Transform
@@ -90,39 +90,38 @@ def _run_group(function, starts, scales, draws, updates, every, group) -> dict[s
     """The paths [rate, scale, start, seed, ...] of every label of a group."""
     optimizers = [optimizer for given in group.values() for optimizer in given]
     which, scale, start = (i.ravel() for i in np.indices((len(optimizers), len(scales), len(starts))))
-    devices = jax.devices()
-    filled = np.concatenate([np.arange(len(which)), np.zeros(-len(which) % len(devices), int)])
     columns = zip(*(jax.tree.leaves(optimizer) for optimizer in optimizers), strict=True)
-    leaves = [jnp.asarray(stack_leaves(column)[which[filled]]) for column in columns]
+    leaves = [jnp.asarray(stack_leaves(column)[which]) for column in columns]
     lanes = jax.tree.unflatten(jax.tree.structure(optimizers[0]), leaves)
     if draws is not None and draws.ndim == 4:
-        draws = draws[start[filled]]
-    where = starts[start[filled]], scales[scale[filled]]
-    paths = _follow_all(lanes, *where, function, draws, mesh_of(devices), updates, every)
+        draws = draws[start]
+    paths = _follow_all(lanes, starts[start], scales[scale], function, draws, updates, every)
     shape = (len(group), -1, len(scales), len(starts))
-    whole = [np.asarray(part)[: len(which)].reshape(*shape, *part.shape[1:]) for part in paths]
+    whole = [np.asarray(part).reshape(*shape, *part.shape[1:]) for part in paths]
     return {label: Path(*(part[place] for part in whole)) for place, label in enumerate(group)}
 
 
-@functools.partial(jax.jit, static_argnames=("mesh", "updates", "every"))
-def _follow_all(optimizers, starts, scales, function, draws, mesh, updates, every) -> Path:
+@functools.partial(jax.jit, static_argnames=("updates", "every"))
+def _follow_all(optimizers, starts, scales, function, draws, updates, every) -> Path:
     """Paths [lanes, seeds, ...]; without noise there is one seed.
 
     draws: None, [seeds, updates, dim], or such numbers for every lane.
     """
     own_noise = draws is not None and draws.ndim == 4
 
-    def one(optimizer, start, scale, function, draws):
+    def one(lane, function, shared):
+        optimizer, start, scale, own = lane
+        draws = own if own_noise else shared
         if draws is None:
             path = follow(optimizer, function, start, None, None, updates, every)
             return jax.tree.map(lambda x: x[None], path)
         return jax.vmap(lambda d: follow(optimizer, function, start, scale, d, updates, every))(draws)
 
-    run = jax.vmap(one, (0, 0, 0, None, 0 if own_noise else None))
-    noise = BY_LANE if own_noise else WHOLE
-    return over_devices(run, mesh, BY_LANE, BY_LANE, BY_LANE, WHOLE, noise)(
-        optimizers, starts, scales, function, draws
-    )
+    def run(lanes, function, shared):
+        return jax.vmap(lambda lane: one(lane, function, shared))(lanes)
+
+    own, shared = (draws, None) if own_noise else (None, draws)
+    return map_lanes(run, jax.devices(), (optimizers, starts, scales, own), function, shared)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

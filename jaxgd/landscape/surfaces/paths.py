@@ -102,30 +102,21 @@ def follow(
     Where the point, the loss or the gradient is not finite the path does not step: it stays where it was.
     """
 
-    def step(carry, draw):
-        here, state, finite = carry
-        gradient = here.gradient if draw is None else here.gradient + jnp.asarray(scale, draw.dtype) * draw
-        # A line search needs the function, and one of exact values would not go with a noisy gradient.
-        extra = {"value_fn": function} if draw is None else {}
-        steps, state = optimizer.update(gradient, state, here.point, value=here.value, grad=gradient, **extra)
-        ahead = _place(function, optax.apply_updates(here.point, steps))
-        good = functools.reduce(jnp.logical_and, (jnp.isfinite(x).all() for x in ahead))
-        here = jax.tree.map(lambda new, old: jnp.where(good, new, old), ahead, here)
-        return (here, state, finite & good), None
+    def step(walk, draw):
+        return advance(optimizer, function, walk, scale, draw), None
 
-    def save(carry, draws):
-        carry, _ = jax.lax.scan(step, carry, draws, length=every)
-        return carry, (carry[0].point, carry[0].value)
+    def save(walk, draws):
+        walk, _ = jax.lax.scan(step, walk, draws, length=every)
+        return walk, (walk.here.point, walk.here.value)
 
     blocks = None if draws is None else draws.reshape(updates // every, every, -1)
-    first = _place(function, start)
-    carry = (first, optimizer.init(start), jnp.array(True))
-    (_, _, finite), (points, losses) = jax.lax.scan(save, carry, blocks, length=updates // every)
-    losses = jnp.concatenate([first.value[None], losses])
-    return Path(jnp.concatenate([start[None], points]), losses, finite)
+    first = begin(optimizer, function, start)
+    last, (points, losses) = jax.lax.scan(save, first, blocks, length=updates // every)
+    losses = jnp.concatenate([first.here.value[None], losses])
+    return Path(jnp.concatenate([start[None], points]), losses, last.finite)
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """A point [dim], and the value and the gradient there."""
 
     point: Any
@@ -133,8 +124,36 @@ class _Place(NamedTuple):
     gradient: Any
 
 
-def _place(function: Any, point: Any) -> _Place:
-    return _Place(point, *jax.value_and_grad(function)(point))
+class Walk(NamedTuple):
+    """Where a path stands: its place, the optimizer's state, and whether all that it met was finite."""
+
+    here: Place
+    state: Any
+    finite: Any
+
+
+def begin(optimizer: Transform, function: Any, start: jax.Array) -> Walk:
+    """The walk before its first update."""
+    return Walk(_place(function, start), optimizer.init(start), jnp.array(True))
+
+
+def advance(optimizer: Transform, function: Any, walk: Walk, scale: Any, draw: Any) -> Walk:
+    """The walk after an update; see `follow`."""
+    here = walk.here
+    gradient = here.gradient if draw is None else here.gradient + jnp.asarray(scale, draw.dtype) * draw
+    # A line search needs the function, and one of exact values would not go with a noisy gradient.
+    extra = {"value_fn": function} if draw is None else {}
+    steps, state = optimizer.update(
+        gradient, walk.state, here.point, value=here.value, grad=gradient, **extra
+    )
+    ahead = _place(function, optax.apply_updates(here.point, steps))
+    good = functools.reduce(jnp.logical_and, (jnp.isfinite(x).all() for x in ahead))
+    here = jax.tree.map(lambda new, old: jnp.where(good, new, old), ahead, here)
+    return Walk(here, state, walk.finite & good)
+
+
+def _place(function: Any, point: Any) -> Place:
+    return Place(point, *jax.value_and_grad(function)(point))
 
 
 @functools.partial(jax.jit, static_argnames="updates")
