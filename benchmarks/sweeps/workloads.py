@@ -32,9 +32,9 @@ class Workload(NamedTuple):
     rates: tuple[float, ...]
     seeds: tuple[int, ...]
     epochs: int
-    few: str
-    rounds: int
-    calls: int
+    few: str = ""
+    rounds: int = 1
+    calls: int = 2
 
     @property
     def num_runs(self) -> int:
@@ -137,9 +137,6 @@ WORKLOADS = {
             _rates(1e-4, 5e-3, 4),
             (0, 1),
             epochs=3,
-            few="",
-            rounds=1,
-            calls=2,
         ),
         Workload(
             "long",
@@ -151,9 +148,6 @@ WORKLOADS = {
             _rates(1e-4, 5e-3, 8),
             (0, 1, 2, 3),
             epochs=100,
-            few="",
-            rounds=1,
-            calls=2,
         ),
         Workload(
             "large",
@@ -165,9 +159,6 @@ WORKLOADS = {
             _rates(1e-4, 2e-3, 2),
             (0,),
             epochs=3,
-            few="",
-            rounds=1,
-            calls=2,
         ),
         # Sizes that fill a GPU.
         Workload(

@@ -27,6 +27,11 @@ from jaxgd.pytrees import Static, as_static
 class Foreign(Transform):
     """A transform of another library, rebuilt from its factory's arguments at every trace."""
 
+    @classmethod
+    def of(cls, factory: Callable, arguments: dict[str, Any]) -> "Foreign":
+        """The transform that `factory` builds from these arguments, as they are stored."""
+        return cls._rebuild(_KIND, {"factory": Static(factory), "arguments": arguments})
+
     @property
     def _arguments(self) -> dict[str, Any]:
         return self._values["arguments"]
@@ -102,7 +107,7 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
             )
         else:
             arguments[name] = child(name, value, parameter)
-    return Foreign._rebuild(_KIND, {"factory": Static(factory), "arguments": arguments})
+    return Foreign.of(factory, arguments)
 
 
 def _child(name: str, value: Any, parameter: inspect.Parameter, said: Mapping[str, Any]) -> Any:

@@ -31,7 +31,7 @@ class Choice(NamedTuple):
     figures: Mapping[tuple[str, ...], go.Figure]
 
 
-class Entry(NamedTuple):
+class TableCell(NamedTuple):
     """An entry of a table: its text, what it is sorted by ("" comes last), and a picture before the text."""
 
     text: str
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     picture: Markup = Markup()
 
 
-class Table(NamedTuple):
+class SortedTable(NamedTuple):
     """A table that its headings sort.
 
     head: texts of the columns. rows: texts, sorted as numbers where they are, or entries.
@@ -47,7 +47,7 @@ class Table(NamedTuple):
     """
 
     head: Sequence[str]
-    rows: Sequence[Sequence[str | Entry]]
+    rows: Sequence[Sequence[str | TableCell]]
     groups: Sequence[tuple[int, str]] = ()
     marked: Sequence[int] = ()
 
@@ -62,7 +62,7 @@ class Section(NamedTuple):
     title: str
     words: str
     figures: Sequence[go.Figure | Choice] = ()
-    table: Table | None = None
+    table: SortedTable | None = None
     caption: str = ""
     columns: int = 2
     ranks: bool = False
@@ -192,7 +192,7 @@ def _legend(figure: go.Figure) -> dict[str, Any] | None:
     }
 
 
-def _table(table: Table) -> dict[str, Any]:
+def _table(table: SortedTable) -> dict[str, Any]:
     """A table as its template reads it: every entry with its key; a column without numbers is text."""
     rows = [[_entry(entry) for entry in row] for row in table.rows]
     keys = [[row[column].key for row in rows] for column in range(len(table.head))]
@@ -211,10 +211,10 @@ _WIDE = 48  # characters from which on a column of text may have several lines
 _NUMBER = re.compile(r"([-+−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?)(?: ?%)?(?: ± .*| of \d+)?")
 
 
-def _entry(entry: str | Entry) -> Entry:
+def _entry(entry: str | TableCell) -> TableCell:
     """An entry of a text: sorted as the number that it is, or else as a text."""
-    if isinstance(entry, Entry):
+    if isinstance(entry, TableCell):
         return entry._replace(key="") if entry.key != entry.key else entry
     if found := _NUMBER.fullmatch(entry):
-        return Entry(entry, float(found[1].replace(",", "").replace("−", "-")))
-    return Entry(entry, "" if entry in ("–", "diverged") else entry)
+        return TableCell(entry, float(found[1].replace(",", "").replace("−", "-")))
+    return TableCell(entry, "" if entry in ("–", "diverged") else entry)

@@ -5,13 +5,13 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from jaxgd.reports.page import Choice, Entry, Section, Table, sections_page
+from jaxgd.reports.page import Choice, Section, SortedTable, TableCell, sections_page
 
 
 def page(**changes):
     figure = go.Figure(go.Scatter(x=[1, 2], y=[np.float32(3), None], name="</script>"))
     figure.update_layout(title={"text": "a figure"})
-    table = Table(["name", "value"], [["one", "1.5 ± 0.1"], ["<two>", "2"]])
+    table = SortedTable(["name", "value"], [["one", "1.5 ± 0.1"], ["<two>", "2"]])
     sections = [Section("First", "Words.", [figure, figure], table, "A caption."), Section("Second", "More.")]
     given = {"kicker": "jaxgd test", "headline": "It is < so", "deck": "Deck.", "sections": sections}
     return sections_page(**{**given, "facts": {"Data": "digits & more"}, **changes})
@@ -63,9 +63,9 @@ def test_a_choice_has_a_figure_for_every_combination():
 
 
 def test_entries_are_sorted_as_the_numbers_that_they_are():
-    rows = [["12,300", "1 of 5", "−2 ± 1", "64 lanes", Entry("2 ms", 0.002)]]
-    rows += [["7", "0", "diverged", "3 lanes", Entry("–", float("nan"))]]
-    html = page(sections=[Section("One", "Words.", table=Table(["a", "b", "c", "d", "e"], rows))])
+    rows = [["12,300", "1 of 5", "−2 ± 1", "64 lanes", TableCell("2 ms", 0.002)]]
+    rows += [["7", "0", "diverged", "3 lanes", TableCell("–", float("nan"))]]
+    html = page(sections=[Section("One", "Words.", table=SortedTable(["a", "b", "c", "d", "e"], rows))])
     keys = re.findall(r'data-sort="([^"]*)"', html)
     assert keys == ["12300.0", "1.0", "-2.0", "64 lanes", "0.002", "7.0", "0.0", "", "3 lanes", ""]
     assert re.findall(r'<th scope="col" class="(\w+)"', html) == ["number"] * 3 + ["text", "number"]

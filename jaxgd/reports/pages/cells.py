@@ -5,7 +5,7 @@ import math
 import numpy as np
 from markupsafe import Markup
 
-from jaxgd.reports.page import Entry, Table
+from jaxgd.reports.page import SortedTable, TableCell
 from jaxgd.reports.scales import bytes_text, seconds_text
 from jaxgd.specs.wording import difference_text, score_text
 from jaxgd.studies.comparison.cells import Cell, higher_is_better
@@ -14,7 +14,7 @@ from jaxgd.studies.comparison.comparing import Comparison
 WIDTH, HEIGHT = 96, 14  # of the picture of an interval, in pixels
 
 
-def cells_table(comparison: Comparison) -> Table:
+def cells_table(comparison: Comparison) -> SortedTable:
     """A row for each cell, best first; those that cannot be told from the first are marked."""
     cells, score = comparison.cells, comparison.score
     head = [
@@ -41,29 +41,29 @@ def cells_table(comparison: Comparison) -> Table:
     limit = _limit(cells)
     rows = [_row(comparison, rank, limit) for rank in range(len(cells))]
     same = [rank for rank, cell in enumerate(cells) if rank == 0 or cell.indistinguishable]
-    return Table(head, rows, groups, same)
+    return SortedTable(head, rows, groups, same)
 
 
-def _row(comparison: Comparison, rank: int, limit: float) -> list[Entry]:
+def _row(comparison: Comparison, rank: int, limit: float) -> list[TableCell]:
     cell, score, about = comparison.cells[rank], comparison.score, comparison.about
     test = score_text(cell.test, cell.test_halfwidth, score).removeprefix("test loss ")
     difference = "" if rank == 0 else difference_text(cell.difference, cell.difference_halfwidth, score)
     verdict = _verdict(comparison.cells, rank, score)
     size = "full" if cell.batch_size == about.num_train else str(cell.batch_size)
     return [
-        Entry(str(rank + 1), rank),
-        Entry(cell.optimizer, cell.optimizer),
-        Entry(size, cell.batch_size),
-        Entry(f"{cell.learning_rate:g}", cell.learning_rate),
-        Entry(_plain_score(cell.valid, score), cell.valid),
-        Entry(test, cell.test),
-        Entry(difference, cell.difference, _interval_picture(cell, limit)),
-        Entry(verdict, verdict),
-        Entry(f"{cell.diverged} of {about.fresh_seeds}" if cell.diverged else "0", cell.diverged),
-        Entry(f"{cell.updates:,}", cell.updates),
-        Entry(f"{cell.examples:,}", cell.examples),
-        Entry(seconds_text(cell.seconds), cell.seconds),
-        Entry(bytes_text(cell.bytes), cell.bytes),
+        TableCell(str(rank + 1), rank),
+        TableCell(cell.optimizer, cell.optimizer),
+        TableCell(size, cell.batch_size),
+        TableCell(f"{cell.learning_rate:g}", cell.learning_rate),
+        TableCell(_plain_score(cell.valid, score), cell.valid),
+        TableCell(test, cell.test),
+        TableCell(difference, cell.difference, _interval_picture(cell, limit)),
+        TableCell(verdict, verdict),
+        TableCell(f"{cell.diverged} of {about.fresh_seeds}" if cell.diverged else "0", cell.diverged),
+        TableCell(f"{cell.updates:,}", cell.updates),
+        TableCell(f"{cell.examples:,}", cell.examples),
+        TableCell(seconds_text(cell.seconds), cell.seconds),
+        TableCell(bytes_text(cell.bytes), cell.bytes),
     ]
 
 

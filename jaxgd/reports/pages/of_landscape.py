@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from jaxgd.landscape.networks.close_up import SweepLandscape
 from jaxgd.reports.figures.planes import loss_lines, plane_contours
 from jaxgd.reports.figures.spectra import sharpness_curves, spectral_densities
-from jaxgd.reports.page import Section, Table, sections_page
+from jaxgd.reports.page import Section, SortedTable, sections_page
 from jaxgd.reports.scales import rounded, seconds_text, short_count
 from jaxgd.reports.style import COLOURS, SYMBOLS, layout_with_legend, log_axis
 from jaxgd.specs.wording import count_text, list_text
@@ -150,7 +150,7 @@ def _run_names(landscape: SweepLandscape, part: Any) -> list[str]:
     return [", ".join(words) for words in itertools.product(*labels)]
 
 
-def _table(landscape: SweepLandscape) -> Table:
+def _table(landscape: SweepLandscape) -> SortedTable:
     """Every point of the sweep, averaged over seeds."""
     curvature, dataset = landscape.curvature, landscape.result.dataset
     dims = [dim for dim in curvature.sharpness.dims if dim != "seed"]
@@ -174,7 +174,7 @@ def _table(landscape: SweepLandscape) -> Table:
         sharpness, *others = (_with_spread(*_moments(column.isel(at).values)) for column in columns)
         limit = landscape.limits[places]
         rows.append([*names, sharpness, f"{limit:.3g}" if np.isfinite(limit) else "–", *others])
-    return Table(head, rows)
+    return SortedTable(head, rows)
 
 
 def _near(landscape: SweepLandscape) -> list[Section]:

@@ -9,7 +9,7 @@ import xarray as xr
 from jaxgd.landscape.surfaces.survey import SHOWN, SurfaceStudy
 from jaxgd.reports.figures.paths import loss_curves
 from jaxgd.reports.figures.surfaces import MOST_MARKS, basin_map, path_map, size_text
-from jaxgd.reports.page import Section, Table, sections_page
+from jaxgd.reports.page import Section, SortedTable, sections_page
 
 MOST_ROWS = 40  # of the table of critical points
 
@@ -42,7 +42,7 @@ def _titled(figure: go.Figure, start: int) -> go.Figure:
     return figure.update_layout(title={"text": f"start {start + 1}"}, showlegend=False)
 
 
-def _rates(study: SurfaceStudy) -> Table:
+def _rates(study: SurfaceStudy) -> SortedTable:
     """Each optimizer's rate and where it stands after the last update."""
     rows = []
     for name in study.paths.optimizer.values:
@@ -52,7 +52,7 @@ def _rates(study: SurfaceStudy) -> Table:
         numbers = [f"{np.median(above):.2g}", f"{above.max():.2g}", f"{lost} of {above.size}"]
         rows.append([str(name), f"{float(run.learning_rate):g}", *numbers])
     head = ["optimizer", "learning rate", "median loss above the lowest", "worst start", "left or diverged"]
-    return Table(head, rows)
+    return SortedTable(head, rows)
 
 
 def _critical_points(study: SurfaceStudy) -> Section:
@@ -69,7 +69,7 @@ def _critical_points(study: SurfaceStudy) -> Section:
     rows = [_row(study, place) for place in range(min(len(critical.kinds), MOST_ROWS))]
     rest = len(critical.kinds) - MOST_ROWS
     caption = f"The {MOST_ROWS} lowest; {rest} more were found." if rest > 0 else ""
-    table = Table(head, rows) if rows else None
+    table = SortedTable(head, rows) if rows else None
     return Section("Where is the gradient zero?", words, table=table, caption=caption)
 
 
@@ -118,7 +118,7 @@ def _noise(study: SurfaceStudy) -> list[Section]:
     return [Section("What does a smaller batch change?", words, maps, _shares(study.basins))]
 
 
-def _shares(basins: xr.Dataset) -> Table:
+def _shares(basins: xr.Dataset) -> SortedTable:
     """The part of all starts that ends near a minimum, by batch size."""
     head = ["starts that end near a minimum", *(size_text(size) for size in basins.batch_size.values)]
     shares = basins.share.sum("minimum").transpose("optimizer", "batch_size").values
@@ -126,4 +126,4 @@ def _shares(basins: xr.Dataset) -> Table:
         [str(name), *(f"{100 * part:.0f} %" for part in share)]
         for name, share in zip(basins.optimizer.values, shares, strict=True)
     ]
-    return Table(head, rows)
+    return SortedTable(head, rows)

@@ -10,7 +10,7 @@ from jaxgd.reports.figures.curves import learning_curves
 from jaxgd.reports.figures.maps import rate_map
 from jaxgd.reports.figures.scores import RUN, Scores, default_metric, scores_of
 from jaxgd.reports.figures.slices import slice
-from jaxgd.reports.page import SMALL, Entry, Section, Table, sections_page
+from jaxgd.reports.page import SMALL, Section, SortedTable, TableCell, sections_page
 from jaxgd.reports.scales import seconds_text
 from jaxgd.specs.wording import count_text, list_text
 from jaxgd.studies.edges import edge_of
@@ -147,7 +147,7 @@ def _maps(result: SweepResult, scores: Scores, mode: str | None, over: str) -> S
     return Section("Over two axes", words, maps, columns=SMALL if len(maps) > 2 else 2)
 
 
-def _best_table(scores: Scores, order: np.ndarray) -> Table:
+def _best_table(scores: Scores, order: np.ndarray) -> SortedTable:
     columns = [scores.labels(name, scores.column(name)[order]) for name in scores.names]
     runs = scores.final.transpose(*scores.axes, RUN).values.reshape(-1, scores.final.sizes[RUN])[order]
     made = scores.clocks["updates"].isel(epoch=-1).max(RUN).transpose(*scores.axes).values.ravel()[order]
@@ -158,7 +158,7 @@ def _best_table(scores: Scores, order: np.ndarray) -> Table:
         spread = _spread(scores, values) if len(values) > 1 and not lost else "–"
         mean = scores.scale.text(float(values.mean()))
         rows.append([*(c[place] for c in columns), mean, spread, str(lost), f"{made[place]:,}"])
-    return Table(head, rows)
+    return SortedTable(head, rows)
 
 
 def _spread(scores: Scores, values: np.ndarray) -> str:
@@ -202,12 +202,18 @@ def _facts(result: SweepResult) -> dict[str, str]:
     return {name: text for name, text in facts.items() if text}
 
 
-def _plan_table(result: SweepResult) -> Table | None:
+def _plan_table(result: SweepResult) -> SortedTable | None:
     """A row for each program of the plan."""
     rows = []
     for group in result.plan.groups[:_MOST_PROGRAMS]:
         took = (group.compile_seconds, group.run_seconds)
-        seconds = [Entry("–", "") if value is None else Entry(seconds_text(value), value) for value in took]
+        seconds = [
+            TableCell("–", "") if value is None else TableCell(seconds_text(value), value) for value in took
+        ]
         count = f"{len(group.runs):,}"
         rows.append([group.optimizer, group.batch_size, count, str(group.recipe), *seconds, group.reason])
-    return Table(["optimizer", "batch size", "runs", "how", "compile", "run", "why"], rows) if rows else None
+    return (
+        SortedTable(["optimizer", "batch size", "runs", "how", "compile", "run", "why"], rows)
+        if rows
+        else None
+    )
