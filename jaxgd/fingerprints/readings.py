@@ -4,8 +4,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from jaxgd.fingerprints.places import all_same, hash_of, length_of, text_of, versus
-from jaxgd.fingerprints.walk import PLAIN, Walk, plain
+from jaxgd.fingerprints.walk import PLAIN, Describer, all_same, hash_of, length_of, plain, text_of, versus
 
 
 class Reading:
@@ -26,7 +25,7 @@ class Reading:
             return
         names: set[str] = set()
         while True:
-            walk = Walk(names)
+            walk = Describer(names)
             self.fingerprint = walk.describe(value, ((), getattr(value, "__name__", type(value).__name__)))
             if walk.names_when_chosen in (None, len(walk.names)):
                 break

@@ -3,24 +3,14 @@
 import functools
 import sys
 import types
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.core import Tracer
 
 from jaxgd.fingerprints.code_reads import is_installed, is_library, names_of_class, reads_of
-from jaxgd.fingerprints.places import (
-    ABSENT,
-    Place,
-    attribute_of,
-    contents_of,
-    element_of,
-    hash_of,
-    item_of,
-    length_of,
-)
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.dtype, np.generic)
 # Objects further away, or more of them, are compared by identity alone.
@@ -65,7 +55,7 @@ def plain(value: Any) -> tuple[type, Any]:
     return type(value), repr(value) if isinstance(value, float | complex | np.generic) else value
 
 
-class Walk:
+class Describer:
     """One pass over an object and all that its code reads.
 
     names: those that the code met so far reads as globals or attributes, or has as texts; of an object's
@@ -75,7 +65,7 @@ class Walk:
     def __init__(self, names: set[str]):
         self.names = set(names)
         self.names_when_chosen: int | None = None
-        self.places: list[Place] = []
+        self.places: list[Spot] = []
         self.tracers: list[Tracer] = []
         self.jitted: list[Any] = []
         self.met: dict[int, int] = {}
@@ -263,7 +253,7 @@ class Walk:
         return None if value is ABSENT else self.describe(value, name)
 
     def _note(self, read, holder, key, value, name):
-        self.places.append(Place(read, holder, key, value, name))
+        self.places.append(Spot(read, holder, key, value, name))
 
 
 def _own_attribute(value: Any, name: str, default: Any) -> Any:
@@ -303,3 +293,83 @@ def _compares_by_value(value: Any) -> bool:
 def _is_frozen(cls: type) -> bool:
     """Whether attributes cannot be set, as in a frozen dataclass or a Flax Linen module."""
     return cls.__setattr__ is not object.__setattr__
+
+
+ABSENT = object()
+# Arrays of at most so many bytes are compared whole, of larger ones so many elements.
+_WHOLE_BYTES, _SAMPLED = 2**14, 2**11
+
+
+class Spot(NamedTuple):
+    """Where something was read: what it held, how to read it again, and its name.
+
+    name: nested pairs `(name of the holder, text)`, innermost the function that reads.
+    """
+
+    read: Callable[[Any, Any], Any]
+    holder: Any
+    key: Any
+    value: Any
+    name: Any
+
+
+def all_same(places: Iterable[Spot]) -> bool:
+    """Whether each place holds the very object that it held, or an equal int."""
+    for read, holder, key, value, _ in places:
+        now = read(holder, key)
+        if now is not value and not (type(now) is int and now == value):
+            return False
+    return True
+
+
+def text_of(name: Any) -> str:
+    """Such as "loss reads CONF['scale']"."""
+    parts = []
+    while name:
+        name, part = name
+        parts.append(part)
+    reader, *rest = reversed(parts)
+    return f"{reader} reads {''.join(rest).lstrip('.') or 'its own'}"
+
+
+def versus(before: Any, now: Any) -> str:
+    """What became of a value, in words."""
+    texts = ["absent" if value is ABSENT else repr(value) for value in (before, now)]
+    if texts[0] == texts[1] or any(len(text) > 40 or "\n" in text for text in texts):
+        return f"held another {type(before).__name__}"
+    return f"was {texts[0]} then and is {texts[1]} now"
+
+
+def item_of(mapping, key):
+    """The entry of a mapping."""
+    return mapping.get(key, ABSENT)
+
+
+def element_of(sequence, index):
+    """The element of a sequence."""
+    return sequence[index] if index < len(sequence) else ABSENT
+
+
+def attribute_of(obj, name):
+    """The attribute of an object."""
+    return getattr(obj, name, ABSENT)
+
+
+def contents_of(cell, _):
+    """What a closure's variable holds."""
+    try:
+        return cell.cell_contents
+    except ValueError:  # a name that is bound later
+        return ABSENT
+
+
+def length_of(container, _):
+    """How many entries a container has."""
+    return len(container)
+
+
+def hash_of(array, _):
+    """A hash of what an array holds."""
+    if array.nbytes > _WHOLE_BYTES:
+        array = array.flat[:: -(-array.size // _SAMPLED)]
+    return hash(array.tobytes())

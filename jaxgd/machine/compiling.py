@@ -1,8 +1,10 @@
 """Programs that run once and take longer to compile than to run."""
 
+import contextlib
 import functools
-from collections.abc import Callable
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 
@@ -25,3 +27,81 @@ def quick_jit(function: Callable, level: int, static_argnames: Any = ()) -> Call
 
     call.programs = (plain, quick)  # pyright: ignore[reportAttributeAccessIssue]
     return call
+
+
+# Switches of JAX that are part of what a program computes, with what sets each for one thread and a time.
+_OF_A_THREAD = {
+    "jax_enable_x64": jax.enable_x64,
+    "jax_default_matmul_precision": jax.default_matmul_precision,
+    "jax_numpy_rank_promotion": jax.numpy_rank_promotion,
+    "jax_numpy_dtype_promotion": jax.numpy_dtype_promotion,
+}
+# Transfers that are meant: the levels that ask for more are obeyed.
+_GUARDS = {
+    "jax_transfer_guard_host_to_device": jax.transfer_guard_host_to_device,
+    "jax_transfer_guard_device_to_device": jax.transfer_guard_device_to_device,
+    "jax_transfer_guard_device_to_host": jax.transfer_guard_device_to_host,
+}
+_IMPLICIT = ("log", "disallow")
+
+
+class Checks(NamedTuple):
+    """nans: whether a NaN is to be an error, `jax_debug_nans`. infs: whether an infinity is."""
+
+    nans: bool
+    infs: bool
+
+
+def setting(name: str) -> Any:
+    """What a switch of JAX is set to, here and in this thread."""
+    return getattr(jax.config, name)
+
+
+def with_settings_of_caller(function: Callable) -> Callable:
+    """`function`, a program of jaxgd's own, for another thread, under the JAX settings of this one."""
+    settings = {name: setting(name) for name in _OF_A_THREAD}
+
+    @functools.wraps(function)
+    def run(*arguments):
+        with contextlib.ExitStack() as stack:
+            for name, value in settings.items():
+                stack.enter_context(_OF_A_THREAD[name](value))
+            stack.enter_context(own_programs())
+            return function(*arguments)
+
+    return run
+
+
+@contextlib.contextmanager
+def own_programs(has_marks: bool = True) -> Iterator[Checks]:
+    """Programs of jaxgd's own run in here whatever switches for debugging are set.
+
+    They are compiled under `jax_disable_jit` too, which a warning says once: a loop over updates takes hours
+    without. What goes into them and comes out is meant to be moved (`jax_transfer_guard`).
+
+    has_marks: whether a NaN or an infinity among their results may be a mark and no fault: rows of a history
+        whose epochs have not been, the best value before the first. `jax_debug_nans` and `jax_debug_infs`
+        would stop at those; `replay.check_numbers` looks at what a run has come to instead, if the checks
+        that this gives say so.
+    """
+    checks = Checks(setting("jax_debug_nans"), setting("jax_debug_infs"))
+    with contextlib.ExitStack() as stack:
+        if setting("jax_disable_jit"):
+            _tell_of_disabled_jit()
+            stack.enter_context(jax.disable_jit(False))
+        if has_marks and any(checks):
+            stack.enter_context(jax.debug_nans(False))
+            stack.enter_context(jax.debug_infs(False))
+        for name, guard in _GUARDS.items():
+            if setting(name) in _IMPLICIT:
+                stack.enter_context(guard("allow"))
+        yield checks
+
+
+@functools.cache
+def _tell_of_disabled_jit() -> None:
+    warnings.warn(
+        "jax_disable_jit is set: jaxgd compiles its own programs all the same; to step through a loss, call "
+        "it by itself",
+        stacklevel=5,
+    )

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgd.machine.sharding import is_split
+from jaxgd.machine.devices import is_split
 from jaxgd.optim.moments import cast, root, scheduled, square
 from jaxgd.optim.roles import NotNegative, Strength
 from jaxgd.optim.transform import Kind, Transform

@@ -29,7 +29,7 @@ class LaneInputs(NamedTuple):
     key_data: Any
     params: Any
     orders: Any
-    start: Moving | None = None
+    start: Any = None
 
 
 class Slots(NamedTuple):

@@ -9,9 +9,9 @@ from typing import Any
 
 import jax
 
+from jaxgd.machine.compiling import own_programs
 from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
-from jaxgd.machine.switches import own_programs
 from jaxgd.sweeps.axes import Point, checked_axes, points
 from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.engine.execution import Engine

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxgd.arguments import whole_number
-from jaxgd.machine.switches import own_programs
+from jaxgd.machine.compiling import own_programs
 from jaxgd.sweeps.axes import Point, checked_axes, points
 from jaxgd.sweeps.engine.clock import LaneAlone
 from jaxgd.sweeps.engine.execution import Engine

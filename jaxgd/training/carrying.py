@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgd.numerics.sums import Sums
+from jaxgd.numerics import Sums
 from jaxgd.training.states import Anchor, BatchSums, EpochSums, Moving, TrainState, moving_part
 from jaxgd.training.trainers import Trainer, measured_names
 

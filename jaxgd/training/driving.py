@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgd.machine.switches import own_programs
+from jaxgd.machine.compiling import own_programs
 from jaxgd.training.fitting import Fit, begin_run, check_run, drive, end_run, is_traced
 from jaxgd.training.pacing import pace_of, seconds
 from jaxgd.training.progress import Progress

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.arguments import as_integer
-from jaxgd.machine.switches import own_programs
+from jaxgd.machine.compiling import own_programs
 from jaxgd.pytrees import Static
 from jaxgd.training.batching import take
 from jaxgd.training.fitting import check_run, fit, initial_params

@@ -11,8 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.arguments import as_integer
-from jaxgd.machine.compiling import quick_jit
-from jaxgd.machine.switches import Checks, own_programs
+from jaxgd.machine.compiling import Checks, own_programs, quick_jit
 from jaxgd.optim.trees.parameters import check_trainable
 from jaxgd.pytrees import Static, check_unchanged
 from jaxgd.training import carrying

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgd.machine.switches import own_programs
-from jaxgd.numerics.dtypes import common_dtype, in_common_dtype
+from jaxgd.machine.compiling import own_programs
+from jaxgd.numerics import common_dtype, in_common_dtype
 from jaxgd.optim.in_place import value_and_gradient
 from jaxgd.pytrees import check_unchanged
 from jaxgd.training.batching import take

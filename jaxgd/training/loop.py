@@ -11,9 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgd.numerics.dtypes import common_dtype
-from jaxgd.numerics.norms import squared_norm
-from jaxgd.numerics.sums import no_sums_of
+from jaxgd.numerics import common_dtype, no_sums_of, squared_norm
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training import carrying

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.machine.switches import Checks
+from jaxgd.machine.compiling import Checks
 from jaxgd.training.carrying import as_rows
 from jaxgd.training.loop import anchor_of, at_anchor, no_sums, run_epoch
 from jaxgd.training.segments import Course

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgd.numerics.sums import Sums
+from jaxgd.numerics import Sums
 from jaxgd.training.gradients import BatchLoss
 
 RUNNING = 0

@@ -11,7 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 import jaxgd
 from jaxgd import optim
-from jaxgd.numerics.norms import squared_norm
+from jaxgd.numerics import squared_norm
 
 SPECS = {"w": ("x",), "b": (), "columns": (None, "x"), "line": ("x",), "kernel": (None, None, "x")}
 SHAPES = {"w": (8, 4), "b": (3,), "columns": (4, 8), "line": (6,), "kernel": (3, 3, 8)}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from jaxgd.arguments import as_integer
-from jaxgd.numerics.dtypes import common_dtype
+from jaxgd.numerics import common_dtype
 from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.batching import take
 from jaxgd.training.gradients import example_losses, or_one, weighted_sums

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.machine.switches import own_programs
+from jaxgd.machine.compiling import own_programs
 from jaxgd.training.fitting import begin_run, check_run, drive, initial_params, is_traced, traced_run
 from jaxgd.training.pacing import ByEpochs
 from jaxgd.training.states import TrainState

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.landscape.surfaces.paths import Path, follow
+from jaxgd.machine.compiling import with_settings_of_caller
 from jaxgd.machine.devices import map_lanes
-from jaxgd.machine.switches import with_settings_of_caller
 from jaxgd.optim.generalized import generalize
 from jaxgd.optim.transform import Transform
 from jaxgd.pytrees import stack_leaves

@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 
+from jaxgd.machine.compiling import with_settings_of_caller
 from jaxgd.machine.devices import free_bytes
 from jaxgd.machine.host import num_cores
-from jaxgd.machine.switches import with_settings_of_caller
 from jaxgd.sweeps.engine.clock import seconds_alone
 from jaxgd.sweeps.engine.driver import Driver, Ended
 from jaxgd.sweeps.engine.programs import bytes_of, compile_anew, compiled

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgd.numerics.dtypes import common_dtype
+from jaxgd.numerics import common_dtype
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.optim.trees.masks import tree_of
 from jaxgd.pytrees import Static

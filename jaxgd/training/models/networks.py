@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.arguments import as_integer, check_sizes
-from jaxgd.numerics.dtypes import in_common_dtype
+from jaxgd.numerics import in_common_dtype
 from jaxgd.pytrees import as_function
 from jaxgd.training.models.dropping import as_rate, drop, drop_connect as with_drop_connect
 from jaxgd.training.models.model import ACTIVATIONS, INITIALIZERS, Model, named

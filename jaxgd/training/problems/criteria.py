@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgd.numerics.dtypes import common_dtype, in_common_dtype
+from jaxgd.numerics import common_dtype, in_common_dtype
 from jaxgd.pytrees import Static
 from jaxgd.training.models.model import Model, outputs, outputs_and_state, takes_keys
 

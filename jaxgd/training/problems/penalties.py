@@ -7,8 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgd.numerics.dtypes import common_dtype
-from jaxgd.numerics.norms import squared_norm
+from jaxgd.numerics import common_dtype, squared_norm
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.models.dropping import _chosen

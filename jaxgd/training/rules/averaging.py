@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgd.numerics.dtypes import common_dtype
+from jaxgd.numerics import common_dtype
 from jaxgd.optim.hyperparameters import number
 from jaxgd.training.gradients import split_means
 from jaxgd.training.rules.rule import Rule, whole_number

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgd.numerics.norms import squared_norm
+from jaxgd.numerics import squared_norm
 from jaxgd.training.gradients import BatchLoss, or_one
 from jaxgd.training.rules.rule import Observation
 from jaxgd.training.states import TrainState

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.numerics.dtypes import common_dtype
+from jaxgd.numerics import common_dtype
 from jaxgd.optim.hyperparameters import checked_number
 from jaxgd.pytrees import PyTree
 from jaxgd.training.problems.problem import Problem

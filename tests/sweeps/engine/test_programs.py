@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from jaxgd.machine.switches import with_settings_of_caller
+from jaxgd.machine.compiling import with_settings_of_caller
 from jaxgd.sweeps.lanes import abstract
 
 

@@ -1,12 +1,25 @@
-"""The norm of gradients and parameters, which every update reads once."""
+"""Numbers of unlike dtypes that meet, norms, and sums as exact after a million terms as after one."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxgd.machine.sharding import is_split
-from jaxgd.numerics.dtypes import common_dtype
+from jaxgd.machine.devices import is_split
+
+
+def common_dtype(one: Any, other: Any) -> Any:
+    """The dtype that JAX promotes both to, also under `jax_numpy_dtype_promotion="strict"`."""
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.promote_types(one, other)
+
+
+def in_common_dtype(one: Any, other: Any) -> tuple[jax.Array, jax.Array]:
+    """Both arrays as JAX's, in the dtype that it promotes theirs to."""
+    one, other = jnp.asarray(one), jnp.asarray(other)
+    dtype = common_dtype(one.dtype, other.dtype)
+    return one.astype(dtype), other.astype(dtype)
+
 
 # Arrays of so many numbers, and rows of so few.
 _LARGE = 2**12
@@ -51,3 +64,30 @@ def _along_rows(squares: jax.Array) -> jax.Array:
         length = next((n for n in range(_SHORT, 1024) if squares.size % n == 0), length)
     flat = squares.reshape(-1, length)
     return jnp.sum(jnp.matmul(flat, jnp.ones(length, flat.dtype), precision=jax.lax.Precision.HIGHEST))
+
+
+class Sums(NamedTuple):
+    """Running sums and what rounding has taken from them: float[n] each. The sums are `totals`.
+
+    Terms of one sign are summed to within twice the rounding of one addition, however many there are: one
+    number alone is off by a hundredth after 10**6 terms in float32, and at 2**24 ones it stops growing.
+
+    Source: Kahan 1965.
+    """
+
+    totals: jax.Array
+    errors: jax.Array
+
+    def plus(self, terms: Any) -> "Sums":
+        """The sums with one more term in each: numbers [], as many as there are sums."""
+        terms = jnp.stack([term.astype(self.totals.dtype) for term in terms]) + self.errors
+        totals = self.totals + terms
+        # Once a sum is not finite it has no error; inf - inf would hide which of the two it was.
+        errors = jnp.where(jnp.isfinite(totals), terms - (totals - self.totals), 0)
+        return Sums(totals, errors)
+
+
+def no_sums_of(count: int, dtype: Any = float) -> Sums:
+    """So many sums of nothing."""
+    zeros = jnp.zeros(count, dtype)
+    return Sums(zeros, zeros)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgd.numerics.norms import squared_norm
+from jaxgd.numerics import squared_norm
 
 SHAPES = [
     (),

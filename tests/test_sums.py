@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import jaxgd
-from jaxgd.numerics.sums import Sums, no_sums_of
+from jaxgd.numerics import Sums, no_sums_of
 
 KEY = jax.random.key(0)
 MILLION = 10**6

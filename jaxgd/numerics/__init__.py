@@ -1,1 +1,0 @@
-"""Sums, norms and dtypes, as exact as the numbers allow."""
