@@ -62,22 +62,6 @@ def whole_number_or_none(name: str, value: Any, unit: str = "") -> int | None:
     return None if value is None else whole_number(name, value, unit=unit, also=", or None")
 
 
-def check_sizes(**sizes: Any) -> list[int]:
-    """The sizes as ints; ValueError unless every one is a whole number, 1 or more."""
-    counts = []
-    for name, size in sizes.items():
-        count = as_integer(size)
-        if count is None or count < 1:
-            raise ValueError(f"{name} must be a whole number, 1 or more, got {size}")
-        counts.append(count)
-    return counts
-
-
-def check_count(name: str, value, least: int = 1) -> int:
-    """The value, a whole number of at least `least`."""
-    count = as_integer(value)
-    if count is None:
-        raise TypeError(f"{name} is {value!r}; a whole number of at least {least} is needed")
-    if count < least:
-        raise ValueError(f"{name} is {value}; at least {least} is needed")
-    return count
+def whole_numbers(**values: Any) -> list[int]:
+    """Each of the values as `whole_number` gives it, 1 or more, named by its keyword."""
+    return [whole_number(name, value) for name, value in values.items()]

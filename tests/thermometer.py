@@ -1,4 +1,4 @@
-"""Prints how long the files of the package are, how many a folder has, and of how many modules each imports."""
+"""Prints how long the files of the package are, how many a folder has, and what each imports of it."""
 
 import ast
 from pathlib import Path

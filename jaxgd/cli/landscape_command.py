@@ -5,7 +5,7 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 
-from jaxgd.arguments import check_count
+from jaxgd.arguments import whole_number
 from jaxgd.cli import jax_start
 from jaxgd.cli.inputs import (
     InputError,
@@ -80,7 +80,7 @@ def _surface_choices(arguments: argparse.Namespace) -> dict:
         choices = {
             "name": name,
             "optimizers": ALL_OPTIMIZERS if names is None else check_optimizers(names),
-            "updates": check_count("updates", 200 if arguments.updates is None else arguments.updates),
+            "updates": whole_number("updates", 200 if arguments.updates is None else arguments.updates),
             "batch_sizes": check_batch_sizes(("full", 16, 1) if sizes is None else sizes),
             "noise": arguments.noise,
         }

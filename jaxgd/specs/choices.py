@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from jaxgd.arguments import as_integer, check_count
+from jaxgd.arguments import as_integer, whole_number
 from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates, Sizes
 
 
@@ -45,9 +45,9 @@ def check_choices(
         names,
         None if batch_sizes is None else check_batch_sizes(batch_sizes),
         check_learning_rates(learning_rates, names),
-        check_count("epochs", preset.epochs if epochs is None else epochs),
-        check_count("seeds", preset.seeds if seeds is None else seeds),
-        check_count("fresh_seeds", preset.fresh_seeds if fresh_seeds is None else fresh_seeds, 2),
+        whole_number("epochs", preset.epochs if epochs is None else epochs),
+        whole_number("seeds", preset.seeds if seeds is None else seeds),
+        whole_number("fresh_seeds", preset.fresh_seeds if fresh_seeds is None else fresh_seeds, 2),
         preset,
     )
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import whole_number
 from jaxgd.machine.compiling import own_programs
 from jaxgd.pytrees import Static
 from jaxgd.training.batching import take
@@ -74,9 +74,7 @@ def find_learning_rate(
     if tried.ndim != 1 or not tried.size or not np.all(np.isfinite(tried) & (tried > 0)):
         raise ValueError(f"rates must be a list of positive finite numbers, got {rates}")
     tried = np.sort(tried)
-    count = as_integer(updates)
-    if count is None or count < 1:
-        raise ValueError(f"updates must be a whole number, 1 or more, got {updates!r}")
+    count = whole_number("updates", updates)
     _epochs_of(_limited(trainer, trainer.problem, count), count)
     problem, judges = _split(trainer.problem)
     controlled = problem.replace(train=_with_shuffled_targets(problem.train, key))

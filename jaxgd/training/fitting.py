@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import whole_number
 from jaxgd.machine.compiling import Checks, own_programs, quick_jit
 from jaxgd.optim.trees.parameters import check_trainable
 from jaxgd.pytrees import Static, check_unchanged
@@ -203,11 +203,7 @@ def fresh_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[TrainState
 
 def check_epochs(epochs: Any, num: int) -> int:
     """The epochs as an int; raises unless from 1 to what 32-bit counts of `num` examples each can hold."""
-    count = as_integer(epochs)
-    if count is None:
-        raise TypeError(f"epochs must be a whole number, 1 or more, got {epochs!r}")
-    if count < 1:
-        raise ValueError(f"epochs must be 1 or more, got {count}")
+    count = whole_number("epochs", epochs)
     if count * num >= 2**31:
         raise ValueError(
             f"epochs must be below {2**31 // num} for {num} examples (32-bit counts), got {count}"

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgd.arguments import as_integer, one_of
+from jaxgd.arguments import one_of, whole_number_or_none
 from jaxgd.optim.combining import chain, is_transform
 from jaxgd.optim.hyperparameters import Parametric
 from jaxgd.optim.transform import Transform
@@ -147,9 +147,7 @@ def trainer(
         raise TypeError(f"problem must be a jaxgd.Problem, got {type(problem).__name__}")
     if not is_transform(optimizer):
         raise TypeError(f"optimizer must be a gradient transformation, got {optimizer!r}")
-    micro = None if microbatch is None else as_integer(microbatch)
-    if microbatch is not None and (micro is None or micro < 1):
-        raise ValueError(f"microbatch must be a whole number, 1 or more, or None, got {microbatch}")
+    micro = whole_number_or_none("microbatch", microbatch)
     problem, optimizer = paired(problem, optimizer)
     if problem.coupled.value:
         _check_coupled(batch_size, micro)

@@ -69,10 +69,10 @@ def test_list(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--epochs 0", "epochs is 0; at least 1 is needed"),
-        ("--epochs 2.5", "epochs is 2.5; a whole number of at least 1 is needed"),
-        ("--epochs many", "epochs is 'many'; a whole number of at least 1 is needed"),
-        ("--seeds 0", "seeds is 0; at least 1 is needed"),
+        ("--epochs 0", "epochs must be a whole number, 1 or more, got 0"),
+        ("--epochs 2.5", "epochs must be a whole number, 1 or more, got 2.5"),
+        ("--epochs many", "epochs must be a whole number, 1 or more, got 'many'"),
+        ("--seeds 0", "seeds must be a whole number, 1 or more, got 0"),
         ("--optimizers adm", "unknown optimizer 'adm'; did you mean 'adam'?"),
         ("--optimizers ,", "optimizers is empty"),
         ("--batch-sizes 0", 'batch_sizes has 0; allowed: "full", or whole numbers from 1'),

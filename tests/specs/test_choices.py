@@ -4,26 +4,26 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from jaxgd.arguments import check_count
+from jaxgd.arguments import whole_number
 from jaxgd.specs.choices import check_batch_sizes, check_choices, check_learning_rates, check_optimizers
 from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, QUICK
 
 
 def test_counts():
-    assert check_count("epochs", np.int64(3)) == 3
-    assert check_count("fresh_seeds", 2, 2) == 2
+    assert whole_number("epochs", np.int64(3)) == 3
+    assert whole_number("fresh_seeds", 2, 2) == 2
 
 
 @pytest.mark.parametrize("value", [0, -1])
 def test_too_few(value):
-    with pytest.raises(ValueError, match=rf"epochs is {value}; at least 1"):
-        check_count("epochs", value)
+    with pytest.raises(ValueError, match=rf"epochs must be a whole number, 1 or more, got {value}"):
+        whole_number("epochs", value)
 
 
 @pytest.mark.parametrize("value", [2.0, "2", True, None, np.array([2]), np.float32(2), np.True_])
 def test_no_whole_number(value):
-    with pytest.raises(TypeError, match=r"epochs is .*; a whole number of at least 1"):
-        check_count("epochs", value)
+    with pytest.raises(TypeError, match=r"epochs must be a whole number, 1 or more, got"):
+        whole_number("epochs", value)
 
 
 def test_optimizers():

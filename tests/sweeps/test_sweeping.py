@@ -166,7 +166,7 @@ def refuse(hp):
         (make_trainer, {**AXES, "batch_size": [21]}, 2, ValueError, "batch_size must be .* got 21"),
         (make_trainer, {**AXES, "batch_size": ["full", 20]}, 2, ValueError, "twice: 'full' is 20 examples"),
         (make_trainer, {**AXES, "learning_rate": [-1.0]}, 2, ValueError, "learning_rate must be .* got -1"),
-        (make_trainer, AXES, 0, ValueError, "epochs must be 1 or more, got 0"),
+        (make_trainer, AXES, 0, ValueError, "epochs must be a whole number, 1 or more, got 0"),
         (make_trainer, {**AXES, "status": [1]}, 2, ValueError, "axis 'status' has the name of a result"),
         (make_trainer, {**AXES, "valid_loss": [1]}, 2, ValueError, "axis 'valid_loss' has the name"),
         (lambda hp: None, AXES, 2, TypeError, r"make_trainer must return a jaxgd.trainer\(...\), got None"),

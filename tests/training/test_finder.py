@@ -72,7 +72,7 @@ def test_updates_without_end():
     trainer = trainer_of(*noise(), jaxgd.sgd(0.1))
     with pytest.raises(ValueError, match=r"updates must be at most \d+ for \d+ examples .*, got 10{12}$"):
         jaxgd.find_learning_rate(trainer, KEY, updates=10**12)
-    with pytest.raises(ValueError, match="updates must be a whole number, 1 or more, got inf"):
+    with pytest.raises(TypeError, match="updates must be a whole number, 1 or more, got inf"):
         jaxgd.find_learning_rate(trainer, KEY, updates=float("inf"))
     with pytest.raises(ValueError, match="updates must be a whole number, 1 or more, got 0"):
         jaxgd.find_learning_rate(trainer, KEY, updates=0)

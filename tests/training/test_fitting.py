@@ -206,8 +206,8 @@ def test_a_nan_takes_the_run_back_to_the_start_of_its_epoch():
 @pytest.mark.parametrize(
     ("key", "epochs", "error", "message"),
     [
-        (KEY, 0, ValueError, "epochs must be 1 or more, got 0"),
-        (KEY, -2, ValueError, "epochs must be 1 or more, got -2"),
+        (KEY, 0, ValueError, "epochs must be a whole number, 1 or more, got 0"),
+        (KEY, -2, ValueError, "epochs must be a whole number, 1 or more, got -2"),
         (KEY, 2.0, TypeError, "epochs must be a whole number, 1 or more, got 2.0"),
         (KEY, True, TypeError, "epochs must be a whole number, 1 or more, got True"),
         (KEY, 2**30, ValueError, "epochs must be below 107374182 for 20 examples"),

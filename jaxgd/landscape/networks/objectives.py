@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import whole_number
 from jaxgd.numerics import common_dtype
 from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.batching import take
@@ -77,9 +77,7 @@ def objective_of(problem: Problem, split: str, chunk: int) -> Objective:
     """
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxgd.Problem, got {type(problem).__name__}")
-    count = as_integer(chunk)
-    if count is None or count < 1:
-        raise ValueError(f"chunk must be a whole number of examples, 1 or more, got {chunk!r}")
+    count = whole_number("chunk", chunk, unit=" of examples")
     return Objective(problem, problem.split(split), problem.model_state, Static(count))
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import whole_number
 from jaxgd.landscape.networks.krylov import Ritz, ritz, tridiagonalize
 from jaxgd.landscape.networks.objectives import CHUNK, Objective, flat_product
 from jaxgd.landscape.networks.stacks import Lanes, at_once
@@ -106,7 +106,7 @@ def extreme_eigenvalues(
         >>> jaxgd.curvature.extreme_eigenvalues(problem, fit.state.params, jax.random.key(1)).largest
     """
     lanes, steps = _checked_lanes(problem, params, key, split, chunk, model_state, steps)
-    count = _checked_count("count", count, 1, steps)
+    count = whole_number("count", count, most=steps)
     return _extreme_eigenvalues(lanes, key, steps, count)
 
 
@@ -128,7 +128,7 @@ def extreme_eigenvectors(
 ) -> Eigenvectors:
     """The eigenvectors of the `count` largest and smallest eigenvalues. As `extreme_eigenvalues`."""
     lanes, steps = _checked_lanes(problem, params, key, split, chunk, model_state, steps)
-    count = _checked_count("count", count, 1, steps)
+    count = whole_number("count", count, most=steps)
     return _extreme_eigenvectors(lanes, key, steps, count)
 
 
@@ -156,7 +156,7 @@ def trace(
         chunk: examples at once.
         model_state: as for `extreme_eigenvalues`.
     """
-    probes = _checked_count("probes", probes, 2, None)
+    probes = whole_number("probes", probes, 2)
     lanes, _ = _checked_lanes(problem, params, key, split, chunk, model_state)
     return _trace(lanes, key, probes)
 
@@ -187,7 +187,7 @@ def spectral_density(
         chunk: examples at once.
         model_state: as for `extreme_eigenvalues`.
     """
-    probes = _checked_count("probes", probes, 1, None)
+    probes = whole_number("probes", probes)
     lanes, steps = _checked_lanes(problem, params, key, split, chunk, model_state, steps)
     return _spectral_density(lanes, key, steps, probes)
 
@@ -199,7 +199,7 @@ def _checked_lanes(problem, params, key, split, chunk, model_state, steps=None) 
     lanes = Lanes.of(problem, params, split, chunk, model_state)
     if steps is None:
         return lanes, min(STEPS, lanes.dim)
-    return lanes, _checked_count("steps", steps, 1, lanes.dim, f"{lanes.dim}, the number of parameters")
+    return lanes, whole_number("steps", steps, most=lanes.dim, also=", the number of parameters")
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
@@ -260,13 +260,3 @@ def _over_probes(function: Callable, key: jax.Array, flat: jax.Array, probes: in
         return function(jax.random.rademacher(jax.random.fold_in(key, index), flat.shape, flat.dtype))
 
     return jax.lax.map(one, jnp.arange(probes), batch_size=at_once(probes))
-
-
-def _checked_count(name: str, value: Any, low: int, high: int | None, limit: str = "") -> int:
-    allowed = f"{low} or more" if high is None else f"from {low} to {limit or high}"
-    count = as_integer(value)
-    if count is None:
-        raise TypeError(f"{name} must be a whole number, {allowed}, got {value!r}")
-    if count < low or (high is not None and count > high):
-        raise ValueError(f"{name} must be {allowed}, got {value}")
-    return count

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import whole_number
 from jaxgd.landscape.networks.planes import losses_at
 from jaxgd.landscape.networks.spectra import sharpness
 from jaxgd.landscape.networks.training_paths import recorded_run
@@ -51,9 +51,7 @@ def sharpness_along(
         probe_key: draws the starting vector of Lanczos' recursion; `key(0)` if None.
         options: `steps`, `split`, `chunk` of `jaxgd.curvature.extreme_eigenvalues`.
     """
-    step = as_integer(every)
-    if step is None or step < 1:
-        raise ValueError(f"every must be a whole number of epochs, 1 or more, got {every!r}")
+    step = whole_number("every", every, unit=" of epochs")
     keys: list[Any] = list(key) if isinstance(key, list | tuple) else [key]
     if not keys:
         raise ValueError("key must be a PRNG key or a list of them, got an empty list")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.arguments import check_count, one_of, unknown
+from jaxgd.arguments import one_of, unknown, whole_number
 from jaxgd.landscape.surfaces.catalogue import KINDS, SurfaceKind
 from jaxgd.optim.hyperparameters import as_number, check_number, text
 from jaxgd.pytrees import PyTree, Static
@@ -93,7 +93,7 @@ class Surface(PyTree):
             seed: of the vectors.
         """
         check_number("noise", as_number("noise", noise), lambda x: x >= 0, "0 or more")
-        examples = check_count("examples", examples, least=1 if noise == 0 else 2)
+        examples = whole_number("examples", examples, least=1 if noise == 0 else 2)
         vectors = np.random.default_rng(seed).standard_normal((examples, self.dim))
         vectors -= vectors.mean(axis=0)
         scale = vectors.std(axis=0)
@@ -132,7 +132,7 @@ def surface(name: str, dim: int | None = None, **numbers: Any) -> Surface:
         (27, 3)
     """
     kind = KINDS[one_of("surface", name, KINDS)]
-    dim = 2 if dim is None else check_count("dim", dim, kind.least_dim)
+    dim = 2 if dim is None else whole_number("dim", dim, kind.least_dim)
     if kind.most_dim is not None and dim > kind.most_dim:
         raise ValueError(f"dim is {dim}; {name} has {kind.most_dim} coordinates only")
     for given, value in numbers.items():

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxgd.arguments import check_count
+from jaxgd.arguments import whole_number
 from jaxgd.landscape.surfaces.base import Surface
 from jaxgd.landscape.surfaces.critical_points import CriticalPoints, find_critical_points
 from jaxgd.landscape.surfaces.exploration import at_best_rate, explore
@@ -47,7 +47,7 @@ def attraction(
     critical = find_critical_points(surface)
     if "minimum" not in critical.kinds:
         raise ValueError(f"surface must have a minimum in its domain, but {surface!r} has none")
-    x, y = (np.linspace(low, high, check_count("cells", cells, 2)) for low, high in surface.domain)
+    x, y = (np.linspace(low, high, whole_number("cells", cells, 2)) for low, high in surface.domain)
     starts = grid_points(x, y)
     cases = {label: [one] for label, one in _at_one_rate(surface, optimizers, updates).items()}
     options = {"batch_sizes": batch_sizes, "noise": noise, "every": updates, "own_noise": True}

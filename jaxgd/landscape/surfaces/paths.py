@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgd.arguments import check_count
+from jaxgd.arguments import whole_number
 from jaxgd.landscape.surfaces.base import check_start
 from jaxgd.optim.combining import chain
 from jaxgd.optim.hyperparameters import check_number
@@ -57,7 +57,7 @@ def trace(
     optimizer, start = as_transform(optimizer), check_start(surface, start)
     if start.ndim != 1:
         raise ValueError(f"start must be one point [dim], got shape {start.shape}; jax.vmap over several")
-    updates = check_count("updates", updates)
+    updates = whole_number("updates", updates)
     draws, scale = _draws(noise, key, (updates, len(start))), noise
     check_values(surface, start)
     return _points(optimizer, as_function(surface), start, scale, draws, updates)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from jaxgd.arguments import check_count
+from jaxgd.arguments import whole_number
 from jaxgd.landscape.surfaces.base import Surface, surface
 from jaxgd.landscape.surfaces.basins import attraction
 from jaxgd.landscape.surfaces.critical_points import CriticalPoints, find_critical_points
@@ -60,7 +60,7 @@ def study_surface(
         command: what was typed, for the report.
     """
     begun = time.perf_counter()
-    shown, names, updates = surface(name), check_optimizers(optimizers), check_count("updates", updates)
+    shown, names, updates = surface(name), check_optimizers(optimizers), whole_number("updates", updates)
     noise = _usual_slope(shown) if noise is None else noise
     if set(batch_sizes) == {"full"}:
         noise = 0.0

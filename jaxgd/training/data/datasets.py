@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import whole_number
 
 Examples = tuple[np.ndarray, np.ndarray]
 
@@ -66,10 +66,7 @@ def load_characters(length: int = 64) -> Splits:
 
     length: characters of a window, 1 or more.
     """
-    count = as_integer(length)
-    if count is None or count < 1:
-        raise ValueError(f"length must be a whole number, 1 or more, got {length}")
-    length = count
+    length = whole_number("length", length)
     from pydoc_data.topics import topics
 
     paragraphs = dict.fromkeys(p for name in sorted(topics) for p in topics[name].split("\n\n"))

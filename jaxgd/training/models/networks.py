@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgd.arguments import as_integer, check_sizes
+from jaxgd.arguments import as_integer, whole_numbers
 from jaxgd.numerics import in_common_dtype
 from jaxgd.pytrees import as_function
 from jaxgd.training.models.dropping import as_rate, drop, drop_connect as with_drop_connect
@@ -30,7 +30,7 @@ def linear(num_inputs: int, num_outputs: int = 1, init: str | Callable = "zeros"
     Raises:
         ValueError: a number below 1, an unknown name.
     """
-    num_inputs, num_outputs = check_sizes(num_inputs=num_inputs, num_outputs=num_outputs)
+    num_inputs, num_outputs = whole_numbers(num_inputs=num_inputs, num_outputs=num_outputs)
     initializer = named("init", init, INITIALIZERS)
     init_layer = functools.partial(_init_layer, (num_inputs, num_outputs), initializer, bias)
     return Model(init_layer, dense, coupled=False)
@@ -101,10 +101,10 @@ def conv_net(
             "conv_net needs an image_shape (height, width) or (height, width, colours) and at least one of "
             f"channels, got {tuple(image_shape)} and {tuple(channels)}"
         )
-    *shape, num_classes = check_sizes(
+    *shape, num_classes = whole_numbers(
         height=shape[0], width=shape[1], colours=shape[2], num_classes=num_classes
     )
-    channels = check_sizes(**{f"channels[{i}]": size for i, size in enumerate(channels)})
+    channels = whole_numbers(**{f"channels[{i}]": size for i, size in enumerate(channels)})
     height, width = (size >> len(channels) for size in shape[:2])
     if not height * width:
         raise ValueError(

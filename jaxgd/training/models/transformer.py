@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxgd.arguments import check_sizes
+from jaxgd.arguments import whole_numbers
 from jaxgd.training.models.model import INITIALIZERS, Model
 from jaxgd.training.models.networks import dense
 
@@ -33,7 +33,7 @@ def char_transformer(
     Raises:
         ValueError: a size below 1, a width that is no multiple of `num_heads`.
     """
-    num_characters, length, width, num_blocks, num_heads = check_sizes(
+    num_characters, length, width, num_blocks, num_heads = whole_numbers(
         num_characters=num_characters,
         length=length,
         width=width,

@@ -58,7 +58,7 @@ def test_a_run_that_diverges_stays_where_its_epoch_began():
 
 def test_bad_arguments():
     trainer = jaxgd.trainer(PROBLEM, jaxgd.sgd(0.1), 8)
-    with pytest.raises(ValueError, match="epochs must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match="epochs must be a whole number, 1 or more, got 0"):
         training_path(trainer, KEY, 0)
     with pytest.raises(TypeError, match="trainer must be a"):
         training_path(PROBLEM, KEY, 1)

@@ -90,8 +90,8 @@ def test_numbers_are_leaves_and_cost_no_further_program():
     [
         (lambda: surface("himelblau"), ValueError, "unknown surface 'himelblau'; did you mean 'himmelblau'?"),
         (lambda: surface("beale", dim=3), ValueError, "dim is 3; beale has 2 coordinates only"),
-        (lambda: surface("rosenbrock", dim=1), ValueError, "dim is 1; at least 2 is needed"),
-        (lambda: surface("sphere", dim=2.5), TypeError, "dim is 2.5; a whole number"),
+        (lambda: surface("rosenbrock", dim=1), ValueError, "dim must be a whole number, 2 or more, got 1"),
+        (lambda: surface("sphere", dim=2.5), TypeError, "dim must be a whole number, 2 or more, got 2.5"),
         (lambda: surface("saddle", curvatur=2), TypeError, "did you mean 'curvature'?"),
         (lambda: surface("saddle", curvature=0), ValueError, "curvature must be finite and above 0, got 0"),
         (lambda: surface("sphere")([1.0]), ValueError, r"point must have shape \(2,\).*got \(1,\)"),

@@ -191,5 +191,5 @@ def test_own_functions():
     ],
 )
 def test_bad_arguments(build, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         build()
