@@ -15,9 +15,12 @@ from markupsafe import Markup
 from plotly.colors import get_colorscale
 from plotly.offline import get_plotlyjs
 
-from jaxgd.reports.style import GLYPHS
+from jaxgd.reports.style import COLOUR_SCALE, GLYPHS
 
 SMALL = 4  # columns from which on figures are small: one legend says what their colours and axes are
+
+_WIDE = 48  # characters from which on a column of text may have several lines
+_NUMBER = re.compile(r"([-+−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?)(?: ?%)?(?: ± .*| of \d+)?")
 
 
 class Choice(NamedTuple):
@@ -182,7 +185,7 @@ def _legend(figure: go.Figure) -> dict[str, Any] | None:
     low, high, bar = colours.zmin, colours.zmax, colours.colorbar
     layout: Any = figure.layout
     return {
-        "stops": ",".join(f"{colour} {100 * at:.0f}%" for at, colour in get_colorscale("Viridis")),
+        "stops": ",".join(f"{colour} {100 * at:.0f}%" for at, colour in get_colorscale(COLOUR_SCALE)),
         "ticks": [
             (f"{100 * (value - low) / (high - low):.1f}", text)
             for value, text in zip(bar.tickvals, bar.ticktext, strict=True)
@@ -205,10 +208,6 @@ def _table(table: SortedTable) -> dict[str, Any]:
         "rows": [list(zip(row, kinds, wide, strict=True)) for row in rows],
         "marked": table.marked,
     }
-
-
-_WIDE = 48  # characters from which on a column of text may have several lines
-_NUMBER = re.compile(r"([-+−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?)(?: ?%)?(?: ± .*| of \d+)?")
 
 
 def _entry(entry: str | TableCell) -> TableCell:

@@ -17,6 +17,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "triangle-d
 # The same symbols as text, for keys outside a figure.
 GLYPHS = dict(zip(SYMBOLS, "●■◆▲⬟▼⬢★", strict=True))
 GREY = "#8a9097"
+COLOUR_SCALE = "Viridis"  # of every map
 
 
 def regime_name(batch_size: int, num_train: int) -> str:

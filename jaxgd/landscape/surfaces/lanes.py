@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxgd.landscape.surfaces.paths import Path, follow
 from jaxgd.machine.compiling import with_settings_of_caller
+from jaxgd.machine.host import num_cores
 from jaxgd.machine.devices import map_lanes
 from jaxgd.optim.generalized import generalize
 from jaxgd.optim.transform import Transform
@@ -46,7 +47,7 @@ def follow_lanes(
     draws = _draws(seeds, updates, starts.shape, own_noise) if scales.any() else None
     groups = _groups(cases)
     run = functools.partial(_run_group, function, starts, scales, draws, updates, every)
-    with ThreadPoolExecutor(max(1, min(len(groups), os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max(1, min(len(groups), num_cores()))) as pool:
         results = list(pool.map(with_settings_of_caller(run), groups))
     found = {label: path for result in results for label, path in result.items()}
     if draws is None and seeds > 1:

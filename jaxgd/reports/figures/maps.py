@@ -10,11 +10,9 @@ import xarray as xr
 
 from jaxgd.reports.figures.scores import Scores, check_axis, is_logarithmic, scores_of, sweep_layout
 from jaxgd.reports.scales import ScoreScale, rounded
-from jaxgd.reports.style import GREY, value_axis
+from jaxgd.reports.style import COLOUR_SCALE, GREY, value_axis
 from jaxgd.specs.wording import count_text
 from jaxgd.sweeps import SweepResult
-
-COLOUR_SCALE = "Viridis"
 
 
 def rate_map(
@@ -61,8 +59,8 @@ def rate_map(
     places = {name: _places(values[name]) for name in (x, y)}
     figure = go.Figure(layout=sweep_layout(_title(scores, (across, upwards), where)))
     figure.add_heatmap(
-        x=edges(places[x]),
-        y=edges(places[y]),
+        x=_edges(places[x]),
+        y=_edges(places[y]),
         z=rounded(scores.scale.better * scores.scale.position(cells.last.values)),
         text=_texts(cells, x, y),
         hovertemplate="%{text}<extra></extra>",
@@ -83,7 +81,7 @@ def rate_map(
     for update, name in ((figure.update_xaxes, x), (figure.update_yaxes, y)):
         texts = [escape(text) for text in scores.labels(name, values[name])]
         update(
-            value_axis(name, places[name], _thinned(texts)), range=edges(places[name])[:: len(places[name])]
+            value_axis(name, places[name], _thinned(texts)), range=_edges(places[name])[:: len(places[name])]
         )
     pairs = zip(scores.labels(x, values[x][tops]), scores.labels(y, values[y][rows]), strict=True)
     best_ones = ", ".join(f"{x} {top} at {y} {row}" for top, row in pairs)
@@ -166,7 +164,7 @@ def _runs_text(runs: np.ndarray, scale: ScoreScale) -> str:
     return f"{scale.text(runs.mean())}, mean of {count}<br>({', '.join(scale.text(run) for run in runs)})"
 
 
-def edges(centres: np.ndarray) -> list:
+def _edges(centres: np.ndarray) -> list:
     """Bounds of cells around ascending centres: halfway between neighbours."""
     if centres.size == 1:
         return [float(centres[0]) - 0.25, float(centres[0]) + 0.25]
@@ -177,8 +175,8 @@ def edges(centres: np.ndarray) -> list:
 
 def _hatching(cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> go.Scatter:
     """Hatched boxes over the cells [y, x] that have no value."""
-    left, right = edges(x)[:-1], edges(x)[1:]
-    low, high = edges(y)[:-1], edges(y)[1:]
+    left, right = _edges(x)[:-1], _edges(x)[1:]
+    low, high = _edges(y)[:-1], _edges(y)[1:]
     xs, ys = [], []
     for row, column in np.argwhere(np.isnan(cells)):
         xs += [left[column], right[column], right[column], left[column], left[column], None]

@@ -8,9 +8,8 @@ import plotly.graph_objects as go
 
 from jaxgd.landscape.networks.planes import Line, Plane
 from jaxgd.reports.scales import log_places, round_values, rounded, thin
-from jaxgd.reports.style import COLOURS, GREY, band, layout_with_legend
+from jaxgd.reports.style import COLOUR_SCALE, COLOURS, GREY, band, layout_with_legend
 
-COLOUR_SCALE = "Viridis"
 MOST_POINTS = 100  # of a path; more do not show
 
 

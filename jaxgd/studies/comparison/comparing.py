@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from jaxgd.machine.devices import device_name
-from jaxgd.machine.host import versions
+from jaxgd.machine.host import num_cores, versions
 from jaxgd.specs.choices import Choices, check_choices
 from jaxgd.specs.presets import DEFAULT
 from jaxgd.specs.sources import Source, load_source, problem_source
@@ -211,6 +211,6 @@ def _about(
         stage_seconds=dict(zip(("grid", "fresh seeds", "clock"), seconds, strict=True)),
         versions=versions(),
         device=device_name(jax.devices()),
-        cores=os.cpu_count() or 1,
+        cores=num_cores(),
         command=command or "jaxgd.compare(...)",
     )
