@@ -72,7 +72,7 @@ def _compare(arguments: argparse.Namespace, command: str) -> None:
         choices = check_choices(*given, preset=QUICK if arguments.quick else DEFAULT)
     out = as_path(arguments.out, "file")
     check_writable(out)
-    check_extras("rich", "plotly")
+    check_extras("rich", "plotly", "jinja2")
     jax_start.start_jax(cache=not arguments.no_cache)
 
     from jaxgd.specs.sources import load_source

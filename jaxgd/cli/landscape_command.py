@@ -60,7 +60,7 @@ def _landscape(arguments: argparse.Namespace, command: str) -> None:
         raise InputError(f"{given[0]} belongs to a surface, but {arguments.source!r} is a folder")
     choices = {} if is_folder else _surface_choices(arguments)
     check_writable(out)
-    check_extras("plotly")
+    check_extras("plotly", "jinja2")
     jax_start.start_jax(cache=not arguments.no_cache)
     if is_folder:
         _write_sweep_page(source, arguments.problem, out, command)

@@ -24,7 +24,7 @@ def add(commands) -> None:
 def _report(arguments: argparse.Namespace, command: str) -> None:
     folder = Path(arguments.folder)
     out = folder / "report.html" if arguments.out is None else as_path(arguments.out, "file")
-    check_extras("plotly")
+    check_extras("plotly", "jinja2")
     with bad_input():
         if arguments.out is not None or folder.is_dir():
             check_writable(out)
