@@ -1,7 +1,6 @@
 """Paths as lanes: optimizers, rates, noises and starts side by side in few programs, over all devices."""
 
 import functools
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 
 from jaxgd.landscape.surfaces.paths import Path, follow
 from jaxgd.machine.compiling import with_settings_of_caller
-from jaxgd.machine.host import num_cores
 from jaxgd.machine.devices import map_lanes
+from jaxgd.machine.host import num_cores
 from jaxgd.optim.generalized import generalize
 from jaxgd.optim.transform import Transform
 from jaxgd.pytrees import stack_leaves

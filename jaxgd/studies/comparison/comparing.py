@@ -1,6 +1,5 @@
 """Which optimizer, batch size and learning rate: one call that trains them all and says what it found."""
 
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
