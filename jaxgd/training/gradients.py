@@ -11,7 +11,6 @@ from jaxgd.numerics import common_dtype, in_common_dtype
 from jaxgd.optim.in_place import value_and_gradient
 from jaxgd.pytrees import check_unchanged
 from jaxgd.training.batching import take
-from jaxgd.training.models.model import takes
 from jaxgd.training.problems.problem import Problem, num_examples
 
 # Validation runs in chunks of this many examples, so that its memory does not grow with the split.
@@ -41,7 +40,7 @@ def example_losses(
     problem: Problem, params: Any, batch: Any, model_state: Any, keys: Any = None, training: bool = False
 ) -> Losses:
     """The losses of a batch's examples, checked; weights are constants."""
-    returned = problem.loss(params, batch, **_options(problem.loss, model_state, keys, training))
+    returned = problem.loss(params, batch, keys=keys, model_state=model_state, training=training)
     parts = list(returned) if isinstance(returned, tuple) else [returned]
     if problem.model_state is not None:
         if len(parts) < 2:
@@ -57,12 +56,6 @@ def example_losses(
         _check_vector("the weights of loss", weights, size)
         weights = jax.lax.stop_gradient(weights).astype(losses.dtype)
     return Losses(losses, weights, model_state)
-
-
-def _options(function: Any, model_state: Any, keys: Any, training: bool) -> dict[str, Any]:
-    """The arguments that a loss or a metric asks for by name."""
-    given = {"keys": keys, "model_state": model_state, "training": training}
-    return {name: value for name, value in given.items() if takes(function, name)}
 
 
 def _checked_state(new: Any, old: Any) -> Any:
@@ -160,7 +153,7 @@ def _chunk_sums(problem, params, batch, model_state, mask):
     losses, weights, _ = example_losses(problem, params, batch, model_state)
     metrics = {}
     for name, metric in problem.metrics.items():
-        values = metric(params, batch, **_options(metric, model_state, None, False))
+        values = metric(params, batch, keys=None, model_state=model_state, training=False)
         _check_vector(f"metric {name!r}", values, num_examples(batch))
         metrics[name] = jnp.sum(values if mask is None else jnp.where(mask, values, 0))
     return *weighted_sums(losses, weights, mask), metrics

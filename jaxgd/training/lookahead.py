@@ -1,13 +1,12 @@
 """Optax's `lookahead` in a trainer: the parameters are then a pair, trained the fast, evaluated the slow."""
 
-import inspect
 from typing import Any
 
 import optax
 
 from jaxgd.optim.combining import Combination, Combined
 from jaxgd.pytrees import PyTree, Static
-from jaxgd.training.models.model import takes
+from jaxgd.training.models.model import Asking, asking
 from jaxgd.training.problems.problem import Problem
 
 # Functions built by the same code: that is how one of Optax's transforms is known.
@@ -25,11 +24,11 @@ def paired(problem: Problem, optimizer: Any) -> tuple[Problem, Any]:
     if wanted == isinstance(problem.init, _PairInit):
         return problem, optimizer
     if wanted:
-        init, loss = _PairInit(problem.init), _OfPair(problem.loss)
-        metrics = {name: _OfPair(metric) for name, metric in problem.metrics.items()}
+        init, loss = _PairInit(problem.init), _of_pair(problem.loss)
+        metrics = {name: _of_pair(metric) for name, metric in problem.metrics.items()}
     else:
-        init, loss = problem.init.function, problem.loss.function
-        metrics = {name: metric.function for name, metric in problem.metrics.items()}
+        init, loss = problem.init.function, problem.loss.function.function
+        metrics = {name: metric.function.function for name, metric in problem.metrics.items()}
     # It is the same loss of other parameters: what is known of its examples stays known.
     return problem.replace(init=init, loss=loss, metrics=metrics, coupled=problem.coupled), optimizer
 
@@ -51,19 +50,15 @@ class _OfPair(PyTree):
 
     function: Any
 
-    @property
-    def __signature__(self) -> inspect.Signature:
-        inner = inspect.signature(getattr(self.function, "value", self.function)).parameters
-        told = inspect.Parameter("training", inspect.Parameter.KEYWORD_ONLY, default=False)
-        return inspect.Signature([*(p for p in inner.values() if p.name != "training"), told])
-
     def __call__(self, params, batch, training=False, **options):
-        if takes(self.function, "training"):
-            options["training"] = training
-        return self.function(params.fast if training else params.slow, batch, **options)
+        return self.function(params.fast if training else params.slow, batch, training=training, **options)
 
     def __repr__(self):
         return repr(self.function)
+
+
+def _of_pair(function: Asking) -> Asking:
+    return asking(_OfPair(function), [*function.names.value, "training"])
 
 
 def _with_fast_gradients(parts):

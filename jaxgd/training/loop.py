@@ -24,7 +24,6 @@ from jaxgd.training.gradients import (
     or_one,
     split_means,
 )
-from jaxgd.training.models.model import takes_keys
 from jaxgd.training.rules.observing import (
     is_of_one,
     micro_numbers,
@@ -144,11 +143,9 @@ def _run_whole_batches(
     def short_step(state):
         return _step(trainer, state, order, even * size)
 
-    return (
-        short_step(state)
-        if stop is None
-        else carrying.cond((begin <= even) & (end > even), short_step, state)
-    )
+    if stop is None:
+        return short_step(state)
+    return carrying.cond((begin <= even) & (end > even), short_step, state)
 
 
 def _earliest_stop(trainer: Trainer, state: TrainState, start: Any, stop: Any) -> Any:
@@ -174,7 +171,7 @@ def _step(trainer: Trainer, state: TrainState, order: jax.Array, position: Any) 
     batch, positions, mask, end = _micro_batch(trainer, order, position)
     if problem.augment is not None:
         batch = problem.augment(batch, augment_key(state.key, state.epoch, position))
-    keys = example_keys(state.key, state.epoch, positions) if takes_keys(problem.loss) else None
+    keys = example_keys(state.key, state.epoch, positions) if problem.loss.asks("keys") else None
     total, is_weighted, model_state = batch_gradient(
         problem, state.params, batch, state.model_state, keys, mask, mean=is_whole
     )
@@ -202,6 +199,9 @@ def _micro_batch(trainer: Trainer, order: jax.Array, position: Any) -> tuple[Any
 
     Places beyond the end of its batch are filled with the batch's first example and masked: a row of zeros
     could give a NaN gradient (under a logarithm, say) that no mask takes away again.
+
+    In batches of 8 and micro-batches of 3 the one at 14 is of the batch from 8 to before 16: positions 14, 15
+    and 16, of which 16 is masked and filled with the example at 8; the next begins at 16.
     """
     data, num, size = trainer.problem.train, trainer.problem.num_examples, trainer.examples_per_batch
     width = trainer.microbatch.value or size

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.pytrees import Static, as_function
-from jaxgd.training.models.model import Model
+from jaxgd.training.models.model import Asking, Model, asking
 
 # What a Flax module's `__call__` may name the switch between training and evaluation; its value in training.
 _SWITCHES = {"train": True, "training": True, "is_training": True, "deterministic": False}
@@ -45,7 +45,7 @@ def from_linen(module: Any, inputs: Any, rngs: tuple[str, ...] = ("dropout",)) -
     if set(jax.eval_shape(variables, jax.eval_shape(jax.random.key, 0))) - {"params"}:
         state = _first(lambda key: _without_params(variables(key)))
         return Model(init, _with_state(training, evaluation, bool(switch)), coupled=True, model_state=state)
-    return Model(init, _switched(training, evaluation) if switch else _deterministic(evaluation))
+    return Model(init, _switched(training, evaluation) if switch else asking(evaluation))
 
 
 def from_nnx(build: Callable) -> Model:
@@ -83,7 +83,7 @@ def from_nnx(build: Callable) -> Model:
     if nnx.to_flat_state(others):
         state = _first(lambda key: nnx.to_pure_dict(_state_of_nnx(build(nnx.Rngs(key)))))
         return Model(init, _with_state(training, evaluation, bool(leaves)), coupled=True, model_state=state)
-    return Model(init, _switched(training, evaluation) if leaves else _deterministic(evaluation))
+    return Model(init, _switched(training, evaluation) if leaves else asking(evaluation))
 
 
 def from_equinox(build: Callable) -> Model:
@@ -113,7 +113,7 @@ def from_equinox(build: Callable) -> Model:
     training, evaluation = map(_equinox_call, (module, eqx.nn.inference_mode(module)))
     takes_key = "key" in inspect.signature(type(module).__call__).parameters
     init = functools.partial(_init_equinox, build)
-    apply = _switched(training, evaluation) if takes_key else _deterministic(evaluation)
+    apply = _switched(training, evaluation) if takes_key else asking(evaluation)
     return Model(init, apply, coupled=False)
 
 
@@ -122,15 +122,10 @@ def _switched(training: Callable, evaluation: Callable) -> Callable:
     return jax.tree_util.Partial(_apply_with_keys, as_function(training), as_function(evaluation))
 
 
-def _deterministic(evaluation: Callable) -> Callable:
-    """An `apply` without keys."""
-    return jax.tree_util.Partial(_apply, as_function(evaluation))
-
-
-def _with_state(training: Callable, evaluation: Callable, has_keys: bool) -> Callable:
+def _with_state(training: Callable, evaluation: Callable, has_keys: bool) -> Asking:
     """An `apply` with a state: `training(params, inputs, key, state)` of the whole batch, or `evaluation`."""
-    apply = _apply_with_keys_and_state if has_keys else _apply_with_state
-    return jax.tree_util.Partial(apply, as_function(training), as_function(evaluation))
+    apply = jax.tree_util.Partial(_apply_with_state, as_function(training), as_function(evaluation))
+    return asking(apply, ["model_state", "training", *(["keys"] if has_keys else [])])
 
 
 def _first(state_of: Callable) -> Any:
@@ -138,13 +133,9 @@ def _first(state_of: Callable) -> Any:
     return jax.jit(lambda: state_of(jax.random.key(0)))()
 
 
-def _apply_with_keys_and_state(training_call, evaluation, params, inputs, model_state, training, keys=None):
+def _apply_with_state(training_call, evaluation, params, inputs, model_state, training, keys=None):
     key = None if keys is None else keys[0]
     return (training_call if training else evaluation)(params, inputs, key, model_state)
-
-
-def _apply_with_state(training_call, evaluation, params, inputs, model_state, training):
-    return (training_call if training else evaluation)(params, inputs, None, model_state)
 
 
 def _apply_with_keys(training, evaluation, params, inputs, keys=None):
@@ -155,10 +146,6 @@ def _apply_with_keys(training, evaluation, params, inputs, keys=None):
         return jax.tree.map(lambda x: x[0], training(params, jax.tree.map(lambda x: x[None], example), key))
 
     return jax.vmap(one)(inputs, keys)
-
-
-def _apply(evaluation, params, inputs):
-    return evaluation(params, inputs)
 
 
 def _init_linen(module, options, rngs, leaves, structure, key):

@@ -11,7 +11,7 @@ from jaxgd.numerics import common_dtype
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.optim.trees.masks import tree_of
 from jaxgd.pytrees import Static
-from jaxgd.training.models.model import Model, check_stateless, outputs, takes_keys
+from jaxgd.training.models.model import Model, check_stateless
 
 
 def dropout(x: Any, rate: Any, key: jax.Array) -> jax.Array:
@@ -122,9 +122,9 @@ def _apply_to_all(apply, mask, rate, params, inputs, keys=None):
 
 
 def _with_other_keys(apply, params, inputs, keys):
-    if keys is not None and takes_keys(apply):  # other keys than the weights' masks are drawn with
+    if keys is not None and apply.asks("keys"):  # other keys than the weights' masks are drawn with
         keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
-    return outputs(apply, params, inputs, keys)
+    return apply(params, inputs, keys=keys)
 
 
 def _dropped(params, mask, rate, key):

@@ -1,7 +1,7 @@
 """Models: a pair of functions, `init(key) -> params` and `apply(params, inputs) -> outputs`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -48,6 +48,45 @@ INITIALIZERS: dict[str, Callable] = {
 }
 
 
+# What a loss, a metric or a model may ask for, by the name of a parameter.
+_OFFERED = ("keys", "model_state", "training")
+
+
+class Asking(PyTree):
+    """A loss, a metric or a model, called with what it asks for of what is offered to it.
+
+    function: as a pytree. names: a `Static` tuple, those of "keys", "model_state" and "training" that it has
+    parameters for.
+    """
+
+    function: Any
+    names: Any
+
+    def __call__(self, *arguments, **options):
+        """What the function gives; of the options offered, those that it does not ask for are left out."""
+        kept = {name: x for name, x in options.items() if self.asks(name) or name not in _OFFERED}
+        return self.function(*arguments, **kept)
+
+    def asks(self, name: str) -> bool:
+        """Whether it asks for what has this name."""
+        return name in self.names.value
+
+    def __repr__(self):
+        return repr(self.function)
+
+
+def asking(function: Any, names: Iterable[str] | None = None) -> Asking:
+    """The function with what it asks for: these names, or None to read them from its parameters, once."""
+    if names is None and isinstance(function, Asking):
+        return function
+    if names is None:
+        try:
+            names = inspect.signature(getattr(function, "value", function)).parameters
+        except ValueError:  # one of C's without a signature
+            names = ()
+    return Asking(as_function(function), Static(tuple(name for name in _OFFERED if name in names)))
+
+
 class Model(PyTree):
     """A model as two functions.
 
@@ -69,7 +108,7 @@ class Model(PyTree):
 
     def __post_init__(self):
         object.__setattr__(self, "init", as_function(self.init))
-        object.__setattr__(self, "apply", as_function(self.apply))
+        object.__setattr__(self, "apply", asking(self.apply))
         if not isinstance(self.coupled, Static):
             object.__setattr__(self, "coupled", Static(None if self.coupled is None else bool(self.coupled)))
 
@@ -96,35 +135,11 @@ def as_model(model: Any) -> Model:
     raise TypeError(f"model must have the functions init(key) and apply(params, inputs), got {model!r}")
 
 
-def takes(function: Any, name: str) -> bool:
-    """Whether a loss, a metric or a model has a parameter of this name."""
-    function = getattr(function, "value", function)
-    return name in inspect.signature(function).parameters
-
-
-def takes_keys(function: Any) -> bool:
-    """Whether a loss or a model has a parameter named `keys`."""
-    return takes(function, "keys")
-
-
-def outputs(apply: Callable, params: Any, inputs: Any, keys: Any = None) -> Any:
-    """What a model gives for a batch; one that takes no keys gets none."""
-    return apply(params, inputs, keys=keys) if takes_keys(apply) else apply(params, inputs)
-
-
-def outputs_and_state(
-    apply: Callable, params: Any, inputs: Any, keys: Any, model_state: Any, training: bool
-) -> tuple[Any, Any]:
-    """What a model with a state gives for a batch, and its new state."""
-    options = {"keys": keys} if takes_keys(apply) else {}
-    return apply(params, inputs, model_state=model_state, training=training, **options)
-
-
 def evaluated(model: Model, params: Any, inputs: Any) -> Any:
     """What a model gives for a batch in evaluation, by the state that it starts with."""
     if model.model_state is None:
-        return outputs(model.apply, params, inputs)
-    return outputs_and_state(model.apply, params, inputs, None, model.model_state, False)[0]
+        return model.apply(params, inputs, keys=None)
+    return model.apply(params, inputs, keys=None, model_state=model.model_state, training=False)[0]
 
 
 def check_stateless(name: str, model: Any) -> None:

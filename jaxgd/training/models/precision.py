@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgd.pytrees import Static
-from jaxgd.training.models.model import Model, check_stateless, outputs, takes_keys
+from jaxgd.training.models.model import Model, asking, check_stateless
 
 
 def mixed_precision(model: Model, dtype: Any = "bfloat16") -> Model:
@@ -26,17 +26,13 @@ def mixed_precision(model: Model, dtype: Any = "bfloat16") -> Model:
     check_stateless("mixed_precision", model)
     if jnp.dtype(dtype) not in (jnp.dtype("bfloat16"), jnp.dtype("float32")):
         raise ValueError(f"dtype must be bfloat16 or float32, got {dtype}")
-    apply = _apply_with_keys if takes_keys(model.apply) else _apply
-    return model.replace(apply=jax.tree_util.Partial(apply, model.apply, Static(jnp.dtype(dtype))))
+    apply = jax.tree_util.Partial(_apply, model.apply, Static(jnp.dtype(dtype)))
+    return model.replace(apply=asking(apply, ["keys"] if model.apply.asks("keys") else []))
 
 
-def _apply_with_keys(apply, dtype, params, inputs, keys=None):
+def _apply(apply, dtype, params, inputs, keys=None):
     params, inputs = _cast(params, dtype.value), _cast(inputs, dtype.value)
-    return _cast(outputs(apply, params, inputs, keys), jnp.float32)
-
-
-def _apply(apply, dtype, params, inputs):
-    return _apply_with_keys(apply, dtype, params, inputs)
+    return _cast(apply(params, inputs, keys=keys), jnp.float32)
 
 
 def _cast(tree, dtype):

@@ -7,27 +7,28 @@ import jax.numpy as jnp
 
 from jaxgd.numerics import common_dtype, in_common_dtype
 from jaxgd.pytrees import Static
-from jaxgd.training.models.model import Model, outputs, outputs_and_state, takes_keys
+from jaxgd.training.models.model import Asking, Model, asking
 
 
-def loss_of(model: Model, criterion: Callable) -> Callable:
+def loss_of(model: Model, criterion: Callable) -> Asking:
     """The loss `criterion(outputs, targets)` of a problem whose batches are `(inputs, targets)`."""
-    has_keys = takes_keys(model.apply)
-    if model.model_state is not None:
-        loss = _loss_of_keys_and_state if has_keys else _loss_of_state
-    else:
-        loss = _loss_of_keys if has_keys else _loss
-    return jax.tree_util.Partial(loss, Static(criterion), model.apply)
+    names = ["keys"] if model.apply.asks("keys") else []
+    if model.model_state is None:
+        return asking(jax.tree_util.Partial(_loss, Static(criterion), model.apply), names)
+    loss = jax.tree_util.Partial(_loss_and_state, Static(criterion), model.apply)
+    return asking(loss, [*names, "model_state", "training"])
 
 
-def metric_of(model: Model, criterion: Callable) -> Callable:
+def metric_of(model: Model, criterion: Callable) -> Asking:
     """The metric `criterion(outputs, targets)` of such a problem."""
-    metric = _loss if model.model_state is None else _metric_of_state
-    return jax.tree_util.Partial(metric, Static(criterion), model.apply)
+    if model.model_state is None:
+        return asking(jax.tree_util.Partial(_loss, Static(criterion), model.apply), [])
+    return asking(jax.tree_util.Partial(_metric_of_state, Static(criterion), model.apply))
 
 
 def criterion_of(function: Callable) -> Callable | None:
     """The criterion of a loss or a metric that was made here, None of any other function."""
+    function = function.function if isinstance(function, Asking) else function
     first = next(iter(getattr(function, "args", ())), None)
     return first.value if isinstance(first, Static) else None
 
@@ -67,22 +68,14 @@ def squared_error(given: jax.Array, targets: jax.Array) -> jax.Array:
     return jnp.sum(jnp.square(errors), axis=-1)
 
 
-def _loss(criterion, apply, params, batch):
-    return _loss_of_keys(criterion, apply, params, batch, None)
+def _loss(criterion, apply, params, batch, keys=None):
+    return criterion(apply(params, batch[0], keys=keys), batch[1])
 
 
-def _loss_of_keys(criterion, apply, params, batch, keys):
-    return criterion(outputs(apply, params, batch[0], keys), batch[1])
-
-
-def _loss_of_state(criterion, apply, params, batch, model_state, training):
-    return _loss_of_keys_and_state(criterion, apply, params, batch, None, model_state, training)
-
-
-def _loss_of_keys_and_state(criterion, apply, params, batch, keys, model_state, training):
-    given, new_state = outputs_and_state(apply, params, batch[0], keys, model_state, training)
+def _loss_and_state(criterion, apply, params, batch, model_state, training, keys=None):
+    given, new_state = apply(params, batch[0], keys=keys, model_state=model_state, training=training)
     return criterion(given, batch[1]), new_state
 
 
 def _metric_of_state(criterion, apply, params, batch, model_state):
-    return _loss_of_state(criterion, apply, params, batch, model_state, False)[0]
+    return _loss_and_state(criterion, apply, params, batch, model_state, False)[0]

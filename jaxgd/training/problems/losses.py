@@ -81,7 +81,9 @@ def _problem_of(model: Model, criterion: Any, name: str, metric: Any, splits: di
 
 def task_of(problem: Problem) -> str | None:
     """The task of a problem that `classification` or `regression` made, regularised or not; else None."""
-    loss = getattr(problem.loss, "loss", problem.loss)  # of `regularized`, which evaluates without a penalty
+    loss = getattr(
+        problem.loss.function, "loss", problem.loss
+    )  # of `regularized`, which evaluates without a penalty
     tasks = {half_squared_error: "regression", cross_entropy: "classification"}
     return tasks.get(criterion_of(loss))
 

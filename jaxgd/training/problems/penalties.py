@@ -1,6 +1,5 @@
 """L1 and L2 penalties."""
 
-import inspect
 import itertools
 from typing import Any
 
@@ -11,7 +10,7 @@ from jaxgd.numerics import common_dtype, squared_norm
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.pytrees import PyTree, Static
 from jaxgd.training.models.dropping import _chosen
-from jaxgd.training.models.model import takes
+from jaxgd.training.models.model import asking
 from jaxgd.training.problems.problem import Problem
 
 
@@ -40,6 +39,7 @@ def regularized(problem: Problem, l1: Any = None, l2: Any = None, mask: Any = No
             strengths[name] = as_number(name, strength)
             check_number(name, strength, lambda x: x >= 0, "0 or more")
     loss = _PenalisedLoss(problem.loss, mask=Static(mask), **strengths)
+    loss = asking(loss, [*problem.loss.names.value, "training"])
     return problem.replace(loss=loss, coupled=problem.coupled)
 
 
@@ -51,16 +51,8 @@ class _PenalisedLoss(PyTree):
     l2: Any
     mask: Any
 
-    @property
-    def __signature__(self) -> inspect.Signature:
-        inner = inspect.signature(getattr(self.loss, "value", self.loss)).parameters
-        told = inspect.Parameter("training", inspect.Parameter.KEYWORD_ONLY, default=True)
-        return inspect.Signature([*(p for p in inner.values() if p.name != "training"), told])
-
     def __call__(self, params, batch, training=True, **options):
-        if takes(self.loss, "training"):
-            options["training"] = training
-        returned = self.loss(params, batch, **options)
+        returned = self.loss(params, batch, training=training, **options)
         if not training:
             return returned
         losses, *others = returned if isinstance(returned, tuple) else (returned,)

@@ -11,7 +11,7 @@ from jax.core import Tracer
 
 from jaxgd.arguments import one_of
 from jaxgd.pytrees import PyTree, Static, as_function
-from jaxgd.training.models.model import takes
+from jaxgd.training.models.model import asking
 
 SPLITS = ("train", "valid", "test")
 
@@ -68,14 +68,14 @@ class Problem(PyTree):
         if "loss" in self.metrics:
             raise ValueError("metrics must not be named 'loss': valid_loss is the mean of the problem's loss")
         object.__setattr__(self, "init", as_function(self.init))
-        object.__setattr__(self, "loss", as_function(self.loss))
-        object.__setattr__(self, "metrics", {k: as_function(v) for k, v in self.metrics.items()})
+        object.__setattr__(self, "loss", asking(self.loss))
+        object.__setattr__(self, "metrics", {k: asking(v) for k, v in self.metrics.items()})
         if self.augment is not None:
             object.__setattr__(self, "augment", as_function(self.augment))
         if not isinstance(self.coupled, Static):
             coupled = None if self.coupled is None else bool(self.coupled)
             object.__setattr__(self, "coupled", Static(coupled))
-        if self.model_state is not None and not takes(self.loss, "model_state"):
+        if self.model_state is not None and not self.loss.asks("model_state"):
             raise TypeError("loss must have a parameter model_state: the problem has such a state")
         object.__setattr__(self, "model_state", jax.tree.map(_on_device, self.model_state))
         for split in SPLITS:

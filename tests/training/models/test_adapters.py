@@ -136,10 +136,8 @@ def test_model_without_dropout(library):
 
 @pytest.mark.parametrize("library", ["linen", "nnx"])
 def test_model_without_random_streams_takes_no_keys(library):
-    from jaxgd.training.models.model import takes_keys
-
-    assert not takes_keys(PLAIN[library]().apply)
-    assert takes_keys(BUILDERS[library][0]().apply)
+    assert not PLAIN[library]().apply.asks("keys")
+    assert BUILDERS[library][0]().apply.asks("keys")
 
 
 def test_state_of_equinox_is_refused():

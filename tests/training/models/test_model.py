@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.training.models.model import ACTIVATIONS, INITIALIZERS
+from jaxgd.training.models.model import ACTIVATIONS, INITIALIZERS, asking
 
 # Oracle 15: the variance and the limit of initial weights of shape (256, 128).
 FANS = {
@@ -193,3 +193,18 @@ def test_own_functions():
 def test_bad_arguments(build, message):
     with pytest.raises((ValueError, TypeError), match=message):
         build()
+
+
+def test_what_is_asked_for_is_read_once_and_not_in_a_trace(monkeypatch):
+    model = jaxgd.mixed_precision(jaxgd.mlp([3, 4, 2], dropout=0.5, drop_connect=0.5))
+    data = (np.ones((8, 3), np.float32), np.zeros(8, int))
+    problem = jaxgd.regularized(jaxgd.classification(model, data, data), l2=0.1)
+    monkeypatch.setattr("jaxgd.training.models.model.inspect", None)
+    jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(0.1), 4), jax.random.key(0), 1)
+
+
+def test_a_stranger_is_offered_and_told_no_more_than_it_asks_for():
+    asked = asking(lambda params, inputs, training, other=1: (params, inputs, training, other))
+    assert asked(1, 2, training=True, keys=None, model_state=3, other=4) == (1, 2, True, 4)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'keyz'"):
+        asked(1, 2, training=True, keyz=3)
