@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxgd.machine.compiling import own_programs
 from jaxgd.pytrees import Static
 from jaxgd.sweeps.axes import Point, columns, differ, points
 from jaxgd.training.carrying import COUNTS
@@ -139,7 +140,8 @@ def _checked_start(run: Run, state: Any, point: Point, epochs: int) -> Moving:
         )
     key = jax.random.key(run.seed)
     try:
-        check_start(state, run.trainer, key, fresh_run(run.trainer, key, epochs))
+        with own_programs():
+            check_start(state, run.trainer, key, fresh_run(run.trainer, key, epochs))
     except ValueError as error:
         raise ValueError(f"{error} (from start at {point})") from None
     return jax.device_get(moving_part(state)._replace(rules=()))

@@ -191,7 +191,8 @@ def check_run(trainer: Trainer, key: Any, epochs: Any, start: Any = None) -> int
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
     if start is not None:
-        check_start(start, trainer, key, fresh_run(trainer, key, epochs))
+        with own_programs():
+            check_start(start, trainer, key, fresh_run(trainer, key, epochs))
     return epochs
 
 

@@ -61,14 +61,17 @@ def first_params(key):
 
 
 def numbers():
-    """What each of the four ways to use a problem gives."""
+    """What each of the ways to use a problem gives."""
     problem = jaxgd.classification(jaxgd.mlp([4, 4, 2]).replace(init=first_params), *split())
     trainer, rates = make_trainer(problem), {"rate": [0.1, 0.01]}
     fit, train = jaxgd.fit(trainer, KEY, 4), jaxgd.train(trainer, KEY, 4, progress=False)
+    first, *_ = pairs = list(jaxgd.iterate(trainer, KEY, 4, every=2))
+    gone_on = jaxgd.fit(trainer, KEY, 4, start=first)
     result = jaxgd.sweep(lambda hp: make_trainer(problem, hp.rate), rates, 4, progress=False)
     evaluated = jaxgd.evaluate(problem, fit.state.params)
     swept = {name: result.dataset[name].values for name in fit.history}
-    return jax.device_get({"fit": fit.history, "train": train.history, "sweep": swept, "evaluate": evaluated})
+    runs = {"fit": fit.history, "train": train.history, "iterate": pairs[-1][1], "start": gone_on.history}
+    return jax.device_get({**runs, "sweep": swept, "evaluate": evaluated})
 
 
 @pytest.fixture(scope="module")
