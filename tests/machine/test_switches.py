@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.machine import switches
+from jaxgd.machine import compiling
 from jaxgd.sweeps.engine import programs
 
 KEY = jax.random.key(0)
@@ -172,7 +172,7 @@ def test_a_sweep_goes_on_and_says_which_run_diverged(switch):
 
 
 def test_programs_are_compiled_where_jit_is_off_and_that_is_said_once(switch):
-    switches._tell_of_disabled_jit.cache_clear()
+    compiling._tell_of_disabled_jit.cache_clear()
     switch("jax_disable_jit", True)
     problem = make_diverging(3.5).problem
     with pytest.warns(UserWarning, match="jax_disable_jit is set: jaxgd compiles its own programs all the"):

@@ -7,7 +7,7 @@ import xarray
 from hypothesis import given, settings, strategies as st
 
 import jaxgd
-from jaxgd.reports import views
+from jaxgd.reports import figures as views
 from jaxgd.sweeps.axes import checked_axes, coordinate, label, matches, points
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.dataset import LaneResults, assemble

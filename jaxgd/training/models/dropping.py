@@ -129,7 +129,7 @@ def _with_other_keys(apply, params, inputs, keys):
 
 def _dropped(params, mask, rate, key):
     leaves, structure = jax.tree.flatten(params)
-    chosen, first = _chosen(params, mask), 0
+    chosen, first = chosen_leaves(params, mask), 0
     for i, leaf in enumerate(leaves):
         if chosen[i]:
             leaves[i] = drop(leaf, rate, key, first)
@@ -137,7 +137,7 @@ def _dropped(params, mask, rate, key):
     return structure.unflatten(leaves)
 
 
-def _chosen(params: Any, mask: Any) -> list[bool]:
+def chosen_leaves(params: Any, mask: Any) -> list[bool]:
     """For each leaf, whether it is regularised: as `mask` says, or if it is a weight."""
     if mask is None:
         chosen = [jnp.ndim(leaf) > 1 for leaf in jax.tree.leaves(params)]

@@ -17,7 +17,7 @@ from jaxgd.training.problems.criteria import (
     metric_of,
     squared_error,
 )
-from jaxgd.training.problems.problem import Problem, _as_arrays
+from jaxgd.training.problems.problem import Problem, with_checked_lengths
 
 
 def classification(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
@@ -109,7 +109,7 @@ def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
 def _pair(name: str, data: Any) -> Any:
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise ValueError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}")
-    return _as_arrays(name, (data[0], data[1]))
+    return with_checked_lengths(name, (data[0], data[1]))
 
 
 def check_labels(name: str, labels: Any, shape: tuple[int, ...]) -> None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxgd.numerics import common_dtype, squared_norm
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.pytrees import PyTree, Static
-from jaxgd.training.models.dropping import _chosen
+from jaxgd.training.models.dropping import chosen_leaves
 from jaxgd.training.models.model import asking
 from jaxgd.training.problems.problem import Problem
 
@@ -60,7 +60,7 @@ class _PenalisedLoss(PyTree):
         return (losses, *others) if others else losses
 
     def _penalty(self, params: Any) -> jax.Array:
-        chosen = itertools.compress(jax.tree.leaves(params), _chosen(params, self.mask.value))
+        chosen = itertools.compress(jax.tree.leaves(params), chosen_leaves(params, self.mask.value))
         weights = [w.astype(common_dtype(w.dtype, jnp.float32)) for w in chosen]
         penalty = jnp.zeros(())
         if self.l1 is not None:

@@ -113,7 +113,7 @@ def num_examples(data: Any) -> int:
     return jnp.shape(jax.tree.leaves(data)[0])[0]
 
 
-def _as_arrays(split: str, data: Any) -> Any:
+def with_checked_lengths(split: str, data: Any) -> Any:
     """The tree with lengths checked, leaves as given."""
     lengths = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(data):
@@ -136,7 +136,7 @@ def _checked(split: str, data: Any) -> Any:
     """The tree as JAX arrays, refused if an example holds a NaN, an infinity or too large a number."""
     if data is None:
         return None
-    leaves, structure = jax.tree_util.tree_flatten_with_path(_as_arrays(split, data))
+    leaves, structure = jax.tree_util.tree_flatten_with_path(with_checked_lengths(split, data))
     return structure.unflatten(_as_finite(split + jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
 
 
