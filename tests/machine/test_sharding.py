@@ -36,13 +36,14 @@ ARGUMENTS = {
     "transforms": {"a": jaxgd.adam(0.1), "b": optim.clip_by_global_norm(1.0)},
     "param_labels": {"w": "a", "b": "b", "columns": "a", "line": "a", "kernel": "b"},
 }
-NO_TRANSFORMS = {"Kind", "Schedule", "Transform", "current_learning_rate", "stack"}
+NO_TRANSFORMS = {"current_learning_rate", "stack"}
 # They take lists, functions or options of their own; what they are made of is tried.
 OTHERS = {"apply_updates", "make_update", "chain", "from_optax", "lbfgs", "named_chain", "scale_by_moments"}
 TRANSFORMS = [
     name
     for name in optim.__all__
-    if name not in NO_TRANSFORMS | OTHERS and not name.endswith(("_schedule", "_schedules", "_decay"))
+    if name[0].islower() and name not in NO_TRANSFORMS | OTHERS
+    if not name.endswith(("_schedule", "_schedules", "_decay"))
 ]
 
 
