@@ -27,7 +27,7 @@ def test_page_of_a_surface_without_a_minimum(tmp_path, capsys):
     assert "1 saddle: found by" in html
     assert "(x**2 - curvature y**2) / 2" in html
     assert "Which minimum" not in html
-    assert len(figures_of(html)) == 6
+    assert len(figures_of(html)["figures"]) == 6
     assert "http" not in re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL).replace("http-equiv", "")
 
 

@@ -266,7 +266,7 @@ BAD = [
     ((np.array([4, 30]), 2), ValueError, "batch_size must be .* got 30"),
     ((np.array(4.0), 2), TypeError, "batch_size must be an array of integers, got dtype float64"),
     ((4, 0), ValueError, "microbatch must be a whole number, 1 or more, or None, got 0"),
-    ((4, 2.5), ValueError, "microbatch must be .* got 2.5"),
+    ((4, 2.5), TypeError, "microbatch must be .* got 2.5"),
     ((4, None, "shufle"), ValueError, "unknown sampling 'shufle'; did you mean 'shuffle'"),
     ((4, None, "shuffle", "dorp"), ValueError, "unknown remainder 'dorp'; did you mean 'drop'"),
 ]

@@ -91,12 +91,16 @@ def test_numbers_are_leaves_and_cost_no_further_program():
         (lambda: surface("himelblau"), ValueError, "unknown surface 'himelblau'; did you mean 'himmelblau'?"),
         (lambda: surface("beale", dim=3), ValueError, "dim is 3; beale has 2 coordinates only"),
         (lambda: surface("rosenbrock", dim=1), ValueError, "dim must be a whole number, 2 or more, got 1"),
-        (lambda: surface("sphere", dim=2.5), TypeError, "dim must be a whole number, 2 or more, got 2.5"),
+        (lambda: surface("sphere", dim=2.5), TypeError, "dim must be a whole number, 1 or more, got 2.5"),
         (lambda: surface("saddle", curvatur=2), TypeError, "did you mean 'curvature'?"),
         (lambda: surface("saddle", curvature=0), ValueError, "curvature must be finite and above 0, got 0"),
         (lambda: surface("sphere")([1.0]), ValueError, r"point must have shape \(2,\).*got \(1,\)"),
         (lambda: surface("sphere").problem(noise=-1), ValueError, "noise must be finite and 0 or more"),
-        (lambda: surface("sphere").problem(noise=1, examples=1), ValueError, "examples is 1; at least 2"),
+        (
+            lambda: surface("sphere").problem(noise=1, examples=1),
+            ValueError,
+            "examples must be .*, 2 or more, got 1",
+        ),
         (lambda: surface("sphere").problem(start=[9, 0]), ValueError, "inside the domain of sphere"),
     ],
 )

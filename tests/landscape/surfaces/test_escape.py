@@ -88,7 +88,11 @@ def test_noise_shortens_a_plateau():
         (lambda: escape_from([[0.0, 0.5]]), ValueError, "start must be one point"),
         (lambda: escape_from([0.0]), ValueError, "start must have 2 coordinates"),
         (lambda: escape_from([0.0, 0.0], noise=1.0), ValueError, "noise is 1 and batch_sizes"),
-        (lambda: escape_from([0.0, 0.0], seeds=0), ValueError, "seeds is 0"),
+        (
+            lambda: escape_from([0.0, 0.0], seeds=0),
+            ValueError,
+            "seeds must be a whole number, 1 or more, got 0",
+        ),
         (lambda: escape_times(SADDLE, {}, [0, 0], outside, 5), TypeError, "mapping from labels"),
     ],
 )

@@ -127,7 +127,7 @@ def test_basins_cover_himmelblau_at_best_rates():
         ({"batch_sizes": [1]}, ValueError, "noise is 0 and batch_sizes is"),
         ({"batch_sizes": ["half"], "noise": 1.0}, ValueError, "batch_sizes has 'half'"),
         ({"batch_sizes": [0], "noise": 1.0}, ValueError, "batch_sizes has 0"),
-        ({"seeds": 0}, ValueError, "seeds is 0"),
+        ({"seeds": 0}, ValueError, "seeds must be a whole number, 1 or more, got 0"),
         ({"optimizers": {"a": [jaxgd.sgd(0.1)], "b": []}}, ValueError, "equally long lists"),
         (
             {"optimizers": {"a": [jaxgd.sgd(0.1), jaxgd.adam(0.1)]}},

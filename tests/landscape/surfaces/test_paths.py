@@ -99,7 +99,7 @@ def test_optax_transforms_and_line_searches_are_taken():
         ({"surface": 3}, TypeError, "surface must be a function of a point, got 3"),
         ({"start": 3.0}, ValueError, r"start must be a point \[dim\]"),
         ({"start": [[0.0, 1.0]]}, ValueError, "one point.*jax.vmap"),
-        ({"updates": 0}, ValueError, "updates is 0; at least 1"),
+        ({"updates": 0}, ValueError, "updates must be a whole number, 1 or more, got 0"),
         ({"updates": 2.5}, TypeError, "updates must be a whole number, 1 or more, got 2.5"),
         ({"optimizer": "sgd"}, TypeError, "optimizer must be a gradient transformation, got 'sgd'"),
         ({"noise": 1.0}, ValueError, "noise needs a key"),

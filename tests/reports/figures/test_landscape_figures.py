@@ -154,5 +154,5 @@ def test_hiker_panels_and_their_slider(walkers):
 def test_hikers_bad_input():
     with pytest.raises(ValueError, match="batch_size is 265; below 265"):
         hikers(batch_size=265)
-    with pytest.raises(ValueError, match="epochs is 0"):
+    with pytest.raises(ValueError, match="epochs must be a whole number, 1 or more, got 0"):
         hikers(epochs=0)

@@ -142,10 +142,10 @@ def test_progress_is_on_stderr(capsys):
         ({"optimizers": ["adm"]}, ValueError, r"did you mean 'adam'\?"),
         ({"batch_sizes": [25]}, ValueError, "batch_sizes has 25; allowed: .* to 24"),
         ({"learning_rates": [-1]}, ValueError, "learning_rates has -1"),
-        ({"epochs": 0}, ValueError, "epochs is 0"),
+        ({"epochs": 0}, ValueError, "epochs must be a whole number, 1 or more, got 0"),
         ({"epochs": 10**9}, ValueError, "epochs"),
-        ({"seeds": 0}, ValueError, "seeds is 0"),
-        ({"fresh_seeds": 1}, ValueError, "fresh_seeds is 1; at least 2"),
+        ({"seeds": 0}, ValueError, "seeds must be a whole number, 1 or more, got 0"),
+        ({"fresh_seeds": 1}, ValueError, "fresh_seeds must be a whole number, 2 or more, got 1"),
         ({"problem": "digts"}, ValueError, "did you mean 'digits'"),
         ({"problem": 3}, TypeError, "problem is a int; a jaxgd.Problem is needed"),
     ],
@@ -162,7 +162,7 @@ def test_preset_batch_sizes_that_do_not_fit_are_left_out():
 
 def test_bad_input_is_found_before_anything_runs(monkeypatch):
     monkeypatch.setattr(comparing, "run_comparison", lambda *a, **k: pytest.fail("ran"))
-    with pytest.raises(ValueError, match="epochs is 0"):
+    with pytest.raises(ValueError, match="epochs must be a whole number, 1 or more, got 0"):
         compare(problem(), epochs=0)
 
 
