@@ -16,7 +16,7 @@ from jaxgd.optim.combining import chain, is_transform
 from jaxgd.optim.hyperparameters import Parametric
 from jaxgd.optim.transform import Transform
 from jaxgd.pytrees import PyTree, Static, as_static
-from jaxgd.training.lookahead import paired
+from jaxgd.training.problems.lookahead import paired
 from jaxgd.training.problems.problem import Problem
 from jaxgd.training.rules.rule import READABLE, Rule
 
