@@ -21,11 +21,12 @@ apply_updates = optax.apply_updates
 class Kind(Declaring):
     """What is static about a transform: its name, two functions of its hyperparameters, and what those are.
 
-    init_fn: `(hyperparameters, params) -> state`.
-    update_fn: `(hyperparameters, updates, state, params, **extra) -> (updates, state)`.
-    optional: the hyperparameters that may be None; None means that all may be.
-    arguments: what each hyperparameter is, `{"b1": Decay}`. One that is not there is plain: a number or an
-        array as it was given, a function, or a choice of True or False.
+    Attributes:
+        init_fn: `(hyperparameters, params) -> state`.
+        update_fn: `(hyperparameters, updates, state, params, **extra) -> (updates, state)`.
+        optional: the hyperparameters that may be None; None means that all may be.
+        arguments: what each hyperparameter is, `{"b1": Decay}`. One that is not there is plain: a number or
+            an array as it was given, a function, or a choice of True or False.
     """
 
     name: str
