@@ -70,6 +70,15 @@ def generalize(optimizer: Transform) -> Transform:
     return Transform.build(_GENERALIZED, **numbers, initial_nu=c.v_start)
 
 
+def can_generalize(optimizer: Any) -> bool:
+    """Whether the optimizer is of the family, and without an option that the merged form lacks."""
+    try:
+        generalize(optimizer)
+    except (TypeError, AttributeError):
+        return False
+    return True
+
+
 def _init(h: Hyperparameters, params: Any) -> MomentsState:
     check_trainable(params)
     params = as_arrays(params)

@@ -93,8 +93,9 @@ def sweep(
         examples = epochs * sum(run.trainer.problem.num_examples for run in runs)
         with Progress(progress, len(runs), examples, "runs") as shown:
             found = Collected()
+            sinks = found, Shown(shown)
             for ended in engine.run(planned):
-                for sink in (found, Shown(shown)):
+                for sink in sinks:
                     sink.take(ended)
     seconds = time.perf_counter() - begun
     _warn_of_idle_cores(engine.devices, len(runs), seconds)

@@ -13,10 +13,9 @@ from jaxgd.landscape.surfaces.paths import Path, follow
 from jaxgd.machine.compiling import with_settings_of_caller
 from jaxgd.machine.devices import map_lanes
 from jaxgd.machine.host import num_cores
-from jaxgd.optim.generalized import generalize
+from jaxgd.optim.generalized import can_generalize, generalize
 from jaxgd.optim.transform import Transform
 from jaxgd.pytrees import stack_leaves
-from jaxgd.sweeps.planning.planner import can_generalize
 
 Cases = Mapping[str, Sequence[Transform]]
 

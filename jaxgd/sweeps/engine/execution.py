@@ -104,10 +104,13 @@ class Engine:
         recipe = driver.recipe
         if not recipe.is_alone:
             driver = self.driver(group, recipe._replace(kind="map", lanes=1, width=1))
-        places = {largest_batch(run.trainer): place for place, run in enumerate(driver.group.runs)}
-        sizes = {run.index: largest_batch(run.trainer) for run in group.runs}
-        of_size = seconds_alone(driver, {size: places[size] for size in set(sizes.values())}, run_seconds)
-        per_update = {index: of_size[size] for index, size in sizes.items()}
+        sizes = {run.index: largest_batch(run.trainer) for run in driver.group.runs}
+        first: dict[int, int] = {}
+        for place, size in enumerate(sizes.values()):
+            first.setdefault(size, place)
+        wanted = dict.fromkeys(sizes[run.index] for run in group.runs)
+        of_size = seconds_alone(driver, {size: first[size] for size in wanted}, run_seconds)
+        per_update = {run.index: of_size[sizes[run.index]] for run in group.runs}
         clock_seconds = time.perf_counter() - begun
         return Ended([], took=took, seconds_per_update=per_update, clock_seconds=clock_seconds)
 

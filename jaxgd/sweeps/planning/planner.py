@@ -11,7 +11,7 @@ import numpy as np
 from jaxgd.arguments import as_integer, one_of, whole_number, whole_number_or_none
 from jaxgd.machine.devices import device_name, free_bytes
 from jaxgd.machine.host import num_cores, versions
-from jaxgd.optim.generalized import generalize
+from jaxgd.optim.generalized import can_generalize, generalize
 from jaxgd.pytrees import Static
 from jaxgd.sweeps.groups import Group, group_runs, largest_batch, only_group, warn_of_closures
 from jaxgd.sweeps.lanes import Inputs, Sources
@@ -214,7 +214,8 @@ class Planner:
         inputs, work = Inputs(group, self.sources), self._work(group.runs[0])
         lane_bytes = _lane_bytes(inputs)
         lanes = self._lanes(inputs, len(runs), lane_bytes, num_bytes(inputs.shared))
-        running, width = self._seconds_and_width(part, recipe, work, lanes)
+        compiling = compile_seconds(work, recipe, len(sizes) if recipe.branches else 1, self.core)
+        running, width = self._seconds_and_width(part, recipe, work, lanes, compiling)
         recipe = recipe._replace(lanes=max(width, lanes // width * width), width=width)
         if recipe.kind == "vmap" and self.options.lanes is None:
             recipe = self._measured(recipe, inputs, len(runs), lane_bytes)
@@ -224,16 +225,13 @@ class Planner:
             runs=tuple(sorted(run.index for run in runs)),
             recipe=recipe,
             reason="",
-            predicted_compile_seconds=self._compile_seconds(work, recipe, len(sizes)),
+            predicted_compile_seconds=compiling,
             predicted_run_seconds=running,
             predicted_bytes=int(lane_bytes * recipe.lanes + num_bytes(inputs.shared)),
         )
 
-    def _compile_seconds(self, work: Work, recipe: Recipe, num_sizes: int) -> float:
-        return compile_seconds(work, recipe, num_sizes if recipe.branches else 1, self.core)
-
     def _seconds_and_width(
-        self, part: Sequence[Group], recipe: Recipe, work: Work, lanes: int
+        self, part: Sequence[Group], recipe: Recipe, work: Work, lanes: int, compiling: float
     ) -> tuple[float, int]:
         """Predicted seconds of the groups as one program, and how many lanes in turn it moves at once.
 
@@ -249,8 +247,7 @@ class Planner:
         if not is_open or width > lanes or self.options.lanes is not None:
             return seconds(1), 1
         alone, at_once = seconds(1), seconds(width)
-        num_sizes = len(set(map(_size, part)))
-        clock = self._compile_seconds(work, recipe, num_sizes) if self.options.clock else 0
+        clock = compiling if self.options.clock else 0
         saved = alone - at_once  # in a cold sweep, and again in a warm one
         is_better = saved >= max(clock / 2, self.core.width_saved * alone)
         return (at_once, width) if is_better else (alone, 1)
@@ -355,15 +352,6 @@ def sizes_of(runs: Sequence[Run]) -> tuple[Any, ...]:
     return tuple(
         sorted({run.trainer.batch_size.value for run in runs}, key=lambda size: (size == "full", size))
     )
-
-
-def can_generalize(optimizer: Any) -> bool:
-    """Whether the optimizer is of the family, and without an option that the merged form lacks."""
-    try:
-        generalize(optimizer)
-    except (TypeError, AttributeError):
-        return False
-    return True
 
 
 def families(groups: Sequence[Group], recipe: Recipe) -> list[list[Group]]:
