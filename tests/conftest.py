@@ -20,7 +20,7 @@ _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level"
 
 
 def pytest_configure(config):
-    """Compile quickly: two fifths less time in a suite that mostly compiles, the same bits.
+    """Compile quickly, in a suite that mostly compiles: each saves about a quarter of that; bits stay.
 
     The slow tests, the documentation's commands and the examples of `.ci/run` compile as users do.
     """
