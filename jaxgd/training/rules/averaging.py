@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxgd.numerics import common_dtype
 from jaxgd.optim.hyperparameters import number
 from jaxgd.training.gradients import split_means
-from jaxgd.training.rules.rule import Rule, whole_number
+from jaxgd.training.rules.rule import Rule, count_leaf
 from jaxgd.training.trainers import Trainer, with_rule
 
 
@@ -117,4 +117,4 @@ def average_weights(trainer: Trainer, decay: Any = None, start: Any = 0) -> Trai
     if decay is not None:
         decay = number("decay", decay, "from 0 to below 1, or None", lambda x: (x >= 0) & (x < 1))
         complement = 1 - decay
-    return with_rule(trainer, AverageWeights(complement, whole_number("start", start, " of updates", 0)))
+    return with_rule(trainer, AverageWeights(complement, count_leaf("start", start, " of updates", 0)))

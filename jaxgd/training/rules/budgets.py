@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxgd.training.rules.rule import NEVER, Rule, whole_number
+from jaxgd.training.rules.rule import NEVER, Rule, count_leaf
 from jaxgd.training.trainers import Trainer, with_rule
 
 BUDGET_SPENT = 3
@@ -73,6 +73,6 @@ def budget(trainer: Trainer, *, updates: Any = None, examples: Any = None, epoch
     if sum(value is not None for value in given.values()) != 1:
         raise ValueError(f"budget needs exactly one of updates, examples and epochs, got {given}")
     leaves = {
-        name: None if value is None else whole_number(name, value, "", 1) for name, value in given.items()
+        name: None if value is None else count_leaf(name, value, "", 1) for name, value in given.items()
     }
     return with_rule(trainer, Budget(**leaves))

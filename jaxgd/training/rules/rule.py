@@ -133,7 +133,7 @@ def kept_epochs(rules: Sequence[Rule], states: Sequence[Any]) -> Any:
     return kept
 
 
-def whole_number(name: str, value: Any, unit: str, least: int) -> Any:
+def count_leaf(name: str, value: Any, unit: str, least: int) -> Any:
     """A rule's whole number as an int32 leaf, `NEVER` where it is more than that; checked if concrete.
 
     Raises:

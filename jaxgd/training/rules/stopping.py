@@ -10,7 +10,7 @@ import numpy as np
 from jaxgd.arguments import one_of
 from jaxgd.optim.hyperparameters import number
 from jaxgd.pytrees import Static
-from jaxgd.training.rules.rule import NEVER, Rule, whole_number
+from jaxgd.training.rules.rule import NEVER, Rule, count_leaf
 from jaxgd.training.trainers import Trainer, measured_names, with_rule
 
 STOPPED_EARLY = 1
@@ -137,10 +137,10 @@ def _early_stopping(
     patience: Any, min_delta: Any, baseline: Any, restore_best: bool, start: Any, mode: str, monitor: str
 ) -> EarlyStopping:
     return EarlyStopping(
-        whole_number("patience", patience, " of epochs", 0),
+        count_leaf("patience", patience, " of epochs", 0),
         _min_delta(min_delta),
         None if baseline is None else number("baseline", baseline, "a finite number or None", np.isfinite),
-        whole_number("start_from_epoch", start, " of epochs", 0),
+        count_leaf("start_from_epoch", start, " of epochs", 0),
         Static(bool(restore_best)),
         Static(monitor),
         Static(one_of("mode", mode, ("min", "max"))),
@@ -269,9 +269,9 @@ def reduce_on_plateau(
     """
     rule = ReduceOnPlateau(
         number("factor", factor, "above 0 and below 1", lambda x: (x > 0) & (x < 1)),
-        whole_number("patience", patience, " of epochs", 1),
+        count_leaf("patience", patience, " of epochs", 1),
         _min_delta(min_delta),
-        whole_number("cooldown", cooldown, " of epochs", 0),
+        count_leaf("cooldown", cooldown, " of epochs", 0),
         number("min_scale", min_scale, "from 0 to 1", lambda x: (x >= 0) & (x <= 1)),
         Static(one_of("monitor", monitor, measured_names(trainer))),
         Static(one_of("mode", mode, ("min", "max"))),

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 import jaxgd
 from jaxgd.training.rules.budgets import batches_end
-from jaxgd.training.rules.rule import NEVER, whole_number
+from jaxgd.training.rules.rule import NEVER, count_leaf
 
 KEY = jax.random.key(0)
 NUM, EPOCHS = 23, 4
@@ -37,13 +37,13 @@ jitted_end = jax.jit(batches_end)
 @settings(deadline=None)
 @given(bounds)
 def test_a_whole_number_on_the_host(value):
-    leaf = whole_number("patience", value, "", 1)
+    leaf = count_leaf("patience", value, "", 1)
     assert leaf.dtype == np.int32
     assert leaf == min(value, NEVER)
 
 
 TRACED = {
-    dtype: jax.jit(lambda value: whole_number("patience", value, "", 1))
+    dtype: jax.jit(lambda value: count_leaf("patience", value, "", 1))
     for dtype in ("int8", "uint32", "int64", "uint64", "float32", "float64")
 }
 
@@ -60,9 +60,7 @@ def test_a_whole_number_that_is_traced(dtype, value):
 
 
 def test_infinities_that_are_traced():
-    found = jax.jit(jax.vmap(lambda x: whole_number("patience", x, "", 0)))(
-        jnp.array([0.0, 7.0, 3e9, jnp.inf])
-    )
+    found = jax.jit(jax.vmap(lambda x: count_leaf("patience", x, "", 0)))(jnp.array([0.0, 7.0, 3e9, jnp.inf]))
     assert found.tolist() == [0, 7, NEVER, NEVER]
 
 
