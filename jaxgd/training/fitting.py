@@ -85,8 +85,8 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int, start: Any = None) -> Fit
         return _fit_traced(trainer, key, epochs, start)
     with own_programs() as checks:
         course = begin_run(trainer, key, epochs, start)
-        for _ in drive(course, Pace(trainer, epochs), checks):
-            pass
+        course.go_to(course.whole)
+        _check_end(course, checks)
         return end_run(course)
 
 
@@ -156,9 +156,7 @@ def drive(course: Course, pace: Pace, checks: Checks) -> Iterator[Course]:
             if int(course.state.status) != RUNNING:
                 course.go_to(course.whole)
         if course.gone == course.whole:
-            if any(checks):
-                check_numbers(course, checks)
-            _check_first_loss(course.trainer, course.state)
+            _check_end(course, checks)
         yield course
 
 
@@ -166,6 +164,13 @@ def end_run(course: Course) -> Fit:
     """What a run gives, at its end or wherever it is left."""
     state = finished(course.trainer, course.state) if course.trainer.rules else course.state
     return Fit(state, course.history)
+
+
+def _check_end(course: Course, checks: Checks) -> None:
+    """What `drive` says of a run at its end."""
+    if any(checks):
+        check_numbers(course, checks)
+    _check_first_loss(course.trainer, course.state)
 
 
 def _check_first_loss(trainer: Trainer, state: TrainState) -> None:
@@ -244,7 +249,7 @@ def begin_run(trainer: Trainer, key: jax.Array, epochs: int, start: Any = None) 
     Raises:
         ValueError: the loss of an example depends on others, and the problem does not say so.
     """
-    if goes_on(start):
+    if start is not None and goes_on(start):
         gone = examples_gone(trainer, *start)
         state, history = _resumed(trainer, *start, epochs)
         params = state.params

@@ -25,7 +25,6 @@ from jaxgd.training.gradients import (
     split_means,
 )
 from jaxgd.training.rules.observing import (
-    is_of_one,
     micro_numbers,
     numbers_read,
     observation,
@@ -150,6 +149,8 @@ def _run_whole_batches(
 
 def _earliest_stop(trainer: Trainer, state: TrainState, start: Any, stop: Any) -> Any:
     """`stop`, or where in the epoch a rule stops the run, whichever comes first."""
+    if not trainer.rules:
+        return stop
     size = trainer.examples_per_batch
     if trainer.microbatch.value is None:
         begin = 0 if start is None else -(-start // size) * size
@@ -230,10 +231,10 @@ def _update(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: 
     if is_weighted:
         has_weight, old = total.weight != 0, moving_part(state)
         moving = jax.lax.cond(has_weight, lambda: moving, lambda: old)
-    sums, of_one = state.sums, is_of_one(trainer)
+    sums, norm = state.sums, root(squared_norm(total.grads, trainer.has_batches_of_one))
     sums = EpochSums(
         position=sums.position,
-        numbers=sums.numbers.plus([total.loss, total.weight, root(squared_norm(total.grads, of_one))]),
+        numbers=sums.numbers.plus([total.loss, total.weight, norm]),
         partial=None if sums.partial is None else jax.tree.map(jnp.zeros_like, sums.partial),
     )
     counts = (has_weight & sums.are_finite) if trainer.halt_on_divergence.value else has_weight
@@ -250,9 +251,10 @@ def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
     for scale in (rule.scale(own) for rule, own in pairs):
         if scale is not None:
             updates = jax.tree.map(lambda u, scale=scale: u * scale.astype(u.dtype), updates)
-    params = apply_updates(state.params, updates)
-    seen = observation(trainer, params, state.model_state, **numbers_read(trainer, state, total))
-    rules = tuple(rule.after_update(own, seen) if rule.acts_on_updates else own for rule, own in pairs)
+    params, rules = apply_updates(state.params, updates), state.rules
+    if rules:
+        seen = observation(trainer, params, state.model_state, **numbers_read(trainer, state, total))
+        rules = tuple(rule.after_update(own, seen) if rule.acts_on_updates else own for rule, own in pairs)
     return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)
 
 

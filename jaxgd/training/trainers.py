@@ -96,6 +96,11 @@ class Trainer(PyTree):
         return "sequential" if is_full else self.sampling.value
 
     @property
+    def has_batches_of_one(self) -> bool:
+        """Whether gradients are those of one example."""
+        return self.microbatch.value is None and self.examples_per_batch == 1
+
+    @property
     def epoch_end(self) -> Any:
         """The examples after which an epoch is over."""
         size, num = self.examples_per_batch, self.problem.num_examples

@@ -33,7 +33,7 @@ def numbers_read(trainer: Trainer, state: TrainState, total: BatchLoss) -> dict[
     reads, partial = _reads(trainer), state.sums.partial
     if not reads:
         return {}
-    norm, size = squared_norm(total.grads, is_of_one(trainer)), total.weight
+    norm, size = squared_norm(total.grads, trainer.has_batches_of_one), total.weight
     micro_norm, micro_size = norm, size
     if partial is not None and reads_micro_batches(trainer):
         norms, inverses, count = partial.numbers.totals[2:]
@@ -63,8 +63,3 @@ def reads_micro_batches(trainer: Trainer) -> bool:
 
 def _reads(trainer: Trainer) -> set[str]:
     return {name for rule in trainer.rules for name in rule.reads}
-
-
-def is_of_one(trainer: Trainer) -> bool:
-    """Whether gradients are those of one example."""
-    return trainer.microbatch.value is None and trainer.examples_per_batch == 1
