@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 from jaxgd.landscape.networks.objectives import CHUNK
-from jaxgd.landscape.networks.planes import losses_at
-from jaxgd.landscape.networks.spectra import extreme_eigenvalues, trace
+from jaxgd.landscape.networks.planes import losses_of
+from jaxgd.landscape.networks.spectra import eigenvalues_of, trace_of
+from jaxgd.landscape.networks.stacks import Lanes
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.axes import entry_at
 from jaxgd.training.problems.problem import Problem
@@ -47,12 +48,10 @@ def curvature_of(
     dims = list(result.axes)
     names = ("sharpness", "smallest_eigenvalue", "trace", "trace_error", "loss")
     values = {name: np.full([len(axis) for axis in result.axes.values()], np.nan) for name in names}
-    looked_at = {"split": split, "chunk": chunk}
     for of, places, params, states in _groups(result, problem):
-        ends = extreme_eigenvalues(of, params, key, steps=steps, model_state=states, **looked_at)
-        sums = trace(of, params, key, probes, model_state=states, **looked_at)
-        losses = losses_at(of, params, model_state=states, **looked_at)
-        found = (ends.largest[..., 0], ends.smallest[..., 0], sums.value, sums.standard_error, losses)
+        lanes = Lanes.of(of, params, split, chunk, states)
+        ends = eigenvalues_of(lanes, key, steps)
+        found = (ends.largest[..., 0], ends.smallest[..., 0], *trace_of(lanes, key, probes), losses_of(lanes))
         for name, numbers in zip(names, found, strict=True):
             values[name][places] = numbers
     coords = {name: coord for name, coord in result.dataset.coords.items() if "epoch" not in coord.dims}

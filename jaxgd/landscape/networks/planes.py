@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgd.landscape.networks.directions import Directions, path_directions
 from jaxgd.landscape.networks.objectives import CHUNK
-from jaxgd.landscape.networks.stacks import Lanes, at_once, lane_shape
+from jaxgd.landscape.networks.stacks import Lanes, at_once
 from jaxgd.training.problems.problem import Problem
 
 
@@ -70,8 +70,7 @@ def line(
     """
     positions = _checked_steps("positions", np.linspace(-0.25, 1.25, 61) if positions is None else positions)
     lanes = Lanes.of(problem, first, split, chunk, model_state)
-    _check_same_lanes("second", lane_shape(problem, second, "second"), lanes)
-    towards = jax.tree.map(lambda a, b: jnp.asarray(b) - jnp.asarray(a), first, second)
+    towards = jax.tree.map(lambda a, b: b - a, lanes.params, lanes.like("second", second))
     losses = _losses(lanes, (towards,), (jnp.asarray(positions),))
     return Line(positions, losses)
 
@@ -114,7 +113,9 @@ def plane(
         _checked_steps(name, _default_steps(directions, axis) if given is None else given)
         for axis, (name, given) in enumerate({"x": x, "y": y}.items())
     )
-    both = tuple(_stacked(problem, tree, f"direction {n}", lanes) for n, tree in enumerate(directions[:2], 1))
+    both = tuple(
+        lanes.like(f"direction {n}", tree, is_for_all=True) for n, tree in enumerate(directions[:2], 1)
+    )
     steps = jnp.asarray(np.tile(x, len(y))), jnp.asarray(np.repeat(y, len(x)))
     losses = _losses(lanes, both, steps)
     return Plane(x, y, losses.reshape(*losses.shape[:-1], len(y), len(x)), directions)
@@ -136,7 +137,12 @@ def losses_at(
     problem: Problem, params: Any, *, split: str = "train", chunk: int = CHUNK, model_state: Any = None
 ) -> jax.Array:
     """The mean loss of every lane of `params` over a split: [...]. Arguments as for `plane`."""
-    return _losses(Lanes.of(problem, params, split, chunk, model_state), (), ())[..., 0]
+    return losses_of(Lanes.of(problem, params, split, chunk, model_state))
+
+
+def losses_of(lanes: Lanes) -> jax.Array:
+    """The mean loss of every lane: [...]."""
+    return _losses(lanes, (), ())[..., 0]
 
 
 @jax.jit
@@ -145,8 +151,8 @@ def _losses(lanes: Lanes, directions: tuple, steps: tuple) -> jax.Array:
 
     def one(objective, params, *directions):
         def at(steps):
-            moved = functools.partial(jax.tree.map, _moved(steps))
-            return objective.loss(moved(params, *directions))
+            moved = jax.tree.map(functools.partial(_moved, steps), params, *directions)
+            return objective.loss(moved)
 
         if not steps:
             return objective.loss(params)[None]
@@ -155,13 +161,10 @@ def _losses(lanes: Lanes, directions: tuple, steps: tuple) -> jax.Array:
     return lanes.map(one, *directions)
 
 
-def _moved(steps: Sequence[jax.Array]):
-    def move(parameter, *directions):
-        for step, direction in zip(steps, directions, strict=True):
-            parameter = parameter + step.astype(direction.dtype) * direction
-        return parameter
-
-    return move
+def _moved(steps: Sequence[jax.Array], parameter: jax.Array, *directions: jax.Array) -> jax.Array:
+    for step, direction in zip(steps, directions, strict=True):
+        parameter = parameter + step.astype(direction.dtype) * direction
+    return parameter
 
 
 def _default_steps(directions: Directions, axis: int) -> np.ndarray:
@@ -179,20 +182,6 @@ def _directions_of(pair: Any) -> Directions:
             f"directions must be jaxgd.landscape.Directions or a pair of trees, got {type(pair).__name__}"
         )
     return Directions(*pair, names=("direction 1", "direction 2"))
-
-
-def _stacked(problem: Problem, tree: Any, name: str, lanes: Lanes) -> Any:
-    """A direction for every lane."""
-    shape = lane_shape(problem, tree, name)
-    if not shape:
-        return jax.tree.map(lambda d: jnp.broadcast_to(d, (*lanes.shape.value, *jnp.shape(d))), tree)
-    _check_same_lanes(name, shape, lanes)
-    return jax.tree.map(jnp.asarray, tree)
-
-
-def _check_same_lanes(name: str, shape: tuple[int, ...], lanes: Lanes) -> None:
-    if shape != lanes.shape.value:
-        raise ValueError(f"{name} must be stacked like the parameters, {lanes.shape.value}, got {shape}")
 
 
 def _checked_steps(name: str, steps: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgd.arguments import whole_number
 from jaxgd.landscape.networks.krylov import Ritz, ritz, tridiagonalize
-from jaxgd.landscape.networks.objectives import CHUNK, Objective, flat_product
+from jaxgd.landscape.networks.objectives import CHUNK, flat_product
 from jaxgd.landscape.networks.stacks import Lanes, at_once
 from jaxgd.training.fitting import is_key
 from jaxgd.training.problems.problem import Problem
@@ -105,9 +105,8 @@ def extreme_eigenvalues(
         >>> fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(0.1), 32), jax.random.key(0), epochs=5)
         >>> jaxgd.curvature.extreme_eigenvalues(problem, fit.state.params, jax.random.key(1)).largest
     """
-    lanes, steps = _checked_lanes(problem, params, key, split, chunk, model_state, steps)
-    count = whole_number("count", count, most=steps)
-    return _extreme_eigenvalues(lanes, key, steps, count)
+    lanes = Lanes.of(problem, params, split, chunk, model_state)
+    return eigenvalues_of(lanes, key, steps, count)
 
 
 def sharpness(problem: Problem, params: Any, key: jax.Array, **options: Any) -> jax.Array:
@@ -127,9 +126,8 @@ def extreme_eigenvectors(
     model_state: Any = None,
 ) -> Eigenvectors:
     """The eigenvectors of the `count` largest and smallest eigenvalues. As `extreme_eigenvalues`."""
-    lanes, steps = _checked_lanes(problem, params, key, split, chunk, model_state, steps)
-    count = whole_number("count", count, most=steps)
-    return _extreme_eigenvectors(lanes, key, steps, count)
+    lanes = Lanes.of(problem, params, split, chunk, model_state)
+    return _each(_eigenvectors, lanes, key, _checked_steps(lanes, key, steps, count))
 
 
 def trace(
@@ -156,9 +154,7 @@ def trace(
         chunk: examples at once.
         model_state: as for `extreme_eigenvalues`.
     """
-    probes = whole_number("probes", probes, 2)
-    lanes, _ = _checked_lanes(problem, params, key, split, chunk, model_state)
-    return _trace(lanes, key, probes)
+    return trace_of(Lanes.of(problem, params, split, chunk, model_state), key, probes)
 
 
 def spectral_density(
@@ -187,70 +183,71 @@ def spectral_density(
         chunk: examples at once.
         model_state: as for `extreme_eigenvalues`.
     """
-    probes = whole_number("probes", probes)
-    lanes, steps = _checked_lanes(problem, params, key, split, chunk, model_state, steps)
-    return _spectral_density(lanes, key, steps, probes)
+    lanes = Lanes.of(problem, params, split, chunk, model_state)
+    steps, _ = _checked_steps(lanes, key, steps)
+    return _each(_spectrum, lanes, key, (whole_number("probes", probes), steps))
 
 
-def _checked_lanes(problem, params, key, split, chunk, model_state, steps=None) -> tuple[Lanes, int]:
-    """The lanes, and the number of Lanczos steps: at most that of parameters."""
+def eigenvalues_of(lanes: Lanes, key: jax.Array, steps: int | None = None, count: int = 1) -> Eigenvalues:
+    """`extreme_eigenvalues` of lanes."""
+    return _each(_eigenvalues, lanes, key, _checked_steps(lanes, key, steps, count))
+
+
+def trace_of(lanes: Lanes, key: jax.Array, probes: int) -> Trace:
+    """`trace` of lanes."""
+    _check_key(key)
+    return _each(_trace, lanes, key, (whole_number("probes", probes, 2),))
+
+
+def _check_key(key: Any) -> None:
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
-    lanes = Lanes.of(problem, params, split, chunk, model_state)
+
+
+def _checked_steps(lanes: Lanes, key: Any, steps: Any, count: Any = 1) -> tuple[int, int]:
+    """The number of Lanczos steps, at most that of parameters, and that of eigenvalues at each end."""
+    _check_key(key)
     if steps is None:
-        return lanes, min(STEPS, lanes.dim)
-    return lanes, whole_number("steps", steps, most=lanes.dim, also=", the number of parameters")
+        steps = min(STEPS, lanes.dim)
+    steps = whole_number("steps", steps, most=lanes.dim, also=", the number of parameters")
+    return steps, whole_number("count", count, most=steps)
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _extreme_eigenvalues(lanes: Lanes, key: jax.Array, steps: int, count: int) -> Eigenvalues:
-    def one(objective, params):
-        found, _ = _ritz(objective, params, key, steps)
-        values, errors = found.values, found.residuals
-        return Eigenvalues(values[::-1][:count], values[:count], errors[::-1][:count], errors[:count])
-
-    return lanes.map(one)
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _each(measure: Callable, lanes: Lanes, key: jax.Array, sizes: tuple[int, ...]) -> Any:
+    """`measure(product, flat, unravel, key, *sizes)` of every lane: see `flat_product`."""
+    return lanes.map(lambda objective, params: measure(*flat_product(objective, params), key, *sizes))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _extreme_eigenvectors(lanes: Lanes, key: jax.Array, steps: int, count: int) -> Eigenvectors:
-    def one(objective, params):
-        found, unravel = _ritz(objective, params, key, steps)
-        both = lambda x: jnp.concatenate([x[::-1][:count], x[:count]])  # noqa: E731
-        return Eigenvectors(both(found.values), jax.vmap(unravel)(both(found.vectors)))
-
-    return lanes.map(one)
+def _eigenvalues(product, flat, unravel, key, steps, count) -> Eigenvalues:
+    found = _ritz(product, flat, key, steps)
+    values, errors = found.values, found.residuals
+    return Eigenvalues(values[::-1][:count], values[:count], errors[::-1][:count], errors[:count])
 
 
-def _ritz(objective: Objective, params: Any, key: jax.Array, steps: int) -> tuple[Ritz, Callable]:
-    product, flat, unravel = flat_product(objective, params)
+def _eigenvectors(product, flat, unravel, key, steps, count) -> Eigenvectors:
+    found = _ritz(product, flat, key, steps)
+    both = lambda x: jnp.concatenate([x[::-1][:count], x[:count]])  # noqa: E731
+    return Eigenvectors(both(found.values), jax.vmap(unravel)(both(found.vectors)))
+
+
+def _ritz(product: Callable, flat: jax.Array, key: jax.Array, steps: int) -> Ritz:
     # Not random signs: those are at a right angle to vectors such as (1, -1) half of the time.
     start = jax.random.uniform(key, flat.shape, flat.dtype, -1, 1)
-    return ritz(tridiagonalize(product, start, steps)), unravel
+    return ritz(tridiagonalize(product, start, steps))
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _trace(lanes: Lanes, key: jax.Array, probes: int) -> Trace:
-    def one(objective, params):
-        product, flat, _ = flat_product(objective, params)
-        values = _over_probes(lambda v: jnp.vdot(v, product(v)), key, flat, probes)
-        return Trace(jnp.mean(values), jnp.std(values, ddof=1) / math.sqrt(probes))
-
-    return lanes.map(one)
+def _trace(product, flat, unravel, key, probes) -> Trace:
+    values = _over_probes(lambda v: jnp.vdot(v, product(v)), key, flat, probes)
+    return Trace(jnp.mean(values), jnp.std(values, ddof=1) / math.sqrt(probes))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _spectral_density(lanes: Lanes, key: jax.Array, steps: int, probes: int) -> Spectrum:
-    def one(objective, params):
-        product, flat, _ = flat_product(objective, params)
+def _spectrum(product, flat, unravel, key, probes, steps) -> Spectrum:
+    def of(probe):
+        found = ritz(tridiagonalize(product, probe, steps))
+        return Spectrum(found.values, found.weights)
 
-        def of(probe):
-            found = ritz(tridiagonalize(product, probe, steps))
-            return Spectrum(found.values, found.weights)
-
-        return _over_probes(of, key, flat, probes)
-
-    return lanes.map(one)
+    return _over_probes(of, key, flat, probes)
 
 
 def _over_probes(function: Callable, key: jax.Array, flat: jax.Array, probes: int) -> Any:

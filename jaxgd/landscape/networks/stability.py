@@ -8,8 +8,10 @@ import jax
 import numpy as np
 
 from jaxgd.arguments import whole_number
-from jaxgd.landscape.networks.planes import losses_at
-from jaxgd.landscape.networks.spectra import sharpness
+from jaxgd.landscape.networks.objectives import CHUNK
+from jaxgd.landscape.networks.planes import losses_of
+from jaxgd.landscape.networks.spectra import eigenvalues_of
+from jaxgd.landscape.networks.stacks import Lanes
 from jaxgd.landscape.networks.training_paths import recorded_run
 from jaxgd.optim.layouts import Recursion
 from jaxgd.training.fitting import check_run
@@ -66,19 +68,24 @@ def sharpness_along(
 
 
 def measured_path(
-    trainer: Trainer, points: tuple[Any, Any], measured: np.ndarray, probe_key: jax.Array, **options: Any
+    trainer: Trainer,
+    points: tuple[Any, Any],
+    measured: np.ndarray,
+    probe_key: jax.Array,
+    steps: int | None = None,
+    split: str = "train",
+    chunk: int = CHUNK,
 ) -> SharpnessPath:
     """The sharpness where a run was after the epochs `measured` [n].
 
     points: `(params, model_state)` there, each [n, ...], or [runs, n, ...].
     """
     params, states = points
-    values = sharpness(trainer.problem, params, probe_key, model_state=states, **options)
-    options.pop("steps", None)
-    losses = losses_at(trainer.problem, params, model_state=states, **options)
+    lanes = Lanes.of(trainer.problem, params, split, chunk, states)
+    values = eigenvalues_of(lanes, probe_key, steps).largest[..., 0]
     updates = _updates(trainer, int(measured[-1]))
     limit = np.array([stability_limit(trainer.optimizer, made) for made in updates])
-    return SharpnessPath(measured, np.asarray(values), np.asarray(losses), limit[measured])
+    return SharpnessPath(measured, np.asarray(values), np.asarray(losses_of(lanes)), limit[measured])
 
 
 def stability_limit(optimizer: Any, update: int = 0) -> float:

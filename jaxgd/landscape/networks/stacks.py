@@ -45,6 +45,17 @@ class Lanes(PyTree):
         leaves = jax.tree.leaves(self.params)
         return sum(math.prod(leaf.shape[len(self.shape.value) :]) for leaf in leaves)
 
+    def like(self, name: str, tree: Any, is_for_all: bool = False) -> Any:
+        """A tree like the parameters, with as many lanes; or one for all lanes, where that is allowed.
+
+        Raises:
+            ValueError: what `lane_shape` raises; other lanes.
+        """
+        shape = lane_shape(self.objective.problem, tree, name)
+        if shape != self.shape.value and (shape or not is_for_all):
+            raise ValueError(f"{name} must be stacked like the parameters, {self.shape.value}, got {shape}")
+        return jax.tree.map(lambda x, p: jnp.broadcast_to(x, p.shape), tree, self.params)
+
     def map(self, function: Callable, *trees: Any) -> Any:
         """`function(objective, params, *trees)` of every lane, results stacked along the lanes' axes.
 

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 import jaxgd
 from jaxgd import curvature
 from jaxgd.landscape.networks.objectives import objective_of
-from jaxgd.landscape.networks.spectra import _extreme_eigenvalues
+from jaxgd.landscape.networks.spectra import _each, _eigenvalues
 from jaxgd.landscape.networks.stacks import Lanes
 
 RNG = np.random.default_rng(0)
@@ -205,7 +205,8 @@ def program_bytes(num_examples, lanes, chunk):
     data = np.zeros((num_examples, 64), np.float32), np.zeros(num_examples, int)
     problem = jaxgd.classification(jaxgd.mlp([64, 64, 10]), data)
     params = drawn(problem, lanes)
-    lowered = _extreme_eigenvalues.lower(Lanes.of(problem, params, "train", chunk, None), KEY, 5, 1)
+    lanes = Lanes.of(problem, params, "train", chunk, None)
+    lowered = _each.lower(_eigenvalues, lanes, KEY, (5, 1))
     return lowered.compile().memory_analysis().temp_size_in_bytes
 
 
