@@ -132,14 +132,15 @@ def surface(name: str, dim: int | None = None, **numbers: Any) -> Surface:
         (27, 3)
     """
     kind = KINDS[one_of("surface", name, KINDS)]
-    dim = 2 if dim is None else whole_number("dim", dim, kind.least_dim)
-    if kind.most_dim is not None and dim > kind.most_dim:
-        raise ValueError(f"dim is {dim}; {name} has {kind.most_dim} coordinates only")
+    least, most = kind.dims
+    dim = 2 if dim is None else whole_number("dim", dim, least)
+    if most is not None and dim > most:
+        raise ValueError(f"dim is {dim}; {name} has {most} coordinates only")
     for given, value in numbers.items():
         if given not in kind.numbers:
             raise TypeError(unknown(f"parameter of {name}", given, kind.numbers))
         check_number(given, as_number(given, value), lambda x: x > 0, "above 0")
-    stored = {given: as_number(given, value) for given, value in (kind.numbers | numbers).items()}
+    stored = {given: as_number(given, value) for given, value in {**kind.numbers, **numbers}.items()}
     return Surface(Static(name), Static(dim), stored)
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 from jaxgd.arguments import whole_number
 from jaxgd.landscape.surfaces.base import Surface
 from jaxgd.landscape.surfaces.critical_points import CriticalPoints, find_critical_points
-from jaxgd.landscape.surfaces.exploration import at_best_rate, explore
+from jaxgd.landscape.surfaces.exploration import at_best_rate, at_their_rates, explore
 from jaxgd.optim.transform import Transform
 
 NOWHERE = -1
@@ -81,12 +81,9 @@ def grid_points(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _at_one_rate(surface: Surface, optimizers: Any, updates: int) -> Mapping[str, Transform]:
     if isinstance(optimizers, Mapping):
         return optimizers
-    from jaxgd.optim import optimizers as named
-
     inner = [np.linspace(low, high, 7)[1:-1] for low, high in surface.domain]
-    best = at_best_rate(explore(surface, optimizers, grid_points(*inner), updates)).isel(batch_size=0)
-    rates = zip(best.optimizer.values, best.learning_rate.values, strict=True)
-    return {str(name): getattr(named, name)(float(rate)) for name, rate in rates}
+    paths = explore(surface, optimizers, grid_points(*inner), updates)
+    return at_their_rates(at_best_rate(paths).isel(batch_size=0))
 
 
 def _nearest_minimum(critical: CriticalPoints, ends: np.ndarray) -> np.ndarray:

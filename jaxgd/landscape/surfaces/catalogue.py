@@ -1,7 +1,8 @@
 """The test surfaces, each with its formula, domain, known critical points and source beside its function."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -10,15 +11,21 @@ import numpy as np
 
 from jaxgd.optim.moments import root
 
+_TWO, _FROM_ONE, _FROM_TWO = (2, 2), (1, None), (2, None)  # how many coordinates
+
+
+def _origin(dim):
+    return np.zeros((1, dim))
+
 
 class SurfaceKind(NamedTuple):
     """What is known about a surface.
 
     function: `function(point [dim], **numbers) -> scalar`. formula, source: texts.
     domain: (low, high) of every coordinate, or such a pair for each of two.
+    dims: the least and the greatest number of coordinates that it may have, None for any number.
     critical_points: `critical_points(dim) -> [n, dim]`, those that are known.
     complete: `complete(dim)`, whether there are no others in the domain.
-    least_dim, most_dim: how many coordinates it may have; most_dim None for any number.
     numbers: parameters of the surface with their defaults, all above 0.
     """
 
@@ -27,19 +34,13 @@ class SurfaceKind(NamedTuple):
     formula: str
     source: str
     domain: Any
-    critical_points: Callable[[int], Any]
-    complete: Callable[[int], bool]
-    least_dim: int
-    most_dim: int | None
-    numbers: dict[str, float]
+    dims: tuple[int, int | None] = _TWO
+    critical_points: Callable[[int], Any] = _origin
+    complete: Callable[[int], bool] = lambda dim: True
+    numbers: Mapping[str, float] = MappingProxyType({})
 
 
 KINDS: dict[str, SurfaceKind] = {}
-_TWO, _FROM_ONE, _FROM_TWO = (2, 2), (1, None), (2, None)  # how many coordinates
-
-
-def _origin(dim):
-    return np.zeros((1, dim))
 
 
 def _given(*points):
@@ -51,22 +52,12 @@ def _product(roots):
     return lambda dim: np.array(list(itertools.product(roots, repeat=dim)))
 
 
-def _surface(
-    formula: str,
-    source: str,
-    domain: Any,
-    dims: tuple[int, int | None] = _TWO,
-    critical_points: Callable[[int], Any] = _origin,
-    complete: Callable[[int], bool] = lambda dim: True,
-    **numbers: float,
-) -> Callable:
+def _surface(formula: str, source: str, domain: Any, **known: Any) -> Callable:
     """Puts the function below it among the surfaces, under its name."""
 
     def add(function):
         name = function.__name__.removeprefix("_")
-        KINDS[name] = SurfaceKind(
-            name, function, formula, source, domain, critical_points, complete, *dims, numbers
-        )
+        KINDS[name] = SurfaceKind(name, function, formula, source, domain, **known)
         return function
 
     return add
@@ -82,7 +73,7 @@ def _sphere(x):
     source="Nesterov 2004, section 2.1",
     domain=(-2.0, 2.0),
     dims=_FROM_ONE,
-    condition=100.0,
+    numbers={"condition": 100.0},
 )
 def _quadratic(x, condition):
     steps = np.arange(len(x)) / max(len(x) - 1, 1)
@@ -214,7 +205,7 @@ def _monkey_saddle(p):
     "(x**2 - curvature y**2) / 2",
     source="the quadratic form of a non-degenerate saddle (Morse 1925)",
     domain=(-2.0, 2.0),
-    curvature=1.0,
+    numbers={"curvature": 1.0},
 )
 def _saddle(p, curvature):
     x, y = p

@@ -85,13 +85,11 @@ def escape_times(
 @jax.jit
 def _times(optimizer, function, until, start, scales, draws):
     """The first update [seeds, scales] after which `until` holds."""
-    over_scales = jax.vmap(_time, (None, None, None, None, 0, None))
-    over_seeds: Any = jax.vmap(over_scales, (None, None, None, None, None, 0))
 
-    def run(draws, *whole):
-        return over_seeds(*whole, draws)
+    def run(draws, scales, *whole):
+        return jax.vmap(lambda draw: jax.vmap(lambda scale: _time(*whole, scale, draw))(scales))(draws)
 
-    return map_lanes(run, jax.devices(), draws, optimizer, function, until, start, scales)
+    return map_lanes(run, jax.devices(), draws, scales, optimizer, function, until, start)
 
 
 def _time(optimizer, function, until, start, scale, draws):

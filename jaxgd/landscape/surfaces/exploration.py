@@ -96,6 +96,12 @@ def at_best_rate(paths: xr.Dataset) -> xr.Dataset:
     return best.assign_attrs(rates_tried=paths.sizes["rate"])
 
 
+def at_their_rates(paths: xr.Dataset) -> dict[str, Transform]:
+    """The named optimizers of paths of one rate each, at that rate."""
+    rates = zip(paths.optimizer.values.tolist(), paths.learning_rate.values, strict=True)
+    return {name: getattr(named, name)(float(rate)) for name, rate in rates}
+
+
 def _cases(optimizers: Any, learning_rates: Any) -> dict[str, list[Transform]]:
     """The optimizers of every label, one for each rate."""
     if not isinstance(optimizers, Mapping):

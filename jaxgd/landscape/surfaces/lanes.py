@@ -1,6 +1,7 @@
 """Paths as lanes: optimizers, rates, noises and starts side by side in few programs, over all devices."""
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -42,28 +43,21 @@ def follow_lanes(
         every: which points are kept.
         own_noise: whether every start has its own sequences.
     """
-    draws = _draws(seeds, updates, starts.shape, own_noise) if scales.any() else None
+    shape = (len(starts), seeds) if own_noise else (seeds,)
+    draws = _draws(shape, updates, starts.shape[1]) if scales.any() else None
     groups = _groups(cases)
     run = functools.partial(_run_group, function, starts, scales, draws, updates, every)
     with ThreadPoolExecutor(max(1, min(len(groups), num_cores()))) as pool:
         results = list(pool.map(with_settings_of_caller(run), groups))
     found = {label: path for result in results for label, path in result.items()}
-    if draws is None and seeds > 1:
-        found = {label: _repeated(path, seeds) for label, path in found.items()}
-    return Path(*(np.stack(parts) for parts in zip(*(found[label] for label in cases), strict=True)))
+    whole = Path(*(np.stack(parts) for parts in zip(*(found[label] for label in cases), strict=True)))
+    # Without noise the paths of all seeds are the same.
+    return Path(*(np.repeat(part, seeds, axis=4) for part in whole)) if draws is None and seeds > 1 else whole
 
 
-def _draws(seeds: int, updates: int, shape: tuple[int, ...], own_noise: bool) -> jax.Array:
-    """Noise [seeds, updates, dim] for all starts, or [starts, seeds, updates, dim]."""
-    num_starts, dim = shape
-    if not own_noise:
-        return standard_normals(seeds, updates, dim)
-    return standard_normals(num_starts * seeds, updates, dim).reshape(num_starts, seeds, updates, dim)
-
-
-def _repeated(path: Path, seeds: int) -> Path:
-    """The paths of one seed for all: without noise they are the same."""
-    return Path(*(np.repeat(part, seeds, axis=3) for part in path))
+def _draws(shape: tuple[int, ...], updates: int, dim: int) -> jax.Array:
+    """Noise [*shape, updates, dim], for each place in `shape` a seed of its own."""
+    return standard_normals(math.prod(shape), updates, dim).reshape(*shape, updates, dim)
 
 
 def _groups(cases: Cases) -> list[dict[str, list[Transform]]]:

@@ -13,7 +13,7 @@ from jaxgd.arguments import whole_number
 from jaxgd.landscape.surfaces.base import Surface, surface
 from jaxgd.landscape.surfaces.basins import attraction
 from jaxgd.landscape.surfaces.critical_points import CriticalPoints, find_critical_points
-from jaxgd.landscape.surfaces.exploration import RATES, at_best_rate, checked_sizes, explore
+from jaxgd.landscape.surfaces.exploration import RATES, at_best_rate, at_their_rates, checked_sizes, explore
 from jaxgd.specs.choices import check_optimizers
 from jaxgd.specs.wording import count_text
 
@@ -69,21 +69,13 @@ def study_surface(
     paths = at_best_rate(explore(shown, names, _starts(shown), updates)).isel(batch_size=0)
     basins = None
     if "minimum" in critical.kinds:
-        cases = {
-            str(n): _named(str(n), float(r)) for n, r in zip(names, paths.learning_rate.values, strict=True)
-        }
-        basins = attraction(shown, cases, updates, cells=61, batch_sizes=batch_sizes, noise=noise)
+        options = {"cells": 61, "batch_sizes": batch_sizes, "noise": noise}
+        basins = attraction(shown, at_their_rates(paths), updates, **options)
     lowest = float(min(critical.values.min(initial=np.inf), paths.loss.min()))
     about = _about(shown, paths, noise, batch_sizes, time.perf_counter() - begun)
     return SurfaceStudy(
         shown, critical, paths, basins, lowest, _sentence(shown, paths, critical), about, command
     )
-
-
-def _named(name: str, rate: float) -> Any:
-    from jaxgd.optim import optimizers as named
-
-    return getattr(named, name)(rate)
 
 
 def _starts(shown: Surface) -> np.ndarray:
