@@ -54,6 +54,11 @@ class SortedTable(NamedTuple):
     groups: Sequence[tuple[int, str]] = ()
     marked: Sequence[int] = ()
 
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, str | TableCell]], **more: Any) -> "SortedTable":
+        """The table of one row or more, each the entries by their columns' heads."""
+        return cls(list(rows[0]), [list(row.values()) for row in rows], **more)
+
 
 class Section(NamedTuple):
     """A heading, a paragraph, figures, a table, a caption.
@@ -93,30 +98,26 @@ def sections_page(
     """
     shown = [_shown(place, section) for place, section in enumerate(sections)]
     figures = {figure["place"]: figure.pop("payload") for section in shown for figure in section["figures"]}
-    return (
-        _templates()
-        .get_template("page.html")
-        .render(
-            kicker=kicker,
-            headline=headline,
-            deck=deck,
-            sections=shown,
-            facts=facts,
-            warnings=warnings,
-            code=code or {},
-            payload=_payload({"figures": figures, "glyphs": GLYPHS}),
-            plotly=Markup(get_plotlyjs()),
-        )
+    return _template().render(
+        kicker=kicker,
+        headline=headline,
+        deck=deck,
+        sections=shown,
+        facts=facts,
+        warnings=warnings,
+        code=code or {},
+        payload=_payload({"figures": figures, "glyphs": GLYPHS}),
+        plotly=Markup(get_plotlyjs()),
     )
 
 
 @cache
-def _templates() -> jinja2.Environment:
-    """The templates beside this module; whatever they are given is escaped unless it is marked as HTML."""
+def _template() -> jinja2.Template:
+    """The template beside this module; whatever it is given is escaped unless it is marked as HTML."""
     loader = jinja2.PackageLoader("jaxgd.reports", "templates")
-    return jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
+    options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **options)
+    return environment.get_template("page.html")
 
 
 def _payload(data: Any) -> Markup:

@@ -1,6 +1,7 @@
 """Scales for pictures of scores: where a value stands on an axis, and what is written beside the axis."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -116,18 +117,13 @@ def seconds_text(seconds: float) -> str:
     """A duration: "3.2 µs", "12 ms", "1.5 s", "12 min"."""
     if seconds >= 120:
         return f"{seconds / 60:.0f} min"
-    for unit, name in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if seconds >= 0.9995 * unit:
-            return f"{float(f'{seconds / unit:.2g}'):g} {name}"
-    return f"{seconds / 1e-9:.2g} ns" if seconds > 0 else "0 s"
+    small = f"{seconds / 1e-9:.2g} ns" if seconds > 0 else "0 s"
+    return _in_units(seconds, {"s": 1, "ms": 1e-3, "µs": 1e-6}) or small
 
 
 def short_count(count: float) -> str:
     """A large number, short: "850", "22 k", "1.5 M"."""
-    for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if count >= 0.9995 * unit:
-            return f"{float(f'{count / unit:.2g}'):g}{name}"
-    return f"{count:.3g}"
+    return _in_units(count, {"G": 1e9, "M": 1e6, "k": 1e3}) or f"{count:.3g}"
 
 
 def log_text(value: float) -> str:
@@ -142,7 +138,14 @@ def log_text(value: float) -> str:
 
 def bytes_text(count: float) -> str:
     """A size in decimal units: "850 B", "230 kB", "1.5 MB"."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= 0.9995 * unit:
-            return f"{float(f'{count / unit:.3g}'):g} {name}"
-    return f"{count:.0f} B"
+    return _in_units(count, {"GB": 1e9, "MB": 1e6, "kB": 1e3}, digits=3) or f"{count:.0f} B"
+
+
+def _in_units(value: float, units: Mapping[str, float], digits: int = 2) -> str:
+    """The value in the first of the units, the largest first, of which it is one or more; else empty."""
+    texts = (
+        f"{float(f'{value / unit:.{digits}g}'):g} {name}"
+        for name, unit in units.items()
+        if value >= 0.9995 * unit
+    )
+    return next(texts, "")

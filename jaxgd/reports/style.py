@@ -27,8 +27,8 @@ def regime_name(batch_size: int, num_train: int) -> str:
     return f"mini-batch {batch_size}"
 
 
-def base_layout(title: str) -> dict:
-    """A quiet layout: no template, no background, the title on the left."""
+def base_layout(title: str, xaxis: dict | None = None, yaxis: dict | None = None) -> dict:
+    """A quiet layout: no template, no background, the title on the left; what the axes have besides."""
     return {
         "title": {"text": escape(title), "x": 0, "xref": "paper"},
         "template": "none",
@@ -36,17 +36,32 @@ def base_layout(title: str) -> dict:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "hovermode": "closest",
         "margin": {"l": 64, "r": 16, "t": 40, "b": 48},
-        "xaxis": {"zeroline": False, "ticks": "outside", "ticklen": 4},
-        "yaxis": {"zeroline": False},
+        "xaxis": {"zeroline": False, "ticks": "outside", "ticklen": 4, **(xaxis or {})},
+        "yaxis": {"zeroline": False, **(yaxis or {})},
     }
 
 
-def layout_with_legend(title: str) -> dict:
+def layout_with_legend(title: str, xaxis: dict | None = None, yaxis: dict | None = None) -> dict:
     """The quiet layout with room for a legend between title and plot."""
-    layout = base_layout(title)
+    layout = base_layout(title, xaxis, yaxis)
     layout["title"] |= {"yref": "container", "y": 0.98, "yanchor": "top"}
     legend = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"}
     return layout | {"legend": legend, "margin": {**layout["margin"], "t": 72}}
+
+
+def colour_of(place: int) -> str:
+    """The colour of a curve by its place among the others; they repeat."""
+    return COLOURS[place % len(COLOURS)]
+
+
+def symbol_of(place: int) -> str:
+    """The symbol of a curve by its place among the others; they repeat."""
+    return SYMBOLS[place % len(SYMBOLS)]
+
+
+def xy(points: np.ndarray) -> dict[str, list]:
+    """Points [n, 2] as a trace has them."""
+    return {"x": rounded(points[:, 0]), "y": rounded(points[:, 1])}
 
 
 def faint(colour: str, opacity: float) -> str:
@@ -69,6 +84,19 @@ def band(x: Any, low: Any, high: Any, colour: str, **trace: Any) -> go.Scatter:
         showlegend=False,
         **trace,
     )
+
+
+def median_line(
+    name: str, x: list, values: np.ndarray, colour: str, shared: dict, **line: Any
+) -> list[go.Scatter]:
+    """The median of values [..., n] over x as a line, over a band from the least to the greatest of several.
+
+    shared: what the traces of both have; line: what that of the median has besides.
+    """
+    values = values.reshape(-1, values.shape[-1])
+    several = [band(x, values.min(axis=0), values.max(axis=0), colour, **shared)] if len(values) > 1 else []
+    style: dict[str, Any] = {"mode": "lines", "line": {"color": colour, "width": 2.2}, **shared, **line}
+    return [*several, go.Scatter(name=name, x=x, y=rounded(np.median(values, axis=0)), **style)]
 
 
 def log_axis(low: float, high: float, write) -> dict:

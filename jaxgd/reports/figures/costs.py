@@ -10,7 +10,11 @@ from jaxgd.reports.scales import bytes_text, rounded, short_count
 from jaxgd.reports.style import COLOURS, GREY, base_layout, log_axis, value_axis
 from jaxgd.specs.wording import batch_text
 
-COSTS = {"examples_per_second": "training examples per second", "bytes": "memory of one update"}
+# What each is called, how a value of it is written, and what follows where there is room.
+COSTS = {
+    "examples_per_second": ("training examples per second", short_count, " examples/s"),
+    "bytes": ("memory of one update", bytes_text, ""),
+}
 
 
 def cost_curves(
@@ -28,30 +32,25 @@ def cost_curves(
     names, sizes = values.optimizer.values.tolist(), values.batch_size.values.tolist()
     optimizer = names[0] if optimizer is None else one_of("optimizer", optimizer, names)
     full = clock.attrs.get("num_train", 0)
-    figure = go.Figure(layout=base_layout(COSTS[cost]))
+    title, write, unit = COSTS[cost]
+    traces = []
     for name in sorted(names, key=lambda name: name == optimizer):
         is_chosen = name == optimizer
         costs = values.sel(optimizer=name).values
-        figure.add_scatter(
-            name=escape(name),
-            x=sizes,
-            y=rounded(costs),
-            text=[_cost_text(cost, value) for value in costs],
-            customdata=[batch_text(size, full) for size in sizes],
-            hovertemplate="%{fullData.name}, %{customdata}: %{text}<extra></extra>",
-            mode="lines+markers",
-            marker={"size": 7 if is_chosen else 4},
-            line={"color": COLOURS[0] if is_chosen else GREY, "width": 2.5 if is_chosen else 1},
+        traces.append(
+            {
+                "name": escape(name),
+                "x": sizes,
+                "y": rounded(costs),
+                "text": [write(value) + unit for value in costs],
+                "customdata": [batch_text(size, full) for size in sizes],
+                "hovertemplate": "%{fullData.name}, %{customdata}: %{text}<extra></extra>",
+                "mode": "lines+markers",
+                "marker": {"size": 7 if is_chosen else 4},
+                "line": {"color": COLOURS[0] if is_chosen else GREY, "width": 2.5 if is_chosen else 1},
+            }
         )
-    figure.update_layout(showlegend=False)
-    figure.update_xaxes(
-        value_axis("batch size", sizes, ["full" if size == full else f"{size}" for size in sizes])
-    )
-    figure.update_xaxes(type="log")
-    write = short_count if cost == "examples_per_second" else bytes_text
-    figure.update_yaxes(log_axis(float(values.min()), float(values.max()), write))
-    return figure
-
-
-def _cost_text(cost: str, value: float) -> str:
-    return f"{short_count(value)} examples/s" if cost == "examples_per_second" else bytes_text(value)
+    texts = ["full" if size == full else f"{size}" for size in sizes]
+    x_axis = {**value_axis("batch size", sizes, texts), "type": "log"}
+    layout = base_layout(title, x_axis, log_axis(float(values.min()), float(values.max()), write))
+    return go.Figure(traces, {**layout, "showlegend": False})

@@ -1,6 +1,6 @@
 """Learning curves: the best point at each value of an axis, its seeds as faint lines, on several clocks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,7 +11,7 @@ import xarray as xr
 from jaxgd.arguments import one_of
 from jaxgd.reports.figures.scores import RUN, Scores, check_axis, score_axis, scores_of, sweep_layout
 from jaxgd.reports.scales import rounded, seconds_text, short_count, thin
-from jaxgd.reports.style import COLOURS, SYMBOLS, faint, log_axis, regime_name
+from jaxgd.reports.style import COLOURS, colour_of, faint, log_axis, regime_name, symbol_of
 from jaxgd.specs.wording import count_text
 from jaxgd.sweeps import SweepResult
 
@@ -48,7 +48,11 @@ def learning_curves(
     Raises:
         ValueError: an unknown axis, metric, clock or coordinate.
     """
-    scores = scores_of(result, metric, over, mode, where)
+    return curves_of(scores_of(result, metric, over, mode, where), by, clock, where)
+
+
+def curves_of(scores: Scores, by: str | None, clock: str, where: Mapping[str, Any]) -> go.Figure:
+    """`learning_curves` of scores."""
     one_of("clock", clock, scores.clocks)
     by = _default_axis(scores, where) if by is None else by
     if by is not None:
@@ -62,31 +66,20 @@ def learning_curves(
         if is_single or np.isfinite(curve.badness):
             made += _traces(curve, by, index)
     clocks = {name: _clock(whole, name, [x[name] for _, x in made]) for name in whole.clocks}
-    traces = [go.Scatter(x=x[clock], **trace) for trace, x in made]
+    traces = [{"x": x[clock], **trace} for trace, x in made]
     title = f"{scores.metric}, best point of each {by}" if by else scores.metric
-    return go.Figure(
-        traces,
-        {
-            **sweep_layout(title),
-            "xaxis": {"zeroline": False, "ticks": "outside", "ticklen": 4, **clocks[clock]["xaxis"]},
-            "yaxis": {"zeroline": False, **score_axis(scores, _extent(whole))},
-            "meta": {
-                "clocks": clocks,
-                "clock": clock,
-                "better": scores.scale.better,
-                "note": scores.scale.note,
-            },
-        },
-    )
+    meta = {"clocks": clocks, "clock": clock, "better": scores.scale.better, "note": scores.scale.note}
+    layout = sweep_layout(title, clocks[clock]["xaxis"], score_axis(scores, _extent(whole)))
+    return go.Figure(traces, {**layout, "meta": meta})
 
 
-def _default_axis(scores: Scores, where: dict[str, Any]) -> str | None:
+def _default_axis(scores: Scores, where: Mapping[str, Any]) -> str | None:
     axes = [name for name in scores.axes if name not in where] or scores.axes
     varied = [name for name in axes if name in scores.varied] or axes
     return next((name for name in ("batch_size", "optimizer", *varied) if name in varied), None)
 
 
-def _shown(scores: Scores, by: str | None, where: dict[str, Any]) -> Scores:
+def _shown(scores: Scores, by: str | None, where: Mapping[str, Any]) -> Scores:
     """The best points along the axes; of many values of `by` the best, in the order of the axis."""
     best = scores.at_best(*dict.fromkeys(name for name in (by, *where) if name in scores.axes))
     if by is None:
@@ -108,7 +101,7 @@ def _extent(scores: Scores) -> np.ndarray:
 
 def _traces(curve: Scores, by: str | None, index: int) -> list[tuple[dict, dict[str, list]]]:
     """The traces of one point, each with its place on every clock: a faint line for each run, the mean."""
-    colour, name = COLOURS[index % len(COLOURS)], escape(_name(curve, by))
+    colour, name = colour_of(index), escape(_name(curve, by))
     runs, ends = curve.runs.values, curve.ends.values
     clocks = {clock: values.values for clock, values in curve.clocks.items()}
     made = []
@@ -130,7 +123,7 @@ def _traces(curve: Scores, by: str | None, index: int) -> list[tuple[dict, dict[
         "hovertemplate": "%{text} after %{customdata}<br>%{meta}<extra></extra>",
         "mode": "lines+markers",
         "line": {"color": colour, "width": 2.5},
-        "marker": {"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 7, "maxdisplayed": 24},
+        "marker": {"symbol": symbol_of(index), "size": 7, "maxdisplayed": 24},
     }
     return [*made, (mean, x)]
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from jaxgd.landscape.surfaces.three_hikers import FEATURES, Hike, Hikers
 from jaxgd.reports.scales import rounded
-from jaxgd.reports.style import COLOURS, GREY, base_layout
+from jaxgd.reports.style import COLOURS, GREY, base_layout, xy
 
 SEES = ("the map: all examples", "a flashlight: one mini-batch", "its feet: one example")
 CELLS = 31  # of the contours, along each axis
@@ -27,8 +27,7 @@ def hiker_panels(hikers: Hikers, seen: int | None = None, frames: int = 0) -> go
     seen = len(hikers.targets) if seen is None else seen
     figure = go.Figure(layout=base_layout(""))
     for place, walk in enumerate(hikers.walks):
-        figure.add_trace(_landscape(hikers, place))
-        figure.add_traces(_moment(hikers, walk, place, seen))
+        figure.add_traces([_contours(hikers, None, GREY, 0.9, place), *_moment(hikers, walk, place, seen)])
     times = sorted({*_times(hikers, frames), seen}) if frames else []
     figure.frames = [_frame(hikers, time) for time in times]
     if times:
@@ -68,17 +67,10 @@ def _axis(place: int) -> dict[str, Any]:
     return {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
 
 
-def _grid() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _contours(hikers: Hikers, rows: np.ndarray | None, colour: str, width: float, place: int) -> go.Contour:
+    """The loss over some of the examples, or all."""
     x, y = (np.linspace(*ends, CELLS) for ends in RANGES)
-    return x, y, np.stack(np.meshgrid(x, y), axis=-1)
-
-
-def _landscape(hikers: Hikers, place: int) -> go.Contour:
-    x, y, points = _grid()
-    return _contours(x, y, hikers.loss(points), GREY, 0.9, place)
-
-
-def _contours(x: Any, y: Any, losses: np.ndarray, colour: str, width: float, place: int) -> go.Contour:
+    losses = hikers.loss(np.stack(np.meshgrid(x, y), axis=-1), rows)
     low = float(losses.min())
     # Evenly spaced in the square root of the height: the contours of a bowl are then evenly apart.
     heights = np.sqrt(np.maximum(losses - low, 0))
@@ -97,18 +89,15 @@ def _contours(x: Any, y: Any, losses: np.ndarray, colour: str, width: float, pla
 
 def _moment(hikers: Hikers, walk: Hike, place: int, seen: int) -> list[Any]:
     """What changes with time: contours of the batch of the last step, the way, and the step."""
-    x, y, points = _grid()
     made = int(np.searchsorted(walk.seen, seen, side="right")) - 1
     step = max(made, 1)  # before the first step: the one that it is reading for
-    losses = hikers.loss(points, walk.batches[step - 1])
     way = walk.weights[: max(made, 0) + 1]
     ends = walk.weights[step - 1 : step + 1] if made else walk.weights[:1]
     colour = COLOURS[place]
     return [
-        _contours(x, y, losses, colour, 1.4, place),
+        _contours(hikers, walk.batches[step - 1], colour, 1.4, place),
         go.Scatter(
-            x=rounded(way[:, 0]),
-            y=rounded(way[:, 1]),
+            **xy(way),
             mode="lines",
             line={"color": colour, "width": 1.2},
             opacity=0.7,
@@ -116,8 +105,7 @@ def _moment(hikers: Hikers, walk: Hike, place: int, seen: int) -> list[Any]:
             **_axis(place),
         ),
         go.Scatter(
-            x=rounded(ends[:, 0]),
-            y=rounded(ends[:, 1]),
+            **xy(ends),
             mode="lines+markers",
             line={"color": colour, "width": 4},
             marker={"size": [9] if len(ends) == 1 else [4, 13], "symbol": "circle", "color": colour},
@@ -128,29 +116,16 @@ def _moment(hikers: Hikers, walk: Hike, place: int, seen: int) -> list[Any]:
 
 
 def _add_axes(figure: go.Figure, place: int, walk: Hike, tried: int) -> None:
-    suffix = str(place + 1) if place else ""
-    slot = 1 / 3
-    title = f"<b>{walk.name}</b> sees {SEES[place]}"
+    x, y = _axis(place).values()
     names = [f"weight of {name}" for name in FEATURES]
-    figure.update_layout(
-        {
-            f"xaxis{suffix}": {
-                "domain": [place * slot + 0.02, (place + 1) * slot - 0.02],
-                "anchor": f"y{suffix}",
-                "range": list(RANGES[0]),
-                "title": {"text": names[0]},
-                "showgrid": False,
-                "zeroline": False,
-            },
-            f"yaxis{suffix}": {
-                "anchor": f"x{suffix}",
-                "range": list(RANGES[1]),
-                "title": {"text": names[1] if place == 0 else ""},
-                "showgrid": False,
-                "zeroline": False,
-            },
-        }
-    )
+    titles = {x: names[0], y: names[1] if place == 0 else ""}
+    for own, other, ends in ((x, y, RANGES[0]), (y, x, RANGES[1])):
+        axis = {"anchor": other, "range": list(ends), "title": {"text": titles[own]}}
+        axis |= {"showgrid": False, "zeroline": False}
+        figure.update_layout({f"{own[0]}axis{own[1:]}": axis})
+    slot = 1 / 3
+    figure.update_layout({f"xaxis{x[1:]}": {"domain": [place * slot + 0.02, (place + 1) * slot - 0.02]}})
+    title = f"<b>{walk.name}</b> sees {SEES[place]}"
     text = f"{title}<br>rate {walk.learning_rate:g}, the best of {tried}"
-    refs = {"xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "showarrow": False, "align": "left"}
+    refs = {"xref": f"{x} domain", "yref": f"{y} domain", "showarrow": False, "align": "left"}
     figure.add_annotation(text=text, x=0, y=1.0, xanchor="left", yanchor="bottom", yshift=6, **refs)

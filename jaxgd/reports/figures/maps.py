@@ -1,6 +1,6 @@
 """A metric of a sweep over two of its axes, such as learning rate and batch size, and its best ridge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -45,7 +45,11 @@ def rate_map(
     Raises:
         ValueError: an unknown axis, metric or coordinate; an axis twice.
     """
-    scores = scores_of(result, metric, over, mode, where)
+    return map_of(scores_of(result, metric, over, mode, where), x, y, ridge, where)
+
+
+def map_of(scores: Scores, x: str, y: str, ridge: xr.DataArray | None, where: Mapping[str, Any]) -> go.Figure:
+    """`rate_map` of scores."""
     across, upwards = (_axis(scores, name, value, where) for name, value in (("x", x), ("y", y)))
     if across == upwards:
         raise ValueError(f"x and y are both {x!r}; two axes are needed")
@@ -57,7 +61,8 @@ def rate_map(
     cells = cells.isel({across: _ascending(cells, x), upwards: _ascending(cells, y)})
     values = {name: cells.last[name].values for name in (x, y)}
     places = {name: _places(values[name]) for name in (x, y)}
-    figure = go.Figure(layout=sweep_layout(_title(scores, (across, upwards), where)))
+    axes = [_named_axis(cells, name, values[name], places[name]) for name in (x, y)]
+    figure = go.Figure(layout=sweep_layout(_title(scores, (across, upwards), where), *axes))
     figure.add_heatmap(
         x=_edges(places[x]),
         y=_edges(places[y]),
@@ -78,19 +83,14 @@ def rate_map(
     rows = np.flatnonzero(np.isfinite(cells.badness.values).any(axis=1) & is_top.any(axis=1))
     tops = is_top[rows].argmax(axis=1)
     figure.add_traces(_ridge(places[x][tops], places[y][rows], f"best {x} of each {y}"))
-    for update, name in ((figure.update_xaxes, x), (figure.update_yaxes, y)):
-        texts = [escape(text) for text in scores.labels(name, values[name])]
-        update(
-            value_axis(name, places[name], _thinned(texts)), range=_edges(places[name])[:: len(places[name])]
-        )
     pairs = zip(scores.labels(x, values[x][tops]), scores.labels(y, values[y][rows]), strict=True)
     best_ones = ", ".join(f"{x} {top} at {y} {row}" for top, row in pairs)
     lost = f"{int(np.isnan(cells.last.values).sum())} of {cells.last.size} cells diverged"
-    figure.update_layout(legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"})
-    return figure.update_layout(meta={"words": f"Best: {best_ones or 'none'}; {lost}."})
+    legend = {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"}
+    return figure.update_layout(legend=legend, meta={"words": f"Best: {best_ones or 'none'}; {lost}."})
 
 
-def _axis(scores: Scores, argument: str, name: str, where: dict[str, Any]) -> str:
+def _axis(scores: Scores, argument: str, name: str, where: Mapping[str, Any]) -> str:
     """The axis along which the values of a name lie."""
     if name in scores.axes or name not in scores.names:
         check_axis(argument, name, scores.axes)
@@ -104,7 +104,7 @@ def _axis(scores: Scores, argument: str, name: str, where: dict[str, Any]) -> st
     return others[0]
 
 
-def _title(scores: Scores, axes: tuple[str, str], where: dict[str, Any]) -> str:
+def _title(scores: Scores, axes: tuple[str, str], where: Mapping[str, Any]) -> str:
     others = [name for name in scores.axes if name not in axes and name not in where]
     best = f", best over {', '.join(others)}" if others else ""
     part = "".join(f", {name} {value}" for name, value in where.items())
@@ -124,10 +124,12 @@ def _places(values: np.ndarray) -> np.ndarray:
     return values.astype(float) if values.dtype.kind in "iuf" else np.arange(values.size, dtype=float)
 
 
-def _thinned(texts: list[str], most: int = 8) -> list[str]:
-    """At most so many of the texts, the others empty, which leaves their tick marks."""
-    every = -(-len(texts) // most)
-    return [text if place % every == 0 else "" for place, text in enumerate(texts)]
+def _named_axis(scores: Scores, name: str, values: np.ndarray, places: np.ndarray, most: int = 8) -> dict:
+    """The axis of values at their places; at most so many are named, the others have tick marks only."""
+    every = -(-len(values) // most)
+    labels = enumerate(scores.labels(name, values))
+    texts = [escape(text) if place % every == 0 else "" for place, text in labels]
+    return {**value_axis(name, places, texts), "range": _edges(places)[:: len(places)]}
 
 
 def _colours(scores: Scores, values: np.ndarray) -> tuple[float, float]:

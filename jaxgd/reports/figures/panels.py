@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from jaxgd.reports.scales import log_text, round_values, rounded, thin
-from jaxgd.reports.style import COLOURS, band, base_layout, log_axis
+from jaxgd.reports.style import base_layout, colour_of, log_axis, median_line
 
 PANEL_HEIGHT = 340
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif"
@@ -35,7 +35,7 @@ class Panel(NamedTuple):
 def side_by_side(*panels: Panel) -> go.Figure:
     """A figure with a column for each panel. A name has one colour in all of them."""
     names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
-    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+    colours = {name: colour_of(place) for place, name in enumerate(names)}
     many = len(panels) > 2  # a page shows a wide figure smaller, so its text is set larger
     width = 1040 if many else (480, 880)[len(panels) - 1]
     figure = go.Figure(layout=base_layout(""))
@@ -84,13 +84,8 @@ def _thinned(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
 def _line(name: str, x: np.ndarray, y: np.ndarray, colour: str, axis: str) -> list[go.Scatter]:
     """The traces of one line: the band of its seeds, then their median."""
     shared: dict[str, Any] = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
-    spread = [band(x, y.min(axis=0), y.max(axis=0), colour, **shared)] if len(y) > 1 else []
-    mode = "lines+markers" if len(x) <= 12 else "lines"
-    style = {"line": {"color": colour, "width": 2.2}, "marker": {"size": 6, "color": colour}}
-    median = go.Scatter(
-        name=name, x=rounded(x), y=rounded(np.median(y, axis=0)), mode=mode, **style, **shared
-    )
-    return [*spread, median]
+    style = {"mode": "lines+markers" if len(x) <= 12 else "lines", "marker": {"size": 6, "color": colour}}
+    return median_line(name, rounded(x), y, colour, shared, **style)
 
 
 def _extent(values: Sequence[np.ndarray], is_log: bool) -> tuple[float, float]:

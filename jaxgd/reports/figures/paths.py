@@ -10,7 +10,7 @@ import xarray as xr
 
 from jaxgd.reports.figures.surfaces import rate_note, size_text
 from jaxgd.reports.scales import log_text, rounded, short_count, thin
-from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, band, base_layout, log_axis
+from jaxgd.reports.style import GREY, band, base_layout, colour_of, log_axis, symbol_of
 
 MOST_POINTS = 200  # of one curve; more do not show
 LEAST = 1e-12  # what a logarithmic axis shows of a loss that has reached its lowest
@@ -39,14 +39,13 @@ def loss_curves(paths: xr.Dataset, lowest: float | None = None) -> go.Figure:
             y=rounded(middle.sel(optimizer=name).values[shown]),
             hovertemplate=f"<b>{escape(str(name))}</b>, update %{{x}}: %{{y:.3g}}<extra></extra>",
             mode="lines+markers",
-            line={"color": COLOURS[place % len(COLOURS)], "width": 2},
-            marker={"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 7, "maxdisplayed": 8},
+            line={"color": colour_of(place), "width": 2},
+            marker={"symbol": symbol_of(place), "size": 7, "maxdisplayed": 8},
         )
-    figure.update_layout(base_layout(f"loss above the lowest: {rate_note(paths)}"))
-    figure.update_xaxes(title={"text": "updates"})
-    figure.update_yaxes(log_axis(float(middle.min()), float(middle.max()), log_text))
-    figure.update_yaxes(title={"text": "loss − lowest loss"})
-    return figure
+    across = {"title": {"text": "updates"}}
+    upwards = log_axis(float(middle.min()), float(middle.max()), log_text)
+    upwards |= {"title": {"text": "loss − lowest loss"}}
+    return figure.update_layout(base_layout(f"loss above the lowest: {rate_note(paths)}", across, upwards))
 
 
 def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = None) -> go.Figure:
@@ -66,10 +65,10 @@ def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = No
         runs = times.updates.sel(optimizer=name, batch_size=sizes).transpose("batch_size", "seed").values
         low, middle, high = (_quantile(runs, q, most) for q in (0.25, 0.5, 0.75))
         never = ~np.isfinite(np.median(runs, axis=1))
-        colour, most_left = COLOURS[index % len(COLOURS)], np.flatnonzero(~never)
+        colour, most_left = colour_of(index), np.flatnonzero(~never)
         figure.add_traces(band(np.take(places, most_left), low[most_left], high[most_left], colour))
         words = [_words(row, size, most) for row, size in zip(runs, sizes, strict=True)]
-        for these, symbol in ((~never, SYMBOLS[index % len(SYMBOLS)]), (never, "triangle-up-open")):
+        for these, symbol in ((~never, symbol_of(index)), (never, "triangle-up-open")):
             figure.add_scatter(
                 name=escape(str(name)),
                 legendgroup=str(name),
@@ -88,12 +87,11 @@ def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = No
         figure.add_scatter(
             name="mean, computed", x=at, y=rounded(list(expected.values())), mode="lines", line=dash
         )
-    figure.update_layout(base_layout("updates until a run has left"))
-    figure.update_xaxes(tickvals=rounded(places), ticktext=texts, title={"text": "batch size"})
+    across = {"tickvals": rounded(places), "ticktext": texts, "title": {"text": "batch size"}}
     finite = times.updates.values[np.isfinite(times.updates.values)]
-    figure.update_yaxes(log_axis(float(finite.min()) if finite.size else 1.0, most, short_count))
-    figure.update_yaxes(title={"text": "updates"})
-    return figure
+    upwards = log_axis(float(finite.min()) if finite.size else 1.0, most, short_count)
+    upwards |= {"title": {"text": "updates"}}
+    return figure.update_layout(base_layout("updates until a run has left", across, upwards))
 
 
 def _places(sizes: np.ndarray) -> tuple[list[float], list[str]]:

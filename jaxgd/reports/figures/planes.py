@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from jaxgd.landscape.networks.planes import Line, Plane
 from jaxgd.reports.scales import log_places, round_values, rounded, thin
-from jaxgd.reports.style import COLOUR_SCALE, COLOURS, GREY, band, layout_with_legend
+from jaxgd.reports.style import COLOUR_SCALE, GREY, colour_of, layout_with_legend, median_line
 
 MOST_POINTS = 100  # of a path; more do not show
 
@@ -41,10 +41,9 @@ def plane_contours(plane: Plane, lane: tuple[int, ...] = (), title: str = "loss 
     figure.add_traces(_centre() if directions.path is None else _path(np.asarray(directions.path)[lane]))
     if share is not None:
         title += f" that holds {_percent(np.asarray(share)[lane])} of the path’s variance"
-    figure.update_layout(layout_with_legend(title))
-    figure.update_xaxes(title={"text": directions.names[0]}, showgrid=False)
-    figure.update_yaxes(title={"text": directions.names[1]}, showgrid=False, ticks="outside", ticklen=4)
-    return figure
+    across, upwards = ({"title": {"text": name}, "showgrid": False} for name in directions.names)
+    upwards |= {"ticks": "outside", "ticklen": 4}
+    return figure.update_layout(layout_with_legend(title, across, upwards))
 
 
 def _losses_of(plane: Plane, lane: tuple[int, ...]) -> np.ndarray:
@@ -104,16 +103,11 @@ def loss_lines(lines: Mapping[str, Line], title: str = "loss along a line betwee
     """Losses between pairs of models; of a line with lanes, the median in a band from least to greatest."""
     figure = go.Figure()
     for place, (name, line) in enumerate(lines.items()):
-        colour, losses = COLOURS[place % len(COLOURS)], np.asarray(line.losses, float)
-        losses = losses.reshape(-1, losses.shape[-1])
-        if len(losses) > 1:
-            low, high = losses.min(axis=0), losses.max(axis=0)
-            figure.add_trace(band(line.positions, low, high, colour, legendgroup=name))
-        text = {"x": rounded(line.positions), "y": rounded(np.median(losses, axis=0)), "legendgroup": name}
-        figure.add_scatter(name=name, mode="lines", line={"color": colour, "width": 2.2}, **text)
-    figure.update_layout(layout_with_legend(title))
-    figure.update_xaxes(title={"text": "position"}, showgrid=False)
-    figure.update_yaxes(title={"text": "loss"}, rangemode="tozero")
+        x, losses = rounded(line.positions), np.asarray(line.losses, float)
+        figure.add_traces(median_line(name, x, losses, colour_of(place), {"legendgroup": name}))
+    across = {"title": {"text": "position"}, "showgrid": False}
+    upwards = {"title": {"text": "loss"}, "rangemode": "tozero"}
+    figure.update_layout(layout_with_legend(title, across, upwards))
     for place, text in enumerate(("first model", "second model")):
         figure.add_vline(place, line={"color": GREY, "width": 1, "dash": "dot"})
         figure.add_annotation(x=place, y=1, yref="paper", text=text, showarrow=False, yanchor="top")

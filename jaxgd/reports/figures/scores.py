@@ -217,9 +217,9 @@ def is_logarithmic(values: np.ndarray) -> bool:
     return values.dtype.kind in "iuf" and bool((values > 0).all()) and values.max() >= 20 * values.min()
 
 
-def sweep_layout(title: str) -> dict:
+def sweep_layout(title: str, xaxis: dict | None = None, yaxis: dict | None = None) -> dict:
     """The layout of a sweep's figure: that of the others, with room for long names beside the axis."""
-    layout = base_layout(title)
+    layout = base_layout(title, xaxis, yaxis)
     return {**layout, "margin": {**layout["margin"], "l": 88}}
 
 

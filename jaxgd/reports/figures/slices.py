@@ -18,11 +18,10 @@ from jaxgd.reports.figures.scores import (
     sweep_layout,
 )
 from jaxgd.reports.scales import rounded, thin
-from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, log_axis
+from jaxgd.reports.style import GREY, colour_of, log_axis, symbol_of
+from jaxgd.specs.wording import count_text
 from jaxgd.sweeps import SweepResult
 
-# More values than colours cannot be told apart.
-_MOST_COLOURS = len(COLOURS)
 _MOST_NAMED, _MOST_TEXTS = 10, 5  # values that are marked beside an axis, and those whose texts fit there
 
 
@@ -52,7 +51,11 @@ def slice(
     Raises:
         ValueError: an unknown axis, metric or coordinate.
     """
-    scores = scores_of(result, metric, over, mode, where).part(where)
+    return slice_of(scores_of(result, metric, over, mode, where).part(where), axis, by)
+
+
+def slice_of(scores: Scores, axis: str, by: str | None = None) -> go.Figure:
+    """`slice` of scores."""
     check_axis("axis", axis, scores.names)
     if by is None:
         varied = [
@@ -65,20 +68,14 @@ def slice(
     y = scores.scale.position(scores.last.values.ravel())
     y_axis = score_axis(scores, y)
     groups, texts = _groups(scores, by), scores.texts.ravel()
-    figure = go.Figure(layout=sweep_layout(f"{scores.metric} by {axis}, mean over {_over(scores)}"))
+    over = count_text(scores.runs.sizes[RUN], "run")
+    figure = go.Figure(layout=sweep_layout(f"{scores.metric} by {axis}, mean over {over}", x_axis, y_axis))
     has_line = axis in scores.axes
     for place, (name, mine) in enumerate(groups.items()):
-        style = {"color": COLOURS[place % _MOST_COLOURS], "symbol": SYMBOLS[place % _MOST_COLOURS]}
+        style = {"color": colour_of(place), "symbol": symbol_of(place)}
         figure.add_traces(_traces(scores, name, x[mine], y[mine], texts[mine], style, has_line))
     figure.add_trace(_crosses(x, y, texts, y_axis["range"][0 if scores.scale.better > 0 else 1]))
-    figure.update_layout(xaxis=x_axis, yaxis=y_axis, showlegend=by is not None)
-    figure.update_layout(legend={"title": {"text": by or ""}})
-    return figure
-
-
-def _over(scores: Scores) -> str:
-    count = scores.runs.sizes[RUN]
-    return "1 run" if count == 1 else f"{count} runs"
+    return figure.update_layout(showlegend=by is not None, legend={"title": {"text": by or ""}})
 
 
 def _places(scores: Scores, axis: str) -> tuple[np.ndarray, dict]:

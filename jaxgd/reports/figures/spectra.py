@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from jaxgd.landscape.curvature import SharpnessPath, Spectrum
 from jaxgd.reports.scales import log_text, rounded
-from jaxgd.reports.style import COLOURS, band, layout_with_legend, log_axis
+from jaxgd.reports.style import colour_of, layout_with_legend, log_axis, median_line
 
 # Points of a density, and its width as a part of the range of eigenvalues.
 _POINTS, _WIDTH = 400, 0.01
@@ -28,16 +28,14 @@ def spectral_densities(spectra: Mapping[str, Spectrum], width: float | None = No
         density = spectrum.density(grid, width).reshape(-1, _POINTS).mean(axis=0)
         tops.append(density.max())
         shown = np.where(density > density.max() / 10**_DECADES, density, np.nan)
-        line = {"color": COLOURS[place % len(COLOURS)], "width": 2}
+        line = {"color": colour_of(place), "width": 2}
         text = "density %{y:.2g} at eigenvalue %{x:.3g}"
         figure.add_scatter(
             name=name, x=rounded(grid), y=rounded(shown), mode="lines", line=line, hovertemplate=text
         )
-    figure.update_layout(layout_with_legend("spectrum of the Hessian"))
-    figure.update_xaxes(title={"text": "eigenvalue"}, zeroline=True)
-    axis = log_axis(max(tops) / 10**_DECADES, max(tops), log_text)
-    figure.update_yaxes(title={"text": "density"}, **axis)
-    return figure
+    across = {"title": {"text": "eigenvalue"}, "zeroline": True}
+    upwards = {"title": {"text": "density"}, **log_axis(max(tops) / 10**_DECADES, max(tops), log_text)}
+    return figure.update_layout(layout_with_legend("spectrum of the Hessian", across, upwards))
 
 
 def sharpness_curves(paths: Mapping[str, SharpnessPath], what: str = "sharpness") -> go.Figure:
@@ -47,28 +45,18 @@ def sharpness_curves(paths: Mapping[str, SharpnessPath], what: str = "sharpness"
     """
     figure, values = go.Figure(), []
     for place, (name, path) in enumerate(paths.items()):
-        colour = COLOURS[place % len(COLOURS)]
-        lanes = np.asarray(getattr(path, what), float)
-        lanes = lanes.reshape(-1, lanes.shape[-1])
-        middle = np.median(lanes, axis=0)
-        if len(lanes) > 1:
-            low, high = lanes.min(axis=0), lanes.max(axis=0)
-            figure.add_trace(band(path.epochs, low, high, colour, legendgroup=name))
-        curve = {"x": path.epochs.tolist(), "y": rounded(middle), "legendgroup": name, "mode": "lines"}
-        figure.add_scatter(name=name, line={"color": colour, "width": 2.2}, **curve)
+        colour, epochs, lanes = colour_of(place), path.epochs.tolist(), np.asarray(getattr(path, what), float)
+        figure.add_traces(median_line(name, epochs, lanes, colour, {"legendgroup": name}))
         values.append(lanes)
         if what == "sharpness" and np.isfinite(path.limit).any():
-            limit = {"color": colour, "width": 1.5, "dash": "dash"}
             text = "limit of stability" if len(paths) == 1 else "limits of stability"
-            curve |= {"y": rounded(path.limit), "hovertemplate": "%{y:.4g}"}
-            figure.add_scatter(name=text, line=limit, showlegend=not place, **curve)
+            dashed = {"color": colour, "width": 1.5, "dash": "dash"}
+            style = {"line": dashed, "hovertemplate": "%{y:.4g}", "showlegend": not place}
+            figure.add_traces(median_line(text, epochs, path.limit, colour, {"legendgroup": name}, **style))
             values.append(path.limit)
     flat = np.concatenate([np.ravel(value) for value in values])
     flat = flat[np.isfinite(flat) & (flat > 0)]
     title = {"sharpness": "largest eigenvalue of the Hessian", "loss": "training loss"}[what]
-    figure.update_layout(layout_with_legend(title))
-    figure.update_xaxes(title={"text": "epoch"}, showgrid=False)
-    figure.update_yaxes(
-        title={"text": title}, **log_axis(flat.min(), flat.max(), lambda value: f"{value:.3g}")
-    )
-    return figure
+    across = {"title": {"text": "epoch"}, "showgrid": False}
+    upwards = {"title": {"text": title}, **log_axis(flat.min(), flat.max(), lambda value: f"{value:.3g}")}
+    return figure.update_layout(layout_with_legend(title, across, upwards))

@@ -12,7 +12,7 @@ from jaxgd.landscape.surfaces.base import Surface
 from jaxgd.landscape.surfaces.basins import NOWHERE, grid_points
 from jaxgd.landscape.surfaces.critical_points import CriticalPoints
 from jaxgd.reports.scales import rounded
-from jaxgd.reports.style import COLOURS, GREY, SYMBOLS, base_layout
+from jaxgd.reports.style import GREY, base_layout, colour_of, symbol_of, xy
 
 CELLS = 81  # of the contours, along each axis
 # The higher the darker on white, and the lighter on black.
@@ -40,9 +40,9 @@ def path_map(
     figure = go.Figure([_contours(surface), *_marks(critical)])
     rows = _one_run(paths).isel(start=start)
     for place, name in enumerate(rows.optimizer.values):
-        figure.add_traces(_path(surface, rows.sel(optimizer=name), str(name), place))
-    first = rows.points.isel(optimizer=0, updates=0).values
-    figure.add_trace(_start(first))
+        figure.add_trace(_path(surface, rows.sel(optimizer=name), str(name), place))
+    ring = {"size": 12, "color": "rgba(0,0,0,0)", "line": {"color": GREY, "width": 2.5}}
+    figure.add_trace(_marked("start", rows.points.isel(optimizer=0, updates=[0]).values, ring))
     figure.update_layout(_layout(surface, f"{surface.name}: {rate_note(paths)}"))
     return figure
 
@@ -57,16 +57,10 @@ def basin_map(surface: Surface, basins: xr.Dataset, optimizer: str, batch_size: 
     """Which minimum each start leads to under an optimizer and a batch size; no colour where to none."""
     reached = basins.reached.sel(optimizer=optimizer, batch_size=batch_size)
     minima = basins.minima.values
-    colours = [COLOURS[place % len(COLOURS)] for place in range(len(minima))]
+    colours = [colour_of(place) for place in range(len(minima))]
     figure = go.Figure([_basins(reached, colours), _contours(surface, fill=False)])
-    figure.add_scatter(
-        x=rounded(minima[:, 0]),
-        y=rounded(minima[:, 1]),
-        mode="markers",
-        marker={"color": colours, "size": 11, "line": {"color": "white", "width": 2}},
-        hovertemplate="minimum (%{x}, %{y})<extra></extra>",
-        showlegend=False,
-    )
+    marker = {"color": colours, "size": 11, "line": {"color": "white", "width": 2}}
+    figure.add_trace(_marked("minimum", minima, marker, showlegend=False, name=None))
     figure.update_layout(_layout(surface, f"{optimizer}, {size_text(batch_size)}"))
     return figure
 
@@ -121,70 +115,44 @@ def _marks(critical: CriticalPoints | None) -> list[go.Scatter]:
         return []
     marks = []
     for kind, symbol in MARKS.items():
-        points = critical.of_kind(kind)
-        if len(points):
-            marker: dict[str, Any] = {"symbol": symbol, "size": 9, "color": GREY}
-            marker["line"] = {"width": 2 if symbol == "x-thin" else 0, "color": GREY}
-            marks.append(
-                go.Scatter(
-                    name=kind,
-                    x=rounded(points[:, 0]),
-                    y=rounded(points[:, 1]),
-                    mode="markers",
-                    marker=marker,
-                    hovertemplate=f"{kind} (%{{x}}, %{{y}})<extra></extra>",
-                )
-            )
+        line = {"width": 2 if symbol == "x-thin" else 0, "color": GREY}
+        marker = {"symbol": symbol, "size": 9, "color": GREY, "line": line}
+        if len(points := critical.of_kind(kind)):
+            marks.append(_marked(kind, points, marker))
     return marks
 
 
-def _path(surface: Surface, run: xr.Dataset, name: str, place: int) -> list[go.Scatter]:
+def _marked(what: str, points: np.ndarray, marker: dict[str, Any], **trace: Any) -> go.Scatter:
+    """Points of one kind, which the legend and a pointer name."""
+    text = f"{what} (%{{x}}, %{{y}})<extra></extra>"
+    return go.Scatter(
+        {"name": what, **xy(points), "mode": "markers", "marker": marker, "hovertemplate": text, **trace}
+    )
+
+
+def _path(surface: Surface, run: xr.Dataset, name: str, place: int) -> go.Scatter:
     """The path as a line with a dot at every update until it has settled, and a symbol at its end."""
     points = run.points.values
     shown = points[: _settled(points, np.ptp(surface.domain, axis=1))]
-    colour, symbol = COLOURS[place % len(COLOURS)], SYMBOLS[place % len(SYMBOLS)]
-    label = f"{escape(name)}, rate {float(run.learning_rate):g}"
-    losses = run.loss.values[: len(shown)]
-    line = go.Scatter(
-        name=label,
+    losses = zip(run.updates.values, run.loss.values[: len(shown)], strict=False)
+    marker = {"size": [3] * (len(shown) - 1) + [11], "symbol": symbol_of(place), "color": colour_of(place)}
+    return go.Scatter(
+        **xy(shown),
+        name=f"{escape(name)}, rate {float(run.learning_rate):g}",
         meta=name,
-        x=rounded(shown[:, 0]),
-        y=rounded(shown[:, 1]),
-        customdata=_texts(run.updates.values, losses),
+        customdata=[f"update {t}: loss {loss:.4g}" for t, loss in losses],
         hovertemplate=f"<b>{escape(name)}</b>, %{{customdata}}<extra></extra>",
         mode="lines+markers",
-        line={"color": colour, "width": 1.8},
-        marker={
-            "size": [3] * (len(shown) - 1) + [11],
-            "symbol": symbol,
-            "color": colour,
-            "line": {"width": 0},
-            "opacity": 1,
-        },
+        line={"color": colour_of(place), "width": 1.8},
+        marker={**marker, "line": {"width": 0}, "opacity": 1},
         showlegend=True,
     )
-    return [line]
-
-
-def _texts(updates: np.ndarray, losses: np.ndarray) -> list[str]:
-    return [f"update {t}: loss {loss:.4g}" for t, loss in zip(updates, losses, strict=False)]
 
 
 def _settled(points: np.ndarray, width: np.ndarray) -> int:
     """How many points to draw: up to where the rest is within a five-hundredth of the domain of the end."""
     far = (np.abs(points - points[-1]) > width / 500).any(axis=1)
     return int(np.flatnonzero(far)[-1]) + 2 if far.any() else 1
-
-
-def _start(point: np.ndarray) -> go.Scatter:
-    return go.Scatter(
-        name="start",
-        x=rounded(point[:1]),
-        y=rounded(point[1:]),
-        mode="markers",
-        marker={"size": 12, "color": "rgba(0,0,0,0)", "line": {"color": GREY, "width": 2.5}},
-        hovertemplate="start (%{x}, %{y})<extra></extra>",
-    )
 
 
 def _basins(reached: xr.DataArray, colours: list[str]) -> go.Heatmap:
@@ -206,14 +174,9 @@ def _basins(reached: xr.DataArray, colours: list[str]) -> go.Heatmap:
 
 def _layout(surface: Surface, title: str) -> dict:
     layout = base_layout(title) | {"legend": {"itemsizing": "constant"}}
-    for axis, (low, high), name in zip(("xaxis", "yaxis"), surface.domain, NAMES, strict=True):
-        layout[axis] = {
-            "range": rounded([low, high]),
-            "title": {"text": name},
-            "showgrid": False,
-            "zeroline": False,
-            "constrain": "domain",
-        }
+    for name, ends in zip(NAMES, surface.domain, strict=True):
+        axis = {"range": rounded(ends), "title": {"text": name}, "constrain": "domain"}
+        layout[f"{name}axis"] = {**axis, "showgrid": False, "zeroline": False}
     if np.isclose(*np.ptp(surface.domain, axis=1)):
         layout["yaxis"] |= {"scaleanchor": "x"}
     return layout

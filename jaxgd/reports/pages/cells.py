@@ -16,22 +16,7 @@ WIDTH, HEIGHT = 96, 14  # of the picture of an interval, in pixels
 
 def cells_table(comparison: Comparison) -> SortedTable:
     """A row for each cell, best first; those that cannot be told from the first are marked."""
-    cells, score = comparison.cells, comparison.score
-    head = [
-        "#",
-        "Optimizer",
-        "Batch",
-        "Rate",
-        score.capitalize(),
-        f"{score.capitalize()} ±\u00a095\u00a0%",
-        "Minus the first, paired ±\u00a095\u00a0%",
-        "Against the first",
-        "Seeds diverged",
-        "Updates",
-        "Examples",
-        "Seconds",
-        "Memory of an update",
-    ]
+    cells = comparison.cells
     groups = [
         (4, "Cell"),
         (1, "Validation"),
@@ -41,30 +26,32 @@ def cells_table(comparison: Comparison) -> SortedTable:
     limit = _limit(cells)
     rows = [_row(comparison, rank, limit) for rank in range(len(cells))]
     same = [rank for rank, cell in enumerate(cells) if rank == 0 or cell.indistinguishable]
-    return SortedTable(head, rows, groups, same)
+    return SortedTable.of(rows, groups=groups, marked=same)
 
 
-def _row(comparison: Comparison, rank: int, limit: float) -> list[TableCell]:
+def _row(comparison: Comparison, rank: int, limit: float) -> dict[str, TableCell]:
     cell, score, about = comparison.cells[rank], comparison.score, comparison.about
     test = score_text(cell.test, cell.test_halfwidth, score).removeprefix("test loss ")
     difference = "" if rank == 0 else difference_text(cell.difference, cell.difference_halfwidth, score)
     verdict = _verdict(comparison.cells, rank, score)
     size = "full" if cell.batch_size == about.num_train else str(cell.batch_size)
-    return [
-        TableCell(str(rank + 1), rank),
-        TableCell(cell.optimizer, cell.optimizer),
-        TableCell(size, cell.batch_size),
-        TableCell(f"{cell.learning_rate:g}", cell.learning_rate),
-        TableCell(_plain_score(cell.valid, score), cell.valid),
-        TableCell(test, cell.test),
-        TableCell(difference, cell.difference, _interval_picture(cell, limit)),
-        TableCell(verdict, verdict),
-        TableCell(f"{cell.diverged} of {about.fresh_seeds}" if cell.diverged else "0", cell.diverged),
-        TableCell(f"{cell.updates:,}", cell.updates),
-        TableCell(f"{cell.examples:,}", cell.examples),
-        TableCell(seconds_text(cell.seconds), cell.seconds),
-        TableCell(bytes_text(cell.bytes), cell.bytes),
-    ]
+    picture = _interval_picture(cell, limit)
+    lost = f"{cell.diverged} of {about.fresh_seeds}" if cell.diverged else "0"
+    return {
+        "#": TableCell(str(rank + 1), rank),
+        "Optimizer": TableCell(cell.optimizer, cell.optimizer),
+        "Batch": TableCell(size, cell.batch_size),
+        "Rate": TableCell(f"{cell.learning_rate:g}", cell.learning_rate),
+        score.capitalize(): TableCell(_plain_score(cell.valid, score), cell.valid),
+        f"{score.capitalize()} ±\u00a095\u00a0%": TableCell(test, cell.test),
+        "Minus the first, paired ±\u00a095\u00a0%": TableCell(difference, cell.difference, picture),
+        "Against the first": TableCell(verdict, verdict),
+        "Seeds diverged": TableCell(lost, cell.diverged),
+        "Updates": TableCell(f"{cell.updates:,}", cell.updates),
+        "Examples": TableCell(f"{cell.examples:,}", cell.examples),
+        "Seconds": TableCell(seconds_text(cell.seconds), cell.seconds),
+        "Memory of an update": TableCell(bytes_text(cell.bytes), cell.bytes),
+    }
 
 
 def _plain_score(value: float, score: str) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from jaxgd.reports.figures.costs import COSTS, cost_curves
-from jaxgd.reports.figures.curves import learning_curves
-from jaxgd.reports.figures.maps import rate_map
+from jaxgd.reports.figures.curves import curves_of
+from jaxgd.reports.figures.maps import map_of
+from jaxgd.reports.figures.scores import scores_of
 from jaxgd.reports.page import SMALL, Choice, Section, sections_page
 from jaxgd.reports.pages.cells import cells_table
 from jaxgd.reports.scales import seconds_text
@@ -58,15 +59,15 @@ def _optimizers(comparison: Comparison) -> list[str]:
 def _curves(comparison: Comparison) -> Section:
     seconds = comparison.clock.seconds_per_update * comparison.fresh.updates
     fresh = comparison.fresh.set_coords("learning_rate").assign_coords(seconds=seconds)
-    measures = dict.fromkeys([comparison.score, "loss"])
+    scores = {measure: scores_of(fresh, f"valid_{measure}") for measure in (comparison.score, "loss")}
 
     def curves(optimizer: str, measure: str) -> go.Figure:
-        figure = learning_curves(fresh, f"valid_{measure}", "batch_size", optimizer=optimizer)
+        figure = curves_of(scores[measure], "batch_size", "epochs", {"optimizer": optimizer})
         title = f"{optimizer}: validation {measure}, {_fresh(comparison)}"
         figure.update_yaxes(title={"text": f"validation {measure}"})
         return figure.update_layout(title={"text": title})
 
-    figures = {key: curves(*key) for key in product(_optimizers(comparison), measures)}
+    figures = {key: curves(*key) for key in product(_optimizers(comparison), scores)}
     note = next(iter(figures.values())).layout.meta["note"]  # pyright: ignore
     return Section(
         "Epochs, updates, examples or seconds: which batch size leads?",
@@ -94,10 +95,11 @@ def _updates_per_epoch(comparison: Comparison) -> str:
 
 def _maps(comparison: Comparison) -> Section:
     about, score, rates = comparison.about, comparison.score, comparison.fresh.learning_rate
+    scores = scores_of(comparison.grid, f"valid_{score}")
 
-    def map_of(name: str) -> go.Figure:
-        ridge = rates.sel(optimizer=name)
-        figure = rate_map(comparison.grid, f"valid_{score}", ridge=ridge, optimizer=name)
+    def rates_of(name: str) -> go.Figure:
+        ridge, where = rates.sel(optimizer=name), {"optimizer": name}
+        figure = map_of(scores, "learning_rate", "batch_size", ridge, where)
         return figure.update_layout(title={"text": name})
 
     return Section(
@@ -106,7 +108,7 @@ def _maps(comparison: Comparison) -> Section:
         f"{count_text(about.seeds, 'seed')}: learning rate across, batch size up, both logarithmic. The line "
         "joins the best rate of each batch size; where it touches the side of its map, a better rate may lie "
         "outside.",
-        [map_of(str(name)) for name in comparison.grid.optimizer.values],
+        [rates_of(str(name)) for name in comparison.grid.optimizer.values],
         columns=SMALL,
     )
 

@@ -12,7 +12,7 @@ from jaxgd.reports.figures.planes import loss_lines, plane_contours
 from jaxgd.reports.figures.spectra import sharpness_curves, spectral_densities
 from jaxgd.reports.page import Section, SortedTable, sections_page
 from jaxgd.reports.scales import rounded, seconds_text, short_count
-from jaxgd.reports.style import COLOURS, SYMBOLS, layout_with_legend, log_axis
+from jaxgd.reports.style import colour_of, layout_with_legend, log_axis, symbol_of
 from jaxgd.specs.wording import count_text, list_text
 from jaxgd.sweeps.axes import entry_at
 
@@ -123,24 +123,17 @@ def _sharpness_by_loss(landscape: SweepLandscape) -> go.Figure:
             name="runs" if contrast is None else landscape.value_name(contrast, value),
             x=rounded(loss[shown]),
             y=rounded(sharpness[shown]),
-            text=[
-                text for text, is_shown in zip(_run_names(landscape, part), shown, strict=True) if is_shown
-            ],
+            text=np.array(_run_names(landscape, part), object)[shown].tolist(),
             hovertemplate="%{text}<br>loss %{x:.3g}, sharpness %{y:.3g}<extra></extra>",
             mode="markers",
-            marker={
-                "color": COLOURS[place % len(COLOURS)],
-                "symbol": SYMBOLS[place % len(SYMBOLS)],
-                "size": 8,
-            },
+            marker={"color": colour_of(place), "symbol": symbol_of(place), "size": 8},
         )
-    figure.update_layout(layout_with_legend("sharpness and training loss of every run"))
+    axes = []
     for way, title in (("x", "training loss"), ("y", "sharpness")):
         traces: Any = figure.data
         places = [value for trace in traces for value in trace[way]] or [1.0]
-        axis = log_axis(min(places), max(places), short_count)
-        figure.update_layout({f"{way}axis": {**axis, "title": {"text": title}}})
-    return figure
+        axes.append({**log_axis(min(places), max(places), short_count), "title": {"text": title}})
+    return figure.update_layout(layout_with_legend("sharpness and training loss of every run", *axes))
 
 
 def _run_names(landscape: SweepLandscape, part: Any) -> list[str]:

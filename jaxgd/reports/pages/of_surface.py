@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import xarray as xr
 
 from jaxgd.landscape.surfaces.survey import SHOWN, SurfaceStudy
@@ -28,7 +27,9 @@ def _paths(study: SurfaceStudy) -> Section:
         f"Each optimizer runs at its own best of {tried} learning rates, from the ring to its last symbol; a "
         "dot is an update. The loss is the median over all starts. Where the ground is shaded it is high."
     )
-    maps = [_titled(path_map(study.surface, study.paths, k, study.critical), k) for k in range(SHOWN)]
+    maps = [path_map(study.surface, study.paths, start, study.critical) for start in range(SHOWN)]
+    for start, figure in enumerate(maps, 1):
+        figure.update_layout(title={"text": f"start {start}"}, showlegend=False)
     curves = loss_curves(study.paths, study.lowest)
     curves.update_layout(
         legend={"orientation": "h", "y": -0.28}, title={"text": "all starts: loss above the lowest"}
@@ -36,10 +37,6 @@ def _paths(study: SurfaceStudy) -> Section:
     many = " Too many critical points to mark." if len(study.critical.kinds) > MOST_MARKS else ""
     caption = "● minimum, × saddle, ▲ maximum, ◆ degenerate. A path is drawn until it has settled." + many
     return Section("Where does each optimizer go?", words, [curves, *maps], _rates(study), caption)
-
-
-def _titled(figure: go.Figure, start: int) -> go.Figure:
-    return figure.update_layout(title={"text": f"start {start + 1}"}, showlegend=False)
 
 
 def _rates(study: SurfaceStudy) -> SortedTable:
@@ -65,24 +62,25 @@ def _critical_points(study: SurfaceStudy) -> Section:
         "from many starts in the domain, and told apart by the eigenvalues of the Hessian. The index is the "
         "number of negative ones: the directions in which the surface falls away."
     )
-    head = ["kind", "x", "y", "f", "smallest eigenvalue", "largest eigenvalue", "index"]
     rows = [_row(study, place) for place in range(min(len(critical.kinds), MOST_ROWS))]
     rest = len(critical.kinds) - MOST_ROWS
     caption = f"The {MOST_ROWS} lowest; {rest} more were found." if rest > 0 else ""
-    table = SortedTable(head, rows) if rows else None
+    table = SortedTable.of(rows) if rows else None
     return Section("Where is the gradient zero?", words, table=table, caption=caption)
 
 
-def _row(study: SurfaceStudy, place: int) -> list[str]:
+def _row(study: SurfaceStudy, place: int) -> dict[str, str]:
     critical = study.critical
-    point, values = map(_clean, (critical.points[place], critical.eigenvalues[place]))
-    numbers = [
-        *(f"{x:.6f}" for x in point),
-        f"{_clean(critical.values[place]):.6g}",
-        f"{values[0]:.6g}",
-        f"{values[-1]:.6g}",
-    ]
-    return [critical.kinds[place], *numbers, str(critical.index[place])]
+    (x, y), values = map(_clean, (critical.points[place], critical.eigenvalues[place]))
+    return {
+        "kind": critical.kinds[place],
+        "x": f"{x:.6f}",
+        "y": f"{y:.6f}",
+        "f": f"{_clean(critical.values[place]):.6g}",
+        "smallest eigenvalue": f"{values[0]:.6g}",
+        "largest eigenvalue": f"{values[-1]:.6g}",
+        "index": str(critical.index[place]),
+    }
 
 
 def _clean(values: Any) -> Any:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxgd.reports.figures.curves import learning_curves
-from jaxgd.reports.figures.maps import rate_map
+from jaxgd.reports.figures.curves import curves_of
+from jaxgd.reports.figures.maps import map_of
 from jaxgd.reports.figures.scores import RUN, Scores, default_metric, scores_of
-from jaxgd.reports.figures.slices import slice
+from jaxgd.reports.figures.slices import slice_of
 from jaxgd.reports.page import SMALL, Section, SortedTable, TableCell, sections_page
 from jaxgd.reports.scales import seconds_text
 from jaxgd.specs.wording import count_text, list_text
@@ -41,7 +41,7 @@ def page(result: SweepResult, metric: str | None = None, mode: str | None = None
         "jaxgd sweep",
         _headline(scores, order),
         _deck(result),
-        _sections(result, scores, order, mode),
+        _sections(result, scores, order),
         _facts(result),
         _warnings(scores, order),
     )
@@ -81,7 +81,7 @@ def _deck(result: SweepResult) -> str:
     )
 
 
-def _sections(result: SweepResult, scores: Scores, order: np.ndarray, mode: str | None) -> list[Section]:
+def _sections(result: SweepResult, scores: Scores, order: np.ndarray) -> list[Section]:
     when = (
         "in the epoch whose parameters were kept"
         if "kept_epoch" in result.dataset
@@ -94,17 +94,17 @@ def _sections(result: SweepResult, scores: Scores, order: np.ndarray, mode: str 
             "For each value the best point there is: its mean as a strong line, its seeds as faint ones, × "
             "where one diverged. An epoch is the same work for all; an update is more for a larger batch.",
             [
-                learning_curves(result, scores.metric, by, clock, mode=mode)
+                curves_of(scores, by, clock, {})
                 for by in _curve_axes(scores)
                 for clock in ("epochs", "updates")
             ],
             caption=scores.scale.note,
         ),
-        _maps(result, scores, mode, over),
+        _maps(scores, over),
         Section(
             "Along each axis",
             f"A dot for every point. {over} Where the axis is a grid, the line joins the best points.",
-            [slice(result, name, scores.metric, mode=mode) for name in _varied(scores)[:_MOST_VIEWS]],
+            [slice_of(scores, name) for name in _varied(scores)[:_MOST_VIEWS]],
         ),
         Section(
             "The best points",
@@ -134,15 +134,15 @@ def _varied(scores: Scores) -> list[str]:
     return [name for name in scores.names if len(set(scores.column(name).tolist())) > 1]
 
 
-def _maps(result: SweepResult, scores: Scores, mode: str | None, over: str) -> Section:
+def _maps(scores: Scores, over: str) -> Section:
     """Learning rate and batch size, a map for each optimizer; other axes where those are not a grid."""
-    varied, metric = scores.varied, scores.metric
+    varied = scores.varied
     numbers = [name for name in varied if scores.last[name].dtype.kind in "iuf" and name != "point"]
     axes = ["learning_rate", "batch_size"] if {"learning_rate", "batch_size"} <= set(varied) else numbers[:2]
     parts: list[dict[str, Any]] = [{}]
     if "optimizer" in varied and "learning_rate" in axes:
         parts = [{"optimizer": name} for name in scores.last.optimizer.values.tolist()[:_MOST_VIEWS]]
-    maps = [rate_map(result, metric, *axes, mode=mode, **part) for part in parts] if len(axes) > 1 else []
+    maps = [map_of(scores, *axes, None, part) for part in parts] if len(axes) > 1 else []
     words = f"{over} The line joins the best of each row."
     return Section("Over two axes", words, maps, columns=SMALL if len(maps) > 2 else 2)
 
@@ -204,16 +204,20 @@ def _facts(result: SweepResult) -> dict[str, str]:
 
 def _plan_table(result: SweepResult) -> SortedTable | None:
     """A row for each program of the plan."""
-    rows = []
-    for group in result.plan.groups[:_MOST_PROGRAMS]:
-        took = (group.compile_seconds, group.run_seconds)
-        seconds = [
-            TableCell("–", "") if value is None else TableCell(seconds_text(value), value) for value in took
-        ]
-        count = f"{len(group.runs):,}"
-        rows.append([group.optimizer, group.batch_size, count, str(group.recipe), *seconds, group.reason])
-    return (
-        SortedTable(["optimizer", "batch size", "runs", "how", "compile", "run", "why"], rows)
-        if rows
-        else None
-    )
+    rows = [
+        {
+            "optimizer": group.optimizer,
+            "batch size": group.batch_size,
+            "runs": f"{len(group.runs):,}",
+            "how": str(group.recipe),
+            "compile": _took(group.compile_seconds),
+            "run": _took(group.run_seconds),
+            "why": group.reason,
+        }
+        for group in result.plan.groups[:_MOST_PROGRAMS]
+    ]
+    return SortedTable.of(rows) if rows else None
+
+
+def _took(seconds: float | None) -> TableCell:
+    return TableCell("–", "") if seconds is None else TableCell(seconds_text(seconds), seconds)
