@@ -1,5 +1,6 @@
 """How many updates it takes to leave a saddle or a plateau, measured and, for a saddle, computed."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -87,7 +88,8 @@ def _times(optimizer, function, until, start, scales, draws):
     """The first update [seeds, scales] after which `until` holds."""
 
     def run(draws, scales, *whole):
-        return jax.vmap(lambda draw: jax.vmap(lambda scale: _time(*whole, scale, draw))(scales))(draws)
+        time = functools.partial(_time, *whole)
+        return jax.vmap(lambda draw: jax.vmap(lambda scale: time(scale, draw))(scales))(draws)
 
     return map_lanes(run, jax.devices(), draws, scales, optimizer, function, until, start)
 

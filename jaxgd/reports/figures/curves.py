@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from jaxgd.arguments import one_of
-from jaxgd.reports.figures.scores import RUN, Scores, check_axis, score_axis, scores_of, sweep_layout
+from jaxgd.reports.figures.scores import RUN, Scores, score_axis, scores_of, sweep_layout
 from jaxgd.reports.scales import rounded, seconds_text, short_count, thin
 from jaxgd.reports.style import COLOURS, colour_of, faint, log_axis, regime_name, symbol_of
 from jaxgd.specs.wording import count_text
@@ -56,7 +56,7 @@ def curves_of(scores: Scores, by: str | None, clock: str, where: Mapping[str, An
     one_of("clock", clock, scores.clocks)
     by = _default_axis(scores, where) if by is None else by
     if by is not None:
-        check_axis("by", by, scores.axes)
+        one_of("by", by, scores.axes)
     whole = _shown(scores, by, where)
     chosen = whole.part(where).at_best(*([by] if by else []))
     curves = [chosen.isel({by: place}) for place in range(chosen.last.sizes[by])] if by else [chosen]

@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
-from jaxgd.reports.figures.scores import Scores, check_axis, is_logarithmic, scores_of, sweep_layout
+from jaxgd.arguments import one_of
+from jaxgd.reports.figures.scores import Scores, is_logarithmic, scores_of, sweep_layout
 from jaxgd.reports.scales import ScoreScale, rounded
 from jaxgd.reports.style import COLOUR_SCALE, GREY, value_axis
 from jaxgd.specs.wording import count_text
@@ -93,8 +94,7 @@ def map_of(scores: Scores, x: str, y: str, ridge: xr.DataArray | None, where: Ma
 def _axis(scores: Scores, argument: str, name: str, where: Mapping[str, Any]) -> str:
     """The axis along which the values of a name lie."""
     if name in scores.axes or name not in scores.names:
-        check_axis(argument, name, scores.axes)
-        return name
+        return one_of(argument, name, scores.axes)
     along = [str(dim) for dim in scores.last[name].dims]
     others = [dim for dim in along if dim not in where]
     if len(along) == 1:

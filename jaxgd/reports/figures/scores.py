@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxgd.arguments import unknown
+from jaxgd.arguments import one_of
 from jaxgd.reports.scales import ScoreScale, rounded, score_scale
 from jaxgd.reports.style import base_layout
 from jaxgd.sweeps import SweepResult
@@ -129,9 +129,7 @@ def scores_of(
     given, axes = _given(data), [str(name) for name in dataset.status.dims]
     over = axes_over(over, axes)
     for name, value in where.items():
-        if name not in axes:
-            raise ValueError(unknown("axis", name, axes))
-        places = places_of(dataset, name, given[name], name, value)
+        places = places_of(dataset, one_of("axis", name, axes), given[name], name, value)
         dataset = dataset.isel({name: places}) if name in over else dataset
     metric = default_metric(dataset) if metric is None else metric
     check_metric(dataset, metric)
@@ -204,12 +202,6 @@ def _text(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
     return str(value)
-
-
-def check_axis(argument: str, name: str, known: Sequence[str]) -> None:
-    """Raise ValueError unless a figure can show this along an axis."""
-    if name not in known:
-        raise ValueError(unknown(argument, name, known))
 
 
 def is_logarithmic(values: np.ndarray) -> bool:

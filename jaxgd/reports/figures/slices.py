@@ -8,10 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
+from jaxgd.arguments import one_of
 from jaxgd.reports.figures.scores import (
     RUN,
     Scores,
-    check_axis,
     is_logarithmic,
     score_axis,
     scores_of,
@@ -56,24 +56,26 @@ def slice(
 
 def slice_of(scores: Scores, axis: str, by: str | None = None) -> go.Figure:
     """`slice` of scores."""
-    check_axis("axis", axis, scores.names)
+    one_of("axis", axis, scores.names)
     if by is None:
         varied = [
             name for name in scores.names if name != axis and len(set(scores.column(name).tolist())) > 1
         ]
         by = next((name for name in ("optimizer", "batch_size") if name in varied), None)
     else:
-        check_axis("by", by, scores.names)
+        one_of("by", by, scores.names)
     x, x_axis = _places(scores, axis)
-    y = scores.scale.position(scores.last.values.ravel())
+    values = scores.last.values.ravel()
+    y = scores.scale.position(values)
     y_axis = score_axis(scores, y)
     groups, texts = _groups(scores, by), scores.texts.ravel()
+    shown = np.array([f"{scores.scale.text(v)}<br>{escape(t)}" for v, t in zip(values, texts, strict=True)])
     over = count_text(scores.runs.sizes[RUN], "run")
     figure = go.Figure(layout=sweep_layout(f"{scores.metric} by {axis}, mean over {over}", x_axis, y_axis))
     has_line = axis in scores.axes
     for place, (name, mine) in enumerate(groups.items()):
         style = {"color": colour_of(place), "symbol": symbol_of(place)}
-        figure.add_traces(_traces(scores, name, x[mine], y[mine], texts[mine], style, has_line))
+        figure.add_traces(_traces(scores, name, x[mine], y[mine], shown[mine], style, has_line))
     figure.add_trace(_crosses(x, y, texts, y_axis["range"][0 if scores.scale.better > 0 else 1]))
     return figure.update_layout(showlegend=by is not None, legend={"title": {"text": by or ""}})
 
@@ -122,13 +124,12 @@ def _traces(
 ) -> list[go.Scatter]:
     """The dots of one colour, and the line through the best at each value."""
     seen = np.isfinite(y)
-    shown = [f"{scores.scale.text(v)}<br>{escape(t)}" for v, t in zip(_values(scores, y), texts, strict=True)]
     dots = go.Scatter(
         name=escape(name),
         legendgroup=name,
         x=rounded(x[seen], 6),
         y=rounded(y[seen]),
-        text=[text for text, is_seen in zip(shown, seen, strict=True) if is_seen],
+        text=texts[seen].tolist(),
         hovertemplate="%{text}<extra></extra>",
         mode="markers",
         marker={**style, "size": 7, "opacity": 0.7},
@@ -146,12 +147,6 @@ def _traces(
         showlegend=False,
     )
     return [line.update(line={"color": style["color"], "width": 2}), dots]
-
-
-def _values(scores: Scores, positions: np.ndarray) -> np.ndarray:
-    """The values that stand at these positions."""
-    kind = scores.scale.kind
-    return 1 - 10**-positions if kind == "fraction" else 10**positions if kind == "loss" else positions
 
 
 def _crosses(x: np.ndarray, y: np.ndarray, texts: np.ndarray, edge: float) -> go.Scatter:

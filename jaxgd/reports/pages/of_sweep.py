@@ -142,7 +142,7 @@ def _maps(scores: Scores, over: str) -> Section:
     parts: list[dict[str, Any]] = [{}]
     if "optimizer" in varied and "learning_rate" in axes:
         parts = [{"optimizer": name} for name in scores.last.optimizer.values.tolist()[:_MOST_VIEWS]]
-    maps = [map_of(scores, *axes, None, part) for part in parts] if len(axes) > 1 else []
+    maps = [map_of(scores, *axes, ridge=None, where=part) for part in parts] if len(axes) > 1 else []
     words = f"{over} The line joins the best of each row."
     return Section("Over two axes", words, maps, columns=SMALL if len(maps) > 2 else 2)
 

@@ -109,6 +109,14 @@ def test_a_slice_has_every_point_and_a_line_through_the_best():
     ]
 
 
+def test_a_slice_says_of_a_perfect_score_that_it_is():
+    """However far it stands from the others: the axis ends at half of the least error that was seen."""
+    result = grid()
+    result.dataset.valid_accuracy.loc[{"optimizer": "adam", "learning_rate": 0.1}] = 1.0
+    texts = [text for trace in figures.slice(result, "learning_rate").data for text in trace.text or ()]
+    assert sum(text.startswith("100.0 %<br>optimizer adam") for text in texts) == 2
+
+
 def test_a_slice_marks_what_diverged():
     crosses = named(figures.slice(grid(), "learning_rate"))["a run diverged"]
     assert list(crosses.x) == [1.0]
