@@ -107,13 +107,10 @@ def look(
 
 def _limits(result: SweepResult, trainer_of: Callable[..., Trainer]) -> np.ndarray:
     """The limit of stability at the start of training, at every point without its seed."""
-    dims = [axis for axis in result.axes if axis != "seed"]
-    limits = np.empty([len(result.axes[axis]) for axis in dims])
-    for index in np.ndindex(*limits.shape):
-        places = dict(zip(dims, index, strict=True))
-        coords = run_coords(result, tuple(places.get(axis, 0) for axis in result.axes))
-        limits[index] = stability_limit(trainer_of(**coords).optimizer)
-    return limits
+    sizes = {axis: 1 if axis == "seed" else len(values) for axis, values in result.axes.items()}
+    trainers = (trainer_of(**run_coords(result, index)) for index in np.ndindex(*sizes.values()))
+    limits = [stability_limit(trainer.optimizer) for trainer in trainers]
+    return np.reshape(limits, [size for axis, size in sizes.items() if axis != "seed"])
 
 
 def _contrast(result: SweepResult) -> str | None:

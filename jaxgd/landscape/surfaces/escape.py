@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from jaxgd.arguments import whole_number
+from jaxgd.arguments import whole_numbers
 from jaxgd.landscape.surfaces.base import check_start
 from jaxgd.landscape.surfaces.exploration import checked_sizes
 from jaxgd.landscape.surfaces.lanes import standard_normals
@@ -62,8 +62,8 @@ def escape_times(
     if not isinstance(optimizers, Mapping) or not optimizers:
         raise TypeError(f"optimizers must be a mapping from labels to optimizers, got {optimizers!r}")
     start = check_start(surface, start)
-    sizes, updates = checked_sizes(batch_sizes, noise), whole_number("updates", updates)
-    seeds = whole_number("seeds", seeds)
+    sizes = checked_sizes(batch_sizes, noise)
+    updates, seeds = whole_numbers(updates=updates, seeds=seeds)
     if start.ndim != 1:
         raise ValueError(f"start must be one point [dim], got shape {start.shape}")
     check_values(surface, start)

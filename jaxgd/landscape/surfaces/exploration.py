@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from jaxgd.arguments import whole_number
+from jaxgd.arguments import whole_numbers
 from jaxgd.landscape.surfaces.base import Surface, check_start
 from jaxgd.landscape.surfaces.lanes import follow_lanes
 from jaxgd.landscape.surfaces.paths import Path, as_transform, check_values
@@ -67,10 +67,10 @@ def explore(
     """
     cases = _cases(optimizers, learning_rates)
     starts = jnp.atleast_2d(check_start(surface, starts, "starts"))
-    updates, every = whole_number("updates", updates), whole_number("every", every)
+    updates, every, seeds = whole_numbers(updates=updates, every=every, seeds=seeds)
     if updates % every:
         raise ValueError(f"every is {every}; it must divide updates, which is {updates}")
-    sizes, seeds = checked_sizes(batch_sizes, noise), whole_number("seeds", seeds)
+    sizes = checked_sizes(batch_sizes, noise)
     lanes = sum(map(len, cases.values())) * len(sizes) * len(starts) * seeds
     _check_memory(lanes * (updates // every + 1) * (starts.shape[1] + 1))
     check_values(surface, starts)

@@ -44,7 +44,9 @@ def follow_lanes(
         own_noise: whether every start has its own sequences.
     """
     shape = (len(starts), seeds) if own_noise else (seeds,)
-    draws = _draws(shape, updates, starts.shape[1]) if scales.any() else None
+    draws = None
+    if scales.any():
+        draws = standard_normals(math.prod(shape), updates, starts.shape[1]).reshape(*shape, updates, -1)
     groups = _groups(cases)
     run = functools.partial(_run_group, function, starts, scales, draws, updates, every)
     with ThreadPoolExecutor(max(1, min(len(groups), num_cores()))) as pool:
@@ -53,11 +55,6 @@ def follow_lanes(
     whole = Path(*(np.stack(parts) for parts in zip(*(found[label] for label in cases), strict=True)))
     # Without noise the paths of all seeds are the same.
     return Path(*(np.repeat(part, seeds, axis=4) for part in whole)) if draws is None and seeds > 1 else whole
-
-
-def _draws(shape: tuple[int, ...], updates: int, dim: int) -> jax.Array:
-    """Noise [*shape, updates, dim], for each place in `shape` a seed of its own."""
-    return standard_normals(math.prod(shape), updates, dim).reshape(*shape, updates, dim)
 
 
 def _groups(cases: Cases) -> list[dict[str, list[Transform]]]:
@@ -86,25 +83,23 @@ def _run_group(function, starts, scales, draws, updates, every, group) -> dict[s
     columns = zip(*(jax.tree.leaves(optimizer) for optimizer in optimizers), strict=True)
     leaves = [jnp.asarray(stack_leaves(column)[which]) for column in columns]
     lanes = jax.tree.unflatten(jax.tree.structure(optimizers[0]), leaves)
-    if draws is not None and draws.ndim == 4:
-        draws = draws[start]
-    paths = _follow_all(lanes, starts[start], scales[scale], function, draws, updates, every)
+    own, shared = (draws[start], None) if draws is not None and draws.ndim == 4 else (None, draws)
+    paths = _follow_all(lanes, starts[start], scales[scale], own, function, shared, updates, every)
     shape = (len(group), -1, len(scales), len(starts))
     whole = [np.asarray(part).reshape(*shape, *part.shape[1:]) for part in paths]
     return {label: Path(*(part[place] for part in whole)) for place, label in enumerate(group)}
 
 
 @functools.partial(jax.jit, static_argnames=("updates", "every"))
-def _follow_all(optimizers, starts, scales, function, draws, updates, every) -> Path:
+def _follow_all(optimizers, starts, scales, own, function, shared, updates, every) -> Path:
     """Paths [lanes, seeds, ...]; without noise there is one seed.
 
-    draws: None, [seeds, updates, dim], or such numbers for every lane.
+    own, shared: noise [seeds, updates, dim] for every lane, or for all; None where it is the other or none.
     """
-    own_noise = draws is not None and draws.ndim == 4
 
     def one(lane, function, shared):
         optimizer, start, scale, own = lane
-        draws = own if own_noise else shared
+        draws = shared if own is None else own
         if draws is None:
             path = follow(optimizer, function, start, None, None, updates, every)
             return jax.tree.map(lambda x: x[None], path)
@@ -113,7 +108,6 @@ def _follow_all(optimizers, starts, scales, function, draws, updates, every) -> 
     def run(lanes, function, shared):
         return jax.vmap(lambda lane: one(lane, function, shared))(lanes)
 
-    own, shared = (draws, None) if own_noise else (None, draws)
     return map_lanes(run, jax.devices(), (optimizers, starts, scales, own), function, shared)
 
 

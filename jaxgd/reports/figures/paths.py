@@ -63,7 +63,7 @@ def escape_curves(times: xr.Dataset, expected: Mapping[float, float] | None = No
     figure = go.Figure()
     for index, name in enumerate(times.optimizer.values):
         runs = times.updates.sel(optimizer=name, batch_size=sizes).transpose("batch_size", "seed").values
-        low, middle, high = (_quantile(runs, q, most) for q in (0.25, 0.5, 0.75))
+        low, middle, high = np.quantile(np.minimum(runs, most), (0.25, 0.5, 0.75), axis=1)
         never = ~np.isfinite(np.median(runs, axis=1))
         colour, most_left = colour_of(index), np.flatnonzero(~never)
         figure.add_traces(band(np.take(places, most_left), low[most_left], high[most_left], colour))
@@ -101,11 +101,6 @@ def _places(sizes: np.ndarray) -> tuple[list[float], list[str]]:
     end = float(finite.max()) + step if len(finite) else 0.0
     places = [float(np.log2(size)) if np.isfinite(size) else end for size in sizes]
     return places, ["full" if np.isinf(size) else f"{size:g}" for size in sizes]
-
-
-def _quantile(runs: np.ndarray, q: float, most: float) -> np.ndarray:
-    """The quantile of each row, where infinity counts as `most`."""
-    return np.quantile(np.minimum(runs, most), q, axis=1)
 
 
 def _words(row: np.ndarray, size: float, most: float) -> str:

@@ -63,6 +63,11 @@ class Scores:
         """The axes with several values."""
         return [name for name in self.axes if self.last.sizes[name] > 1]
 
+    @property
+    def varied_names(self) -> list[str]:
+        """Of the names those with several values."""
+        return [name for name in self.names if len(set(self.column(name).tolist())) > 1]
+
     def isel(self, places: Mapping[str, Any]) -> "Scores":
         """The part at some places along axes."""
         return self._each(lambda array: array.isel(places))

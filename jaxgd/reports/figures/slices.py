@@ -58,9 +58,7 @@ def slice_of(scores: Scores, axis: str, by: str | None = None) -> go.Figure:
     """`slice` of scores."""
     one_of("axis", axis, scores.names)
     if by is None:
-        varied = [
-            name for name in scores.names if name != axis and len(set(scores.column(name).tolist())) > 1
-        ]
+        varied = set(scores.varied_names) - {axis}
         by = next((name for name in ("optimizer", "batch_size") if name in varied), None)
     else:
         one_of("by", by, scores.names)

@@ -148,14 +148,7 @@ def _table(landscape: SweepLandscape) -> SortedTable:
     curvature, dataset = landscape.curvature, landscape.result.dataset
     dims = [dim for dim in curvature.sharpness.dims if dim != "seed"]
     score = dataset[landscape.metric].isel(epoch=-1)
-    head = [
-        *map(_axis, dims),
-        "sharpness",
-        "limit",
-        "trace",
-        "training loss",
-        landscape.metric.replace("_", " "),
-    ]
+    head = [*map(_axis, dims), "sharpness", "limit", "trace", "training loss", _axis(landscape.metric)]
     rows = []
     for places in itertools.product(*(range(curvature.sizes[dim]) for dim in dims)):
         at = dict(zip(dims, places, strict=True))

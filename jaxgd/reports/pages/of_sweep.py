@@ -104,7 +104,7 @@ def _sections(result: SweepResult, scores: Scores, order: np.ndarray) -> list[Se
         Section(
             "Along each axis",
             f"A dot for every point. {over} Where the axis is a grid, the line joins the best points.",
-            [slice_of(scores, name) for name in _varied(scores)[:_MOST_VIEWS]],
+            [slice_of(scores, name) for name in scores.varied_names[:_MOST_VIEWS]],
         ),
         Section(
             "The best points",
@@ -128,10 +128,6 @@ def _curve_axes(scores: Scores) -> Sequence[str | None]:
     rest = [name for name in scores.varied if name not in (*known, "learning_rate")]
     rate = [name for name in scores.varied if name == "learning_rate"]
     return [*known, *rest, *rate][:_MOST_CURVES] or [None]
-
-
-def _varied(scores: Scores) -> list[str]:
-    return [name for name in scores.names if len(set(scores.column(name).tolist())) > 1]
 
 
 def _maps(scores: Scores, over: str) -> Section:
