@@ -158,14 +158,14 @@ def _with_seed(result: SweepResult, coords: Mapping[str, Any], place: int = 0) -
 def _looked_at(result: SweepResult, name: str, coords: dict[str, Any], trainer: Trainer) -> LookedAt:
     problem, epochs = trainer.problem, result.dataset.sizes["epoch"]
     key = jax.random.key(0)
-    path, states = recorded_run(trainer, jax.random.key(int(coords.get("seed", 0))), epochs)
-    end, state = jax.tree.map(lambda points: points[-1], (path, states))
+    path = recorded_run(trainer, jax.random.key(int(coords.get("seed", 0))), epochs)
+    end, state, _ = jax.tree.map(lambda points: points[-1], path)
     try:
-        around = path_plane(problem, path, model_state=state)
+        around = path_plane(problem, path.params, model_state=state)
     except ValueError:  # the path spans no plane
         around = plane(problem, end, random_directions(problem, end, key), model_state=state)
     measured = np.unique(np.linspace(0, epochs, min(epochs + 1, _MEASURED)).round().astype(int))
-    points = jax.tree.map(lambda leaf: leaf[measured], (path, states))
+    points = jax.tree.map(lambda leaf: leaf[measured], path)
     along = measured_path(trainer, points, measured, key)
     spectrum = spectral_density(problem, end, key, probes=4, model_state=state)
     saved = jax.tree.leaves(result.params(**coords))

@@ -110,7 +110,10 @@ def _principal(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # The product of points, not of dimensions: there are far fewer.
     variances, vectors = np.linalg.eigh(centred @ centred.T)
     if not variances[-2] > 1e-12 * variances[-1]:
-        raise ValueError("path must turn: its points lie on one line, or are one point, and span no plane")
+        raise ValueError(
+            "path must turn: its points lie on one line, or are one point, and span no plane (the path of a "
+            "run that diverged does: take the part of it before)"
+        )
     axes = (vectors[:, [-1, -2]].T @ centred) / np.sqrt(variances[[-1, -2]])[:, None]
     axes *= np.where(axes @ (points[0] - points[-1]) < 0, -1, 1)[:, None]
     share = variances[-2:].sum() / variances[variances > 0].sum()

@@ -12,9 +12,10 @@ from jaxgd.landscape.networks.objectives import CHUNK
 from jaxgd.landscape.networks.planes import losses_of
 from jaxgd.landscape.networks.spectra import eigenvalues_of
 from jaxgd.landscape.networks.stacks import Lanes
-from jaxgd.landscape.networks.training_paths import recorded_run
+from jaxgd.landscape.networks.training_paths import Recorded, recorded_run
 from jaxgd.optim.layouts import Recursion
 from jaxgd.training.fitting import check_run
+from jaxgd.training.states import DIVERGED, STATUS_WORDS
 from jaxgd.training.trainers import Trainer
 
 
@@ -22,13 +23,15 @@ class SharpnessPath(NamedTuple):
     """The largest eigenvalue of the Hessian and the loss along training, for one run or for many.
 
     epochs: int [n], epochs ended, 0 before training. sharpness, loss: [n], or [runs, n]. limit: [n], the
-    sharpness above which the optimizer is unstable on a quadratic; NaN where it has no such number.
+    sharpness above which the optimizer is unstable on a quadratic; NaN where it has no such number. status:
+    how each run ended, a word as of `fit`, or [runs]; sharpness and loss are NaN from where it diverged on.
     """
 
     epochs: np.ndarray
     sharpness: np.ndarray
     loss: np.ndarray
     limit: np.ndarray
+    status: np.ndarray = np.array("completed")
 
 
 def sharpness_along(
@@ -69,7 +72,7 @@ def sharpness_along(
 
 def measured_path(
     trainer: Trainer,
-    points: tuple[Any, Any],
+    points: Recorded,
     measured: np.ndarray,
     probe_key: jax.Array,
     steps: int | None = None,
@@ -78,14 +81,16 @@ def measured_path(
 ) -> SharpnessPath:
     """The sharpness where a run was after the epochs `measured` [n].
 
-    points: `(params, model_state)` there, each [n, ...], or [runs, n, ...].
+    points: the run there, each leaf [n, ...], or [runs, n, ...].
     """
-    params, states = points
-    lanes = Lanes.of(trainer.problem, params, split, chunk, states)
-    values = eigenvalues_of(lanes, probe_key, steps).largest[..., 0]
+    lanes = Lanes.of(trainer.problem, points.params, split, chunk, points.model_state)
+    values = np.asarray(eigenvalues_of(lanes, probe_key, steps).largest[..., 0])
+    status, losses = np.asarray(points.status), np.asarray(losses_of(lanes))
+    values, losses = (np.where(status == DIVERGED, np.nan, numbers) for numbers in (values, losses))
     updates = _updates(trainer, int(measured[-1]))
     limit = np.array([stability_limit(trainer.optimizer, made) for made in updates])
-    return SharpnessPath(measured, np.asarray(values), np.asarray(losses_of(lanes)), limit[measured])
+    words = np.array(STATUS_WORDS)[status[..., -1]]
+    return SharpnessPath(measured, values, losses, limit[measured], words)
 
 
 def stability_limit(optimizer: Any, update: int = 0) -> float:

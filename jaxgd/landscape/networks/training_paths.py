@@ -1,6 +1,6 @@
 """The way that parameters take in training: recorded after every epoch."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,19 @@ import numpy as np
 from jaxgd.machine.compiling import own_programs
 from jaxgd.training.fitting import begin_run, check_run, drive, initial_params, is_traced, traced_run
 from jaxgd.training.pacing import ByEpochs
-from jaxgd.training.states import TrainState
+from jaxgd.training.states import RUNNING, TrainState
 from jaxgd.training.trainers import Trainer
+
+
+class Recorded(NamedTuple):
+    """A run before training and after each epoch: every leaf is [epochs + 1, ...].
+
+    status: int32, as of `TrainState`.
+    """
+
+    params: Any
+    model_state: Any
+    status: Any
 
 
 def training_path(trainer: Trainer, key: jax.Array, epochs: int) -> Any:
@@ -25,11 +36,11 @@ def training_path(trainer: Trainer, key: jax.Array, epochs: int) -> Any:
         key: a PRNG key.
         epochs: 1 or more; with a full batch an epoch is one update.
     """
-    return recorded_run(trainer, key, epochs)[0]
+    return recorded_run(trainer, key, epochs).params
 
 
-def recorded_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, Any]:
-    """`(params, model_state)` before training and after each epoch, each leaf [epochs + 1, ...]."""
+def recorded_run(trainer: Trainer, key: jax.Array, epochs: int) -> Recorded:
+    """The run before training and after each epoch."""
     epochs = check_run(trainer, key, epochs)
     if is_traced((trainer, key)):
         return _traced_run(trainer, key, epochs)
@@ -41,13 +52,17 @@ def recorded_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, An
     return jax.tree.map(lambda *points: np.stack(points), *path)
 
 
-def _copied(state: TrainState) -> tuple[Any, Any]:
+def _copied(state: TrainState) -> Recorded:
     # A segment takes over its state's memory, which an array of NumPy's may share.
-    return jax.tree.map(lambda x: np.array(x, copy=True), (state.params, state.model_state))
+    return jax.tree.map(lambda x: np.array(x, copy=True), _seen(state))
 
 
-def _traced_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[Any, Any]:
+def _seen(state: TrainState) -> Recorded:
+    return Recorded(state.params, state.model_state, state.status)
+
+
+def _traced_run(trainer: Trainer, key: jax.Array, epochs: int) -> Recorded:
     params = initial_params(trainer.problem.init, key)
-    _, _, path = traced_run(trainer, key, epochs, seen=lambda state: (state.params, state.model_state))
-    start = params, trainer.problem.model_state
+    _, _, path = traced_run(trainer, key, epochs, seen=_seen)
+    start = Recorded(params, trainer.problem.model_state, jnp.int32(RUNNING))
     return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, path)

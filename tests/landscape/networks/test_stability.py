@@ -82,3 +82,15 @@ def test_bad_arguments(arguments, message):
     trainer = jaxgd.trainer(PROBLEM, jaxgd.sgd(0.1), 10)
     with pytest.raises(ValueError, match=message):
         sharpness_along(**{"trainer": trainer, "key": jax.random.key(0), "epochs": 2, **arguments})
+
+
+def test_a_run_that_diverged_has_no_sharpness_from_there_on():
+    trainer = jaxgd.trainer(PROBLEM, jaxgd.sgd(60.0), "full")
+    assert int(jaxgd.fit(trainer, jax.random.key(0), 40).state.status) == 2
+    found = sharpness_along(trainer, [jax.random.key(0), jax.random.key(1)], 40)
+    assert found.status.tolist() == ["diverged", "diverged"]
+    assert np.isfinite(found.sharpness[:, 0]).all()
+    assert np.isnan(found.sharpness[:, -1]).all()
+    assert np.isnan(found.loss[:, -1]).all()
+    healthy = sharpness_along(trainer.replace(optimizer=jaxgd.sgd(0.1)), jax.random.key(0), 2)
+    assert healthy.status == "completed"
