@@ -1,4 +1,4 @@
-"""A learning-rate range test: one short run for every rate, all in one program."""
+"""A learning-rate range test: short runs at every rate, all in one program."""
 
 import functools
 from collections.abc import Sequence
@@ -21,20 +21,25 @@ from jaxgd.training.trainers import Trainer
 
 # Examples on which a rate is judged, at most.
 _JUDGES = 1024
-# How many standard errors a rate must lower the loss by, and do better than one whose targets are shuffled.
-_SIGMAS = 4.0
+# How many runs each rate gets, and the losses are means of: one alone names now and then a rate too far off.
+_RUNS = 3
+# By how many standard errors one rate must lower the loss, and do better than with shuffled targets, for
+# anything to be learnt at all; and by how many each that is usable then.
+_SIGMAS, _EACH = 4.0, 2.0
 
 
 class RateFinder(NamedTuple):
     """What a range test found.
 
-    rate: the suggestion, a float, or None where no rate is usable. rates: float[n], those tried. losses:
-    float[n], mean loss on the judging examples after the updates, NaN where the run diverged. start: that
-    loss before any. controls: float[n], losses of runs whose targets were shuffled, NaN where the examples
-    have no targets. reason: a sentence.
+    rate: the suggestion, a float, or None where no rate is usable: a safe one, the lowest within one standard
+    error of the best. best: the usable rate with the lowest loss, or None. rates: float[n], those tried.
+    losses: float[n], mean loss on the judging examples after the updates, NaN where a run diverged. start:
+    that loss before any. controls: float[n], losses of runs whose targets were shuffled, NaN where the
+    examples have no targets. reason: a sentence.
     """
 
     rate: float | None
+    best: float | None
     rates: np.ndarray
     losses: np.ndarray
     start: float
@@ -42,24 +47,28 @@ class RateFinder(NamedTuple):
     reason: str
 
     def __repr__(self):
-        return f"RateFinder(rate={self.rate}: {self.reason})"
+        return f"RateFinder(rate={self.rate}, best={self.best}: {self.reason})"
 
 
 def find_learning_rate(
     trainer: Trainer, key: jax.Array, rates: Sequence[float] | None = None, updates: int = 100
 ) -> RateFinder:
-    """The learning rate that lowers the loss most in a few updates, found by trying all at once.
+    """The learning rate that lowers the loss most in a few updates, and a safe one, found by trying all at
+    once.
 
-    Every rate trains a copy of the run for `updates` updates, in one program; `trainer` is left as it is. The
-    rates are judged on validation examples, or on training examples where there are none. A rate is usable
-    if it lowers their mean loss by more than 4 standard errors and, where examples are pairs of inputs and
-    targets, ends lower by as much than the same run on shuffled targets: so it has learnt something and not
-    only shrunk the outputs. Rates well above the best one often diverge later in a long run; the suggestion
-    is the lowest rate within one standard error of the best.
+    Every rate trains three copies of the run for `updates` updates, in one program; `trainer` is left as it
+    is. The rates are judged on validation examples, or on training examples where there are none. Something
+    can be learnt if a rate lowers their mean loss by more than 4 standard errors and, where examples are
+    pairs of inputs and targets, ends lower by as much than the same runs on shuffled targets: so it has not
+    only shrunk the outputs. Rates that do so by 2 standard errors are usable then.
+
+    A few updates tell of a few updates. In a long run the best rate is often lower, and rates well above it
+    diverge later: `rate` is the lowest within one standard error of the best, which is `best`. At small batch
+    sizes, where 100 updates are a part of an epoch, both can be several times what a long run wants.
 
     Args:
         trainer: a trainer whose optimizer has a `learning_rate`; its own value is not used.
-        key: a PRNG key, as for `fit`.
+        key: a PRNG key; the runs' keys are split from it.
         rates: those to try; None for 25 from 1e-6 to 10, evenly on a log scale.
         updates: how many each is given, 1 or more.
 
@@ -131,43 +140,52 @@ def _epochs_of(run: Trainer, updates: Any) -> int:
 
 @functools.partial(jax.jit, static_argnums=4)
 def _losses(trainer: Trainer, key: jax.Array, rates: jax.Array, judges: Any, epochs: int):
-    """Losses of the judging examples: [judges] at the initial parameters, [rates, judges] after training."""
+    """Losses of the judging examples, [judges] before, [rates, judges] after training."""
 
     def losses(params, model_state):
         return example_losses(trainer.problem, params, judges, model_state).losses
 
-    def trained(rate):
+    def trained(rate, key):
         run = trainer.replace(optimizer=trainer.optimizer.replace(learning_rate=rate))
         state = fit(run, key, epochs).state
         return jnp.where(state.status == DIVERGED, jnp.nan, losses(state.params, state.model_state))
 
-    return losses(initial_params(trainer.problem.init, key), trainer.problem.model_state), jax.vmap(trained)(
-        rates
-    )
+    def both(key):
+        start = initial_params(trainer.problem.init, key)
+        before = losses(start, trainer.problem.model_state)
+        return before, jax.vmap(trained, (0, None))(rates, key)
+
+    # One run of all rates after the other: their memory is that of one.
+    return jax.tree.map(lambda runs: runs.mean(axis=0), jax.lax.map(both, jax.random.split(key, _RUNS)))
 
 
 def _conclude(rates: np.ndarray, before: Any, after: Any, control: Any) -> RateFinder:
-    usable = _is_above(before - after)
+    gains = [before - after]
     if control is not None:
         # A control that diverged is no evidence against a rate.
-        usable &= _is_above(np.where(np.isnan(control), before, control) - after)
+        gains.append(np.where(np.isnan(control), before, control) - after)
+    learns, usable = (
+        np.all([_is_above(gain, sigmas) for gain in gains], axis=0) for sigmas in (_SIGMAS, _EACH)
+    )
     controls = np.full(len(rates), np.nan) if control is None else control.mean(axis=1)
     found = functools.partial(
         RateFinder, rates=rates, losses=after.mean(axis=1), start=float(before.mean()), controls=controls
     )
-    if not usable.any():
+    if not learns.any():
         reason = (
             f"no usable rate: none of {len(rates)} lowers the loss on unseen examples by more than chance"
         )
-        return found(rate=None, reason=reason)
+        return found(rate=None, best=None, reason=reason)
     best = int(np.argmin(np.where(usable, after.mean(axis=1), np.inf)))
     as_good = usable & ~_is_above(after - after[best], sigmas=1.0)
     rate = float(rates[np.argmax(as_good)])
     reason = f"the loss falls from {before.mean():.4g} to {after[np.argmax(as_good)].mean():.4g}"
-    return found(rate=rate, reason=reason)
+    return found(rate=rate, best=float(rates[best]), reason=reason)
 
 
-def _is_above(differences: np.ndarray, sigmas: float = _SIGMAS) -> np.ndarray:
+def _is_above(differences: np.ndarray, sigmas: float) -> np.ndarray:
     """Whether the mean of each row, `[rates, judges]`, is above 0 by so many standard errors; no NaN is."""
-    error = differences.std(axis=1, ddof=1) / np.sqrt(differences.shape[1])
-    return differences.mean(axis=1) > sigmas * error
+    with np.errstate(over="ignore", invalid="ignore"):  # a rate far too high
+        differences = differences.astype(np.float64)
+        error = differences.std(axis=1, ddof=1) / np.sqrt(differences.shape[1])
+        return differences.mean(axis=1) > sigmas * error

@@ -28,6 +28,8 @@ def test_it_finds_a_rate_that_trains():
     tr = trainer_of(train, valid, jaxgd.adam(123.0))
     found = jaxgd.find_learning_rate(tr, KEY, RATES, updates=60)
     assert found.rate in RATES
+    assert found.best in RATES
+    assert found.rate <= found.best
     fit = jaxgd.fit(tr.replace(optimizer=tr.optimizer.replace(learning_rate=found.rate)), KEY, 5)
     assert fit.history["valid_accuracy"][-1] > 0.85
     assert found.losses[0] == pytest.approx(found.start, rel=0.2)
@@ -42,6 +44,7 @@ def test_noise_has_no_usable_rate(validated):
     tr = trainer_of(train, valid if validated else None, jaxgd.adam(0.1))
     found = jaxgd.find_learning_rate(tr, KEY, RATES, updates=60)
     assert found.rate is None
+    assert found.best is None
     assert "no usable rate" in repr(found)
 
 
