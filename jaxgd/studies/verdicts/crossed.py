@@ -1,0 +1,130 @@
+"""Variances of mean scores and of their differences where seeds and test rows are crossed.
+
+Every cell is scored at S seeds on the same R rows. The difference of two cells at seed s on row r is
+
+    difference + seed[s] + row[r] + both[s, r]
+
+with three independent random effects, so the variance of its mean is seed²/S + row²/R + both²/(S·R). The mean
+squares of seeds and of rows hold the interaction `both` each; it is counted once (Searle, Casella, McCulloch:
+Variance Components, 1992, sections 4.3 and 5.3).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import chdtri
+
+# The probability with which the seeds' mean square lies above the value that the degrees of freedom are taken at.
+_UPPER_QUARTILE = 0.25
+
+
+class Crossed(NamedTuple):
+    """Moments of the scores of C cells; leading dimensions are independent repetitions.
+
+    means: [..., C]. seeds, rows, both: [..., C, C], covariances between cells of what varies with the seed (of
+    means over rows), with the row (of means over seeds) and with both. event: [..., C, C], the typical size of a
+    row's difference where there is one, 1 where no row differs; None for scores that are no hits.
+    """
+
+    means: np.ndarray
+    seeds: np.ndarray
+    rows: np.ndarray
+    both: np.ndarray
+    event: np.ndarray | None
+    num_seeds: int
+    num_rows: int
+
+
+class Differences(NamedTuple):
+    """Mean differences of all pairs, cell of the row minus cell of the column, and how well they are known.
+
+    mean, variance, degrees: [..., C, C], with the degrees of freedom of the variance. event: as of `Crossed`.
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    degrees: np.ndarray
+    event: np.ndarray | None
+    num_rows: int
+
+
+def crossed_moments(scores: np.ndarray, hits: bool) -> Crossed:
+    """The moments of scores [..., cells, seeds, rows].
+
+    hits: whether the scores are right (1) or wrong (0), row by row. One seed stands for cells without chance:
+    nothing varies with it.
+    """
+    scores = np.asarray(scores, np.float64)
+    num_seeds, num_rows = scores.shape[-2:]
+    means = scores.mean((-2, -1))
+    centred = scores - means[..., None, None]
+    by_row = centred.mean(-2)
+    seeds, rows = _covariance(centred.mean(-1)), _covariance(by_row)
+    flat = centred.reshape(*centred.shape[:-2], -1)
+    rest = flat @ flat.mT - num_rows * (num_seeds - 1) * seeds - num_seeds * (num_rows - 1) * rows
+    both = rest / max((num_seeds - 1) * (num_rows - 1), 1)
+    event = _event_sizes(by_row + means[..., None]) if hits else None
+    return Crossed(means, seeds, rows, both, event, num_seeds, num_rows)
+
+
+def moments_of_means(means: np.ndarray, num_rows: int) -> Crossed:
+    """The moments of hits of which only the share of each seed is known, [..., cells, seeds], on so many rows.
+
+    How cells agree row by row is not known. Cells are taken to err independently, which is on the safe side
+    where rows that are hard for one are hard for the others.
+    """
+    means = np.asarray(means, np.float64)
+    share = (means.mean(-1) * num_rows + 2) / (num_rows + 4)  # never 0 or 1 (Agresti and Coull 1998)
+    rows = (share * (1 - share))[..., None] * np.eye(means.shape[-2])
+    seeds = _covariance(means - means.mean(-1, keepdims=True))
+    return Crossed(
+        means.mean(-1), seeds, rows, np.zeros_like(rows), np.ones_like(rows), means.shape[-1], num_rows
+    )
+
+
+def differences_of(moments: Crossed) -> Differences:
+    """All pairs of cells: mean difference, its variance over seeds and rows, and degrees of freedom."""
+    mean = moments.means[..., :, None] - moments.means[..., None, :]
+    parts = (_of_difference(part) for part in (moments.seeds, moments.rows, moments.both))
+    variance, degrees = crossed_variance(*parts, moments.num_seeds, moments.num_rows)
+    return Differences(mean, variance, degrees, moments.event, moments.num_rows)
+
+
+def crossed_variance(seeds, rows, both, num_seeds: int, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """The variance of a mean over seeds and rows, and its degrees of freedom.
+
+    seeds, rows, both: variances as in `Crossed`. A component estimated below 0 counts as 0, so seeds that agree
+    in their means, and not in their rows, have the variance that their rows show.
+
+    The degrees of freedom are Satterthwaite's (1946), with the seeds' mean square put at its upper quartile:
+    five seeds often vary too little by chance, and then they would also seem to matter too little.
+    """
+    both = np.maximum(both, 0)
+    by_seed = np.maximum(num_rows * seeds, both) / (num_seeds * num_rows)
+    by_row = np.maximum(num_seeds * rows - both, 0) / (num_seeds * num_rows)
+    free = max(num_seeds - 1, 1)
+    upper = by_seed * free / chdtri(free, 1 - _UPPER_QUARTILE)
+    spread = upper**2 / free + by_row**2 / (num_rows - 1)
+    known = spread > 0
+    degrees = np.where(known, (upper + by_row) ** 2 / np.where(known, spread, 1), num_rows - 1)
+    return by_seed + by_row, degrees
+
+
+def _covariance(values: np.ndarray) -> np.ndarray:
+    """Between cells, of [..., cells, repeats]; 0 for a single repeat."""
+    centred = values - values.mean(-1, keepdims=True)
+    return centred @ centred.mT / max(values.shape[-1] - 1, 1)
+
+
+def _of_difference(covariance: np.ndarray) -> np.ndarray:
+    """The variances of all pairs' differences; exactly symmetric, and 0 on the diagonal."""
+    own = np.diagonal(covariance, axis1=-2, axis2=-1)
+    return np.maximum(own[..., :, None] + own[..., None, :] - 2 * covariance, 0)
+
+
+def _event_sizes(by_row: np.ndarray) -> np.ndarray:
+    """Sum of squares over sum of sizes of the rows' differences, for each pair of [..., cells, rows]."""
+    gaps = np.abs(by_row[..., :, None, :] - by_row[..., None, :, :])
+    sizes = gaps.sum(-1)
+    return np.where(sizes > 0, (gaps**2).sum(-1) / np.where(sizes > 0, sizes, 1), 1.0)

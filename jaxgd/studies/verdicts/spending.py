@@ -1,0 +1,56 @@
+"""How the error is spent over rounds of seeds, so that looking again and again does not add to it.
+
+A group-sequential design: after each round the intervals are made at an error of their own, the share of that round,
+and whatever one of them has shown stays shown. The shares add up to 1, so all looks together are wrong with the
+whole error at most, whatever their dependence: each look spends an increment of a spending function of the seeds
+seen (Slud and Wei 1982, Journal of the American Statistical Association 77, 862-868; Lan and DeMets 1983, Biometrika
+70, 659-663; repeated confidence intervals: Jennison and Turnbull 1989, Journal of the Royal Statistical Society B 51,
+305-361). Here each doubling of the seeds spends as much as the first look,
+
+    spent(n) = log(2·n / first) / log(2·most / first),
+
+a quarter at each of 5, 10, 20 and 40 seeds.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+LEAST_SEEDS = 5  # with fewer there is no verdict
+ROUNDS = (5, 10, 20, 40)
+
+
+def rounds_up_to(most: int) -> tuple[int, ...]:
+    """How many seeds there are after each round: 5, 10, 20, 40 and so on, the last one `most`.
+
+    Raises:
+        ValueError: most is less than 5.
+    """
+    if most < LEAST_SEEDS:
+        raise ValueError(f"max_seeds must be {LEAST_SEEDS} or more, got {most}: fewer allow no verdict")
+    doublings = int(math.log2(most / LEAST_SEEDS))
+    rounds = [LEAST_SEEDS * 2**k for k in range(doublings + 1)]
+    return tuple(rounds if rounds[-1] == most else [*rounds, most])
+
+
+def shares_of_error(looks: Sequence[int], most: int, last: bool = False) -> np.ndarray:
+    """Which share of the error each look at the data may use, [looks]; 1 together at most.
+
+    Args:
+        looks: the number of seeds at each look made, rising.
+        most: the number of seeds of the last round planned.
+        last: whether no further round follows the last of these looks, which then gets all that is left. This has
+            to be known before the look, as from a clock, and not from the scores.
+
+    Raises:
+        ValueError: looks do not rise, or go beyond `most`.
+    """
+    looks = list(looks)
+    if not looks or sorted(set(looks)) != looks or looks[-1] > most:
+        raise ValueError(f"looks must rise and end at most at {most} seeds, got {looks}")
+    whole = math.log(2 * most / looks[0])
+    spent = [math.log(2 * seeds / looks[0]) / whole for seeds in looks]
+    if last:
+        spent[-1] = 1.0
+    return np.diff(spent, prepend=0.0)
