@@ -1,20 +1,21 @@
-"""Simultaneous intervals of each cell against the best of the others: Hsu's multiple comparisons with the best.
+"""Simultaneous intervals of each cell against the best of the others (Hsu's multiple comparisons).
 
-What is estimated for cell i is θ[i] - max(θ[j], j ≠ i), with θ the mean score over all seeds and rows that could be
-drawn, and with larger being better. Whichever cell is best, the others' differences from it are a comparison with
-one control (Hsu 1981, Annals of Statistics 9, 1026-1034; Hsu 1984, Annals of Statistics 12, 1136-1144; Hsu, Multiple
-Comparisons, 1996, chapter 4). Who may be that control is read off the data (Edwards and Hsu 1983, Journal of the
-American Statistical Association 78, 965-971), which allows unequal variances:
+What is estimated for cell i is θ[i] - max(θ[j], j ≠ i), with θ the mean score over all seeds and rows that
+could be drawn, and with larger being better. Whichever cell is best, the others' differences from it are a
+comparison with one control (Hsu 1981, Annals of Statistics 9, 1026-1034; Hsu 1984, Annals of Statistics 12,
+1136-1144; Hsu, Multiple Comparisons, 1996, chapter 4). Who may be that control is read off the data (Edwards
+and Hsu 1983, Journal of the American Statistical Association 78, 965-971), which allows unequal variances:
 
 - a cell that is above another one for certain shows that the other is not the best;
 - the lower end of a cell is its lowest against any cell that may be the best;
-- where one cell alone may be the best, its lower end needs no correction for the number of cells: it is false only
-  if the end against the second best is (an intersection-union test; Berger 1982). All others lie below it by as much;
+- where one cell alone may be the best, its lower end needs no correction for the number of cells: it is false
+  only if the end against the second best is (an intersection-union test; Berger 1982). All others lie below
+  it by as much;
 - the upper end of a cell is its lowest against any cell, from all pairs at once (Tukey).
 
-Of the error, one half goes to the lower end of the best cell, a quarter to those of the others and a quarter to the
-upper ends; so all intervals together hold with 1 - error. The one-sided `bound` has an error of its own, of the same
-size, and is read alone.
+Of the error, one half goes to the lower end of the best cell, a quarter to those of the others and a quarter
+to the upper ends; so all intervals together hold with 1 - error. The one-sided `bound` has an error of its
+own, of the same size, and is read alone.
 """
 
 from typing import NamedTuple
@@ -30,9 +31,9 @@ from jaxgd.studies.verdicts.levels import correlations, one_sided_levels, pairwi
 class Ends(NamedTuple):
     """Ends of the differences of all pairs, [..., C, C], cell of the row minus cell of the column.
 
-    alone: lower ends, each at half the error by itself. beside: lower ends, simultaneous for all differences from
-    the cell of the column, at a quarter. above: upper ends, simultaneous for all pairs, at a quarter. bound: lower
-    ends as of `beside`, at the whole error.
+    alone: lower ends, each at half the error by itself. beside: lower ends, simultaneous for all differences
+    from the cell of the column, at a quarter. above: upper ends, simultaneous for all pairs, at a quarter.
+    bound: lower ends as of `beside`, at the whole error.
     """
 
     alone: np.ndarray
@@ -42,7 +43,7 @@ class Ends(NamedTuple):
 
 
 class Intervals(NamedTuple):
-    """Of each cell against the best of the others, [..., C]: interval from low to high, and a one-sided bound."""
+    """Of each cell against the best of the others, [..., C]: from low to high, and a one-sided bound."""
 
     low: np.ndarray
     high: np.ndarray
@@ -99,7 +100,7 @@ def against_best(means: np.ndarray) -> np.ndarray:
 
 
 def possible_best(lower: np.ndarray) -> np.ndarray:
-    """Which cells no other lies above for certain, [..., C]; all where each has one above it, as two looks may say.
+    """Which cells no other lies above for certain, [..., C]; all of them where looks contradict each other.
 
     lower: `beside` or `bound` of `Ends`.
     """

@@ -1,8 +1,9 @@
 """Verdicts on cells from their scores on fresh seeds and test rows: the one procedure of every comparison.
 
-`conclude` goes through the looks made so far. At each, the cells that have so many seeds are compared, all pairs at
-once, with the share of the error that this look may spend; the tightest ends of all looks stay. Everything said
-about a cell is read off its interval against the best of the others, and nothing is corrected a second time:
+`conclude` goes through the looks made so far. At each, the cells that have so many seeds are compared, all
+pairs at once, with the share of the error that this look may spend; the tightest ends of all looks stay.
+Everything said about a cell is read off its interval against the best of the others, and nothing is corrected
+a second time:
 
     better       the interval lies wholly above the margin
     as good      its one-sided bound lies within the margin
@@ -29,10 +30,11 @@ CANNOT_TELL, BETTER, AS_GOOD, WORSE, NO_VERDICT = range(5)
 class Scores(NamedTuple):
     """What is known of the runs of all cells on the same test rows, paired by seed.
 
-    values: for each cell [seeds, rows], or [seeds] where only the share of hits of each seed is known. hits: whether
-    they are right (1) or wrong (0); else losses, or any number. higher_is_better: of the values. chance: for each
-    cell whether its seeds differ at all; a cell without chance is one run, [1, rows], and varies with the rows alone;
-    all have chance if None. num_rows: of the test rows, needed for values [seeds] only.
+    values: for each cell [seeds, rows], or [seeds] where only the share of hits of each seed is known. hits:
+    whether they are right (1) or wrong (0); else losses, or any number. higher_is_better: of the values.
+    chance: for each cell whether its seeds differ at all; a cell without chance is one run, [1, rows], and
+    varies with the rows alone; all have chance if None. num_rows: of the test rows, needed for values [seeds]
+    only.
     """
 
     values: Sequence[np.ndarray]
@@ -45,10 +47,10 @@ class Scores(NamedTuple):
 class Conclusion(NamedTuple):
     """What can be said about C cells; arrays are [C], and NaN where there is no verdict.
 
-    score, score_low, score_high: mean over seeds and rows, and its own 95 % interval. estimate: by how much the
-    cell is better than the best of the others (below 0: worse), in units of the score, whichever direction is
-    better. low, high: its interval, simultaneous for all cells. bound: its one-sided lower bound. codes: indices of
-    VERDICTS. ends: of all pairs, for what more seeds might decide.
+    score, score_low, score_high: mean over seeds and rows, and its own 95 % interval. estimate: by how much
+    the cell is better than the best of the others (below 0: worse), in units of the score, whichever
+    direction is better. low, high: its interval, simultaneous for all cells. bound: its one-sided lower
+    bound. codes: indices of VERDICTS. ends: of all pairs, for what more seeds might decide.
     """
 
     score: np.ndarray
@@ -74,8 +76,8 @@ def conclude(
     """The verdict on each cell, and the intervals that it is read off.
 
     Args:
-        scores: of all cells. A cell that has fewer seeds than the first look gets no verdict and is none of the
-            others; later looks are at the cells that have so many seeds.
+        scores: of all cells. A cell that has fewer seeds than the first look gets no verdict and is none of
+            the others; later looks are at the cells that have so many seeds.
         margin: up to this difference two cells are equal for practical purposes, in units of the score.
         looks: the numbers of seeds at which the scores were looked at, rising, the first 5 or more.
         shares: of the error, one for each look (`shares_of_error`).
@@ -118,7 +120,9 @@ def _chance(scores: Scores) -> list[bool]:
     return [True] * len(scores.values) if scores.chance is None else [bool(c) for c in scores.chance]
 
 
-def _checked(scores: Scores, margin: float, looks: Sequence[int], shares: Sequence[float]) -> list[np.ndarray]:
+def _checked(
+    scores: Scores, margin: float, looks: Sequence[int], shares: Sequence[float]
+) -> list[np.ndarray]:
     values = [np.asarray(value, np.float64) for value in scores.values]
     if not margin >= 0:
         raise ValueError(f"margin must be 0 or more, got {margin!r}")

@@ -9,22 +9,23 @@ squares of seeds and of rows hold the interaction `both` each; it is counted onc
 Variance Components, 1992, sections 4.3 and 5.3).
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import chdtri
 
-# The probability with which the seeds' mean square lies above the value that the degrees of freedom are taken at.
+# The chance that the true mean square of seeds lies above the value that the degrees of freedom are taken at.
 _UPPER_QUARTILE = 0.25
+# Rows that differ and were not seen may differ by more than those seen: at least by so much.
+_LEAST_EVENT = 0.6
 
 
 class Crossed(NamedTuple):
     """Moments of the scores of C cells; leading dimensions are independent repetitions.
 
-    means: [..., C]. seeds, rows, both: [..., C, C], covariances between cells of what varies with the seed (of
-    means over rows), with the row (of means over seeds) and with both. event: [..., C, C], the typical size of a
-    row's difference where there is one, 1 where no row differs; None for scores that are no hits.
+    means: [..., C]. seeds, rows, both: [..., C, C], covariances between cells of what varies with the seed
+    (of means over rows), with the row (of means over seeds) and with both. event: [..., C, C], how much two
+    cells differ on a row where they differ, from 0.6 to 1 (all seeds); None for scores that are no hits.
     """
 
     means: np.ndarray
@@ -69,7 +70,7 @@ def crossed_moments(scores: np.ndarray, hits: bool) -> Crossed:
 
 
 def moments_of_means(means: np.ndarray, num_rows: int) -> Crossed:
-    """The moments of hits of which only the share of each seed is known, [..., cells, seeds], on so many rows.
+    """The moments of hits of which the share of each seed alone is known, [..., cells, seeds].
 
     How cells agree row by row is not known. Cells are taken to err independently, which is on the safe side
     where rows that are hard for one are hard for the others.
@@ -94,8 +95,8 @@ def differences_of(moments: Crossed) -> Differences:
 def crossed_variance(seeds, rows, both, num_seeds: int, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """The variance of a mean over seeds and rows, and its degrees of freedom.
 
-    seeds, rows, both: variances as in `Crossed`. A component estimated below 0 counts as 0, so seeds that agree
-    in their means, and not in their rows, have the variance that their rows show.
+    seeds, rows, both: variances as in `Crossed`. A component estimated below 0 counts as 0, so seeds that
+    agree in their means, and not in their rows, have the variance that their rows show.
 
     The degrees of freedom are Satterthwaite's (1946), with the seeds' mean square put at its upper quartile:
     five seeds often vary too little by chance, and then they would also seem to matter too little.
@@ -124,7 +125,8 @@ def _of_difference(covariance: np.ndarray) -> np.ndarray:
 
 
 def _event_sizes(by_row: np.ndarray) -> np.ndarray:
-    """Sum of squares over sum of sizes of the rows' differences, for each pair of [..., cells, rows]."""
+    """Sum of cubes over sum of squares of the rows' differences, for each pair of [..., cells, rows]."""
     gaps = np.abs(by_row[..., :, None, :] - by_row[..., None, :, :])
-    sizes = gaps.sum(-1)
-    return np.where(sizes > 0, (gaps**2).sum(-1) / np.where(sizes > 0, sizes, 1), 1.0)
+    squares = (gaps**2).sum(-1)
+    seen = (gaps**3).sum(-1) / np.where(squares > 0, squares, 1)
+    return np.where(squares > 0, np.maximum(seen, _LEAST_EVENT), 1.0)

@@ -1,10 +1,11 @@
-"""The lower end of the interval of a difference, where the few rows that tell two cells apart may all be unseen.
+"""The lower end of the interval of a difference, where few rows tell two cells apart, or none that was seen.
 
 The variance of a difference of hits is made by the rows on which two cells differ. Few of them, or none, were
-seen where two cells are about equally good, and then the variance that was seen is too small. A difference other
-than the one seen needs rows other than those seen, and these have a variance as well. Tango (1998, Statistics in
-Medicine 17, 891-908) takes the variance at the value that is tested, and inverts the test. In units of rows, with
-the difference M, the variance Q, and rows of size u, the variance at a value D further from 0 than M is
+seen where two cells are about equally good, and then the variance that was seen is too small. A difference
+other than the one seen needs rows other than those seen, and these have a variance as well. Tango (1998,
+Statistics in Medicine 17, 891-908) takes the variance at the value that is tested, and inverts the test. In
+units of rows, with the difference M, the variance Q, and rows of size u, the variance at a value D further
+from 0 than M is
 
     (Q + √(Q² + 4·u²·D·(D - M))) / 2
 
@@ -19,8 +20,8 @@ _NEWTON_STEPS = 40
 def lower_ends(mean, variance, quantile, event, num_rows: int) -> np.ndarray:
     """The lower ends of intervals for differences, quantile · √variance below the mean or further.
 
-    mean, variance, quantile: arrays of one shape. event: the size of a row's difference, of that shape; None for
-    scores that are no hits, where the end is the plain one. Never below -1 where there are events.
+    mean, variance, quantile: arrays of one shape. event: the size of a row's difference, of that shape; None
+    for scores that are no hits, where the end is the plain one. Never below -1 where there are events.
     """
     plain = mean - quantile * np.sqrt(variance)
     if event is None:

@@ -1,8 +1,8 @@
 """Error levels of single comparisons such that many hold at once.
 
-For a comparison of all cells with one of them (Dunnett 1955) and of all pairs (Tukey 1953). The correlation of two
-differences that share a cell is one number for each shared cell, the mean of those estimated (the one-factor
-approximation of Hsu 1992, Journal of Computational and Graphical Statistics 1, 151-168).
+For a comparison of all cells with one of them (Dunnett 1955) and of all pairs (Tukey 1953). The correlation
+of two differences that share a cell is one number for each shared cell, the mean of those estimated (the
+one-factor approximation of Hsu 1992, Journal of Computational and Graphical Statistics 1, 151-168).
 """
 
 from functools import lru_cache
@@ -26,10 +26,11 @@ def one_sided_levels(error: float, comparisons: int, correlation: np.ndarray) ->
     return np.interp(correlation, _GRID, _levels_by_correlation(error, comparisons))
 
 
+@lru_cache(maxsize=256)
 def pairwise_level(error: float, cells: int) -> float:
-    """The one-sided level of each of both directions of all pairs of cells, of which none fails but with `error`.
+    """The one-sided level of both directions of each pair of cells, of which none fails but with `error`.
 
-    From the range of so many independent normal variables; on the safe side for unequal variances (Hayter 1984).
+    From the range of so many independent normal variables; safe for unequal variances (Hayter 1984).
     """
     return float(ndtr(-studentized_range.isf(error, cells, np.inf) / np.sqrt(2)))
 
@@ -61,4 +62,6 @@ def _level(error: float, comparisons: int, correlation: float) -> float:
         inside = ndtr((bound - np.sqrt(correlation) * _NODES) / np.sqrt(1 - correlation))
         return 1 - float((_WEIGHTS * inside**comparisons).sum() / _WEIGHTS.sum()) - error
 
-    return float(ndtr(-brentq(excess, float(-ndtri(error)) - 1e-9, float(-ndtri(error / comparisons)) + 1e-9)))
+    return float(
+        ndtr(-brentq(excess, float(-ndtri(error)) - 1e-9, float(-ndtri(error / comparisons)) + 1e-9))
+    )

@@ -23,8 +23,9 @@ def loss_margin(loss: float, constant: float | None = None) -> float:
 def smallest_difference(num_rows: int, error: float = 0.05) -> float:
     """The least difference in accuracy that so many test rows can show; 1 where they can show none.
 
-    The cell that is ahead is right on some rows more and the other one on none, all seeds agree, and the interval
-    still has to lie above the margin. Seeds that differ, and more than two cells looked at, need more.
+    The cell that is ahead is right on some rows more and the other one on none, all seeds agree, and the
+    interval still has to lie above the margin. Seeds that differ, and more than two cells looked at, need
+    more.
     """
     rows = np.arange(1, num_rows + 1)
     mean = rows / num_rows

@@ -1,4 +1,4 @@
-"""95 % intervals of the score of a cell itself, over seeds and test rows; they never leave what a score can be."""
+"""95 % intervals of a cell's own score, over seeds and test rows; within what a score can be."""
 
 import numpy as np
 from scipy.special import stdtrit
@@ -9,9 +9,9 @@ from jaxgd.studies.verdicts.crossed import Crossed, crossed_variance
 def own_intervals(moments: Crossed, error: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
     """The lower and the upper end of each cell's mean score, both [..., C].
 
-    Of hits: Wilson's interval (1927) at the effective number of rows, mean·(1 - mean)/variance, at most the number
-    of rows there are; within 0 and 1, and of positive length where all rows are right. Of other scores whose means
-    are above 0: an interval of the logarithm, which stays above 0. Else the plain one.
+    Of hits: Wilson's interval (1927) at the effective number of rows, mean·(1 - mean)/variance, at most the
+    number of rows there are; within 0 and 1, and of positive length where all rows are right. Of other scores
+    whose means are above 0: an interval of the logarithm, which stays above 0. Else the plain one.
     """
     own = (np.diagonal(part, axis1=-2, axis2=-1) for part in (moments.seeds, moments.rows, moments.both))
     variance, degrees = crossed_variance(*own, moments.num_seeds, moments.num_rows)

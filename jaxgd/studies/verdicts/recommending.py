@@ -21,24 +21,24 @@ EQUALLY_FAST = 1.1  # up to this ratio two timings on a shared machine are the s
 
 
 class Recommendation(NamedTuple):
-    """cell: its index, None where there is none. shown: whether it is shown to be as good as the best, or better."""
+    """The index of a cell, or None; and whether it is shown to be as good as the best, or better."""
 
     cell: int | None
     shown: bool
 
 
 def recommend(conclusion: Conclusion, order: Sequence[int], seconds, memory) -> Recommendation:
-    """The cheapest of the cells shown as good as the best; else the first in order that is not shown to be worse.
+    """The cheapest of the cells shown as good as the best; else the first in order not shown to be worse.
 
     Args:
         conclusion: of all cells.
         order: indices of all cells, best first by the validation scores of the fresh seeds.
-        seconds, memory: [cells], of a whole run. Cells within 1.1 of the fastest count as equally fast; among
-            these the one that needs least memory is taken, then the first in order.
+        seconds: [cells], of a whole run. Cells within 1.1 of the fastest count as equally fast.
+        memory: [cells], which decides between cells that are equally fast; then the order does.
     """
     codes = conclusion.codes
     for wanted in (BETTER, AS_GOOD):
-        if (found := [cell for cell in order if codes[cell] == wanted]):
+        if found := [cell for cell in order if codes[cell] == wanted]:
             return Recommendation(_cheapest(found, seconds, memory), shown=True)
     left = [cell for cell in order if codes[cell] == CANNOT_TELL]
     left = left or [cell for cell in order if codes[cell] == NO_VERDICT]
@@ -78,7 +78,8 @@ def lower_bounds_over(
     Args:
         scores: of the cells, by row.
         reference: scores of one run on the same rows, [rows], such as those of a constant prediction.
-        looks, shares: as of `conclude`.
+        looks: as of `conclude`.
+        shares: as of `conclude`.
     """
     values = [*scores.values, np.asarray(reference, np.float64)[None]]
     chance = [*(scores.chance or [True] * len(scores.values)), False]
@@ -88,7 +89,7 @@ def lower_bounds_over(
 
 
 def _cheapest(cells: list[int], seconds, memory) -> int:
-    """The cell with the least memory among those that are about as fast as the fastest; the first of equals."""
+    """The cell that needs least memory among those about as fast as the fastest; the first of equals."""
     fastest = min(seconds[cell] for cell in cells)
     fast = [cell for cell in cells if seconds[cell] <= EQUALLY_FAST * fastest]
     return min(fast, key=lambda cell: memory[cell])
