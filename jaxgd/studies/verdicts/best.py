@@ -28,6 +28,9 @@ from jaxgd.studies.verdicts.ends import lower_ends
 from jaxgd.studies.verdicts.levels import correlations, one_sided_levels, pairwise_level
 
 
+_LARGEST_RATIO = 100.0  # the logarithm of one, beyond which exponentials may overflow
+
+
 class Ends(NamedTuple):
     """Ends of the differences of all pairs, [..., C, C], cell of the row minus cell of the column.
 
@@ -124,10 +127,18 @@ def _against_possible_best(lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _lower(differences: Differences, level: np.ndarray) -> np.ndarray:
+    """Lower ends at a level; of losses the lower one of those of the difference and of the ratio.
+
+    Losses are skewed: a cell that was lucky seems to vary less than it does. Its logarithm does not.
+    """
     quantile = stdtrit(differences.degrees, 1 - level)
-    return lower_ends(
+    ends = lower_ends(
         differences.mean, differences.variance, quantile, differences.event, differences.num_rows
     )
+    if differences.ratio is None:
+        return ends
+    of_ratio = np.clip(_lower(differences.ratio, level), -_LARGEST_RATIO, _LARGEST_RATIO)
+    return np.minimum(ends, 2 * differences.scale * np.sinh(of_ratio / 2))
 
 
 def _diagonal(pairs: np.ndarray) -> np.ndarray:

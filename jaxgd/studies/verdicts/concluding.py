@@ -112,10 +112,6 @@ def differs(scores: np.ndarray) -> bool:
     return bool((scores != scores[:1]).any())
 
 
-def _sign(scores: Scores) -> int:
-    return 1 if scores.higher_is_better else -1
-
-
 def _chance(scores: Scores) -> list[bool]:
     return [True] * len(scores.values) if scores.chance is None else [bool(c) for c in scores.chance]
 
@@ -163,8 +159,7 @@ def _look(scores: Scores, values: list[np.ndarray], judged: np.ndarray, seeds: i
     if len(places) < 2:
         return ends
     stacked = np.stack([_first(values[place], chance[place], seeds) for place in places])
-    differences = differences_of(_moments(scores, stacked))
-    differences = differences._replace(mean=_sign(scores) * differences.mean)
+    differences = differences_of(_moments(scores, stacked), scores.higher_is_better)
     for whole, part in zip(ends, ends_of(differences, error, int(judged.sum())), strict=True):
         whole[np.ix_(places, places)] = part
     return ends
@@ -207,5 +202,5 @@ def _read(ends: Ends, judged: np.ndarray, margin: float) -> tuple[Intervals, np.
 def _estimates(scores: Scores, means: np.ndarray, judged: np.ndarray) -> np.ndarray:
     found = np.full(len(means), np.nan)
     if judged.sum() > 1:
-        found[judged] = against_best(_sign(scores) * means[judged])
+        found[judged] = against_best(means[judged] if scores.higher_is_better else -means[judged])
     return found

@@ -41,6 +41,8 @@ class Differences(NamedTuple):
     """Mean differences of all pairs, cell of the row minus cell of the column, and how well they are known.
 
     mean, variance, degrees: [..., C, C], with the degrees of freedom of the variance. event: as of `Crossed`.
+    ratio: the same of the logarithms of mean scores, for scores above 0 that are no hits; else None. scale:
+    [..., C, C], the geometric mean of both scores, which takes a ratio back to a difference.
     """
 
     mean: np.ndarray
@@ -48,6 +50,8 @@ class Differences(NamedTuple):
     degrees: np.ndarray
     event: np.ndarray | None
     num_rows: int
+    ratio: "Differences | None" = None
+    scale: np.ndarray | None = None
 
 
 def crossed_moments(scores: np.ndarray, hits: bool) -> Crossed:
@@ -84,9 +88,20 @@ def moments_of_means(means: np.ndarray, num_rows: int) -> Crossed:
     )
 
 
-def differences_of(moments: Crossed) -> Differences:
-    """All pairs of cells: mean difference, its variance over seeds and rows, and degrees of freedom."""
-    mean = moments.means[..., :, None] - moments.means[..., None, :]
+def differences_of(moments: Crossed, higher_is_better: bool = True) -> Differences:
+    """All pairs of cells: by how much one is better, the variance over seeds and rows, degrees of freedom."""
+    found = _differences(moments, 1 if higher_is_better else -1)
+    if moments.event is not None or not (moments.means > 0).all():
+        return found
+    product = moments.means[..., :, None] * moments.means[..., None, :]
+    parts = {part: getattr(moments, part) / product for part in ("seeds", "rows", "both")}
+    logarithms = moments._replace(means=np.log(moments.means), **parts)
+    ratio = _differences(logarithms, 1 if higher_is_better else -1)
+    return found._replace(ratio=ratio, scale=np.sqrt(product))
+
+
+def _differences(moments: Crossed, sign: int) -> Differences:
+    mean = sign * (moments.means[..., :, None] - moments.means[..., None, :])
     parts = (_of_difference(part) for part in (moments.seeds, moments.rows, moments.both))
     variance, degrees = crossed_variance(*parts, moments.num_seeds, moments.num_rows)
     return Differences(mean, variance, degrees, moments.event, moments.num_rows)

@@ -5,6 +5,8 @@ from scipy.special import stdtrit
 
 from jaxgd.studies.verdicts.crossed import Crossed, crossed_variance
 
+_LARGEST_RATIO = 100.0  # the logarithm of one, beyond which exponentials may overflow
+
 
 def own_intervals(moments: Crossed, error: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
     """The lower and the upper end of each cell's mean score, both [..., C].
@@ -19,8 +21,10 @@ def own_intervals(moments: Crossed, error: float = 0.05) -> tuple[np.ndarray, np
     if moments.event is not None:
         return _wilson(moments.means, variance, quantile, moments.num_rows)
     half = quantile * np.sqrt(variance)
-    positive = (moments.means > 0).all()
-    return _log_interval(moments.means, half) if positive else (moments.means - half, moments.means + half)
+    if (moments.means > 0).all():
+        factor = np.exp(np.minimum(half / moments.means, _LARGEST_RATIO))
+        return moments.means / factor, moments.means * factor
+    return moments.means - half, moments.means + half
 
 
 def _wilson(share, variance, quantile, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,8 +34,3 @@ def _wilson(share, variance, quantile, num_rows: int) -> tuple[np.ndarray, np.nd
     centre = (share + more / 2) / (1 + more)
     half = np.sqrt(more * (spread + more / 4)) / (1 + more)
     return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
-
-
-def _log_interval(means, half) -> tuple[np.ndarray, np.ndarray]:
-    factor = np.exp(half / means)
-    return means / factor, means * factor

@@ -50,7 +50,7 @@ def shares_of_error(looks: Sequence[int], most: int, last: bool = False) -> np.n
     """
     looks = list(looks)
     if not looks or sorted(set(looks)) != looks or looks[-1] > most:
-        raise ValueError(f"looks must rise and end at most at {most} seeds, got {looks}")
+        raise ValueError(f"looks must rise and end at {most} seeds at most, got {looks}")
     spent = [seeds / most for seeds in looks]
     if last:
         spent[-1] = 1.0
