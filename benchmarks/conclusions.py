@@ -445,7 +445,7 @@ def print_constant(rng, draws: int) -> None:
     for share in (0.6, 0.9):
         for gap in (0.0, 0.02):
             for seeds in (5, 20):
-                beaten = np.mean([_beats_constant(rng, share, gap, seeds) for _ in range(draws)])
+                beaten = float(np.mean([_beats_constant(rng, share, gap, seeds) for _ in range(draws)]))
                 print(
                     f"| {share:.0%} | {100 * gap:.0f} points | {seeds} | {marked(beaten, 0.025, draws)} |",
                     flush=True,

@@ -35,6 +35,7 @@ CORE = {"jax", "jaxlib", "optax", "numpy", "scipy", "xarray"}
 EXTRAS = {
     "sweeps": {"pandas"},  # which xarray itself cannot do without
     "training": {"sklearn", "mlxtend", "rich", "flax", "equinox"},
+    "studies": {"sklearn"},
     "reports": {"plotly", "rich", "jinja2", "markupsafe"},
     "cli": {"rich"},
 }

@@ -27,7 +27,6 @@ from jaxgd.studies.verdicts.crossed import Differences
 from jaxgd.studies.verdicts.ends import lower_ends
 from jaxgd.studies.verdicts.levels import correlations, one_sided_levels, pairwise_level
 
-
 _LARGEST_RATIO = 100.0  # the logarithm of one, beyond which exponentials may overflow
 
 
@@ -58,13 +57,13 @@ def ends_of(differences: Differences, error: float, cells: int | None = None) ->
 
     cells: how many there are to correct for; those of the differences if None.
     """
-    cells = cells or differences.mean.shape[-1]
+    number: int = differences.mean.shape[-1] if cells is None else cells
     shared = correlations(differences.variance)[..., None, :]
 
     def beside(part: float) -> np.ndarray:
-        return _lower(differences, one_sided_levels(part, cells - 1, shared))
+        return _lower(differences, one_sided_levels(part, number - 1, shared))
 
-    upward = _lower(differences, np.float64(pairwise_level(error / 4, cells)))
+    upward = _lower(differences, np.float64(pairwise_level(error / 4, number)))
     return Ends(
         alone=_lower(differences, np.float64(error / 2)),
         beside=beside(error / 4),
@@ -108,7 +107,7 @@ def possible_best(lower: np.ndarray) -> np.ndarray:
     lower: `beside` or `bound` of `Ends`.
     """
     beaten = (np.where(_diagonal(lower), -np.inf, lower) > 0).any(-2)
-    return ~beaten | beaten.all(-1, keepdims=True)
+    return np.logical_or(~beaten, beaten.all(-1, keepdims=True))
 
 
 def _lower_ends_and_winner(ends: Ends) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +125,7 @@ def _against_possible_best(lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(only, 0.0, low), only
 
 
-def _lower(differences: Differences, level: np.ndarray) -> np.ndarray:
+def _lower(differences: Differences, level) -> np.ndarray:
     """Lower ends at a level; of losses the lower one of those of the difference and of the ratio.
 
     Losses are skewed: a cell that was lucky seems to vary less than it does. Its logarithm does not.
@@ -135,7 +134,7 @@ def _lower(differences: Differences, level: np.ndarray) -> np.ndarray:
     ends = lower_ends(
         differences.mean, differences.variance, quantile, differences.event, differences.num_rows
     )
-    if differences.ratio is None:
+    if differences.ratio is None or differences.scale is None:
         return ends
     of_ratio = np.clip(_lower(differences.ratio, level), -_LARGEST_RATIO, _LARGEST_RATIO)
     return np.minimum(ends, 2 * differences.scale * np.sinh(of_ratio / 2))

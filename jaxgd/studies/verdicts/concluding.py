@@ -92,8 +92,9 @@ def conclude(
     for seeds, share in zip(looks, shares, strict=True):
         ends = tightest(ends, _look(scores, values, judged, seeds, ERROR * share))
     own = np.array([_own(scores, v, c) for v, c in zip(values, _chance(scores), strict=True)])
-    intervals, codes = _read(ends, judged, margin)
-    return Conclusion(*own.T, _estimates(scores, own[:, 0], judged), *intervals, margin, codes, ends)
+    estimates = _estimates(scores, own[:, 0], judged)
+    (low, high, bound), codes = _read(ends, judged, margin)
+    return Conclusion(own[:, 0], own[:, 1], own[:, 2], estimates, low, high, bound, margin, codes, ends)
 
 
 def verdict_codes(intervals: Intervals, margin) -> np.ndarray:

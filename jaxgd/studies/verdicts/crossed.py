@@ -102,8 +102,8 @@ def differences_of(moments: Crossed, higher_is_better: bool = True) -> Differenc
 
 def _differences(moments: Crossed, sign: int) -> Differences:
     mean = sign * (moments.means[..., :, None] - moments.means[..., None, :])
-    parts = (_of_difference(part) for part in (moments.seeds, moments.rows, moments.both))
-    variance, degrees = crossed_variance(*parts, moments.num_seeds, moments.num_rows)
+    seeds, rows, both = (_of_difference(part) for part in (moments.seeds, moments.rows, moments.both))
+    variance, degrees = crossed_variance(seeds, rows, both, moments.num_seeds, moments.num_rows)
     return Differences(mean, variance, degrees, moments.event, moments.num_rows)
 
 

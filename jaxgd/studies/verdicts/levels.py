@@ -62,6 +62,5 @@ def _level(error: float, comparisons: int, correlation: float) -> float:
         inside = ndtr((bound - np.sqrt(correlation) * _NODES) / np.sqrt(1 - correlation))
         return 1 - float((_WEIGHTS * inside**comparisons).sum() / _WEIGHTS.sum()) - error
 
-    return float(
-        ndtr(-brentq(excess, float(-ndtri(error)) - 1e-9, float(-ndtri(error / comparisons)) + 1e-9))
-    )
+    least, most = float(-ndtri(error)), float(-ndtri(error / comparisons))
+    return float(ndtr(-float(brentq(excess, least - 1e-9, most + 1e-9))))  # pyright: ignore[reportArgumentType]

@@ -15,8 +15,9 @@ def own_intervals(moments: Crossed, error: float = 0.05) -> tuple[np.ndarray, np
     number of rows there are; within 0 and 1, and of positive length where all rows are right. Of other scores
     whose means are above 0: an interval of the logarithm, which stays above 0. Else the plain one.
     """
-    own = (np.diagonal(part, axis1=-2, axis2=-1) for part in (moments.seeds, moments.rows, moments.both))
-    variance, degrees = crossed_variance(*own, moments.num_seeds, moments.num_rows)
+    parts = (moments.seeds, moments.rows, moments.both)
+    seeds, rows, both = (np.diagonal(part, axis1=-2, axis2=-1) for part in parts)
+    variance, degrees = crossed_variance(seeds, rows, both, moments.num_seeds, moments.num_rows)
     quantile = stdtrit(degrees, 1 - error / 2)
     if moments.event is not None:
         return _wilson(moments.means, variance, quantile, moments.num_rows)

@@ -58,8 +58,8 @@ def worth_more_seeds(
     if (codes == BETTER).any():
         return []
     undecided = [cell for cell in order if codes[cell] == CANNOT_TELL]
-    if now.shown:
-        undecided = [c for c in undecided if _cheapest([now.cell, c], seconds, memory) == c]
+    if now.cell is not None and now.shown:
+        undecided = [c for c in undecided if _cheaper(c, now.cell, seconds, memory)]
     short = conclusion.ends.bound < -conclusion.margin
     rivals = possible_best(conclusion.ends.bound) & (codes != WORSE) & (codes != NO_VERDICT)
     wanted = set(undecided)
@@ -86,6 +86,11 @@ def lower_bounds_over(
     halved = [share / 2 for share in shares]
     both = conclude(scores._replace(values=values, chance=chance), 0.0, looks, halved)
     return both.ends.bound[:-1, -1]
+
+
+def _cheaper(cell: int, other: int, seconds, memory) -> bool:
+    """Whether a cell would be taken in place of another one that is as good."""
+    return _cheapest([other, cell], seconds, memory) == cell
 
 
 def _cheapest(cells: list[int], seconds, memory) -> int:

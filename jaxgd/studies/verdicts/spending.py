@@ -36,7 +36,7 @@ def rounds_up_to(most: int) -> tuple[int, ...]:
     return tuple(rounds if rounds[-1] == most else [*rounds, most])
 
 
-def shares_of_error(looks: Sequence[int], most: int, last: bool = False) -> np.ndarray:
+def shares_of_error(looks: Sequence[int], most: int, last: bool = False) -> list[float]:
     """Which share of the error each look at the data may use, [looks]; 1 together at most.
 
     Args:
@@ -54,4 +54,4 @@ def shares_of_error(looks: Sequence[int], most: int, last: bool = False) -> np.n
     spent = [seeds / most for seeds in looks]
     if last:
         spent[-1] = 1.0
-    return np.diff(spent, prepend=0.0)
+    return np.diff(spent, prepend=0.0).tolist()

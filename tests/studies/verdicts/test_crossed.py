@@ -10,8 +10,8 @@ from jaxgd.studies.verdicts.crossed import (
 
 
 def test_mean_squares_by_hand():
-    # Rows of one cell: seeds [1, 3] and [2, 8]. Means over rows 2 and 5, over seeds 1.5 and 5.5, over all 3.5.
-    # Variance over seeds 4.5, over rows 8. What is left of each score is ±1: 4 in all, with 1 degree of freedom.
+    # Seeds [1, 3] and [2, 8]. Means over rows 2 and 5, over seeds 1.5 and 5.5, over all 3.5. Variance over
+    # seeds 4.5, over rows 8. What is left of each score is ±1: 4 in all, with 1 degree of freedom.
     moments = crossed_moments(np.array([[[1.0, 3.0], [2.0, 8.0]]]), hits=False)
     assert moments.means == pytest.approx([3.5])
     assert moments.seeds.item() == pytest.approx(4.5)
@@ -79,6 +79,7 @@ def test_size_of_a_rows_difference():
     scores = np.zeros((2, 4, 10))
     scores[0, :, 0] = scores[0, 0, 1] = 1
     event = crossed_moments(scores, hits=True).event
+    assert event is not None
     assert event[0, 1] == pytest.approx((1 + 1 / 64) / (1 + 1 / 16))
     assert event[0, 0] == 1
     assert crossed_moments(scores, hits=False).event is None
@@ -87,4 +88,25 @@ def test_size_of_a_rows_difference():
 def test_few_seeds_that_differ_seldom_are_no_small_events():
     scores = np.zeros((2, 40, 10))
     scores[0, 0, 0] = 1
-    assert crossed_moments(scores, hits=True).event[0, 1] == 0.6
+    event = crossed_moments(scores, hits=True).event
+    assert event is not None
+    assert event[0, 1] == 0.6
+
+
+def test_ratios_of_losses():
+    # Cells of means 1 and 2 whose seeds, and nothing else, differ by a tenth of the mean either way.
+    scores = np.array([[[0.9, 0.9], [1.1, 1.1]], [[2.2, 2.2], [1.8, 1.8]]])
+    found = differences_of(crossed_moments(scores, hits=False), higher_is_better=False)
+    assert found.mean[0, 1] == pytest.approx(1.0)
+    assert found.ratio is not None
+    assert found.scale is not None
+    assert found.ratio.mean[0, 1] == pytest.approx(np.log(2))
+    assert found.scale[0, 1] == pytest.approx(np.sqrt(2))
+    # Relative seeds -0.1, 0.1 and 0.1, -0.1: the difference is ±0.2, of variance 0.08 and of its mean 0.04.
+    assert found.ratio.variance[0, 1] == pytest.approx(0.04)
+
+
+def test_no_ratios_of_hits_or_of_scores_below_zero():
+    scores = np.array([[[1.0, 0.0], [1.0, 1.0]]])
+    assert differences_of(crossed_moments(scores, hits=True)).ratio is None
+    assert differences_of(crossed_moments(-scores, hits=False)).ratio is None

@@ -6,7 +6,8 @@ from jaxgd.studies.verdicts.ends import lower_ends
 
 def end(mean, variance, quantile=1.96, event=1.0, rows=1000):
     """The lower end in rows, of a difference and a variance in rows."""
-    found = lower_ends(*map(np.asarray, (mean / rows, variance / rows**2, quantile, event)), rows)
+    arrays = [np.asarray(value) for value in (mean / rows, variance / rows**2, quantile, event)]
+    found = lower_ends(arrays[0], arrays[1], arrays[2], arrays[3], rows)
     return rows * float(found)
 
 

@@ -9,10 +9,10 @@ from jaxgd.studies.verdicts.recommending import lower_bounds_over, recommend, wo
 def conclusion(*verdicts, bound=None):
     """A conclusion with these verdicts, and pairs none of which is within the margin unless said."""
     cells = len(verdicts)
-    blank = np.zeros(cells)
     pairs = np.full((cells, cells), -1.0) if bound is None else np.array(bound, float)
-    ends = Ends(pairs, pairs, -pairs, pairs)
-    return Conclusion(*[blank] * 7, 0.005, np.array([VERDICTS.index(v) for v in verdicts]), ends)
+    codes = np.array([VERDICTS.index(verdict) for verdict in verdicts])
+    blank = {name: np.zeros(cells) for name in Conclusion._fields}
+    return Conclusion(**blank | {"margin": 0.005, "codes": codes, "ends": Ends(pairs, pairs, -pairs, pairs)})  # pyright: ignore[reportArgumentType]
 
 
 def test_the_cheapest_of_those_as_good():
