@@ -456,7 +456,7 @@ def _beats_constant(rng, share: float, gap: float, seeds: int) -> bool:
     world = World(np.zeros(13), first=share - gap, rows=100, seed=0.06)
     scores = world.draw(rng, 1, seeds)[0]
     constant = rng.random(world.rows) < share
-    looks = concluding.Scores(list(scores[:12]), hits=True, higher_is_better=True)
+    looks = concluding.CellScores(list(scores[:12]), hits=True, higher_is_better=True)
     return bool((recommending.lower_bounds_over(looks, constant, [seeds], [1.0]) > 0).any())
 
 

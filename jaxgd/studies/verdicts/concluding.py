@@ -27,7 +27,7 @@ VERDICTS = ("cannot tell", "better", "as good", "worse", "no verdict")
 CANNOT_TELL, BETTER, AS_GOOD, WORSE, NO_VERDICT = range(5)
 
 
-class Scores(NamedTuple):
+class CellScores(NamedTuple):
     """What is known of the runs of all cells on the same test rows, paired by seed.
 
     values: for each cell [seeds, rows], or [seeds] where only the share of hits of each seed is known. hits:
@@ -71,7 +71,7 @@ class Conclusion(NamedTuple):
 
 
 def conclude(
-    scores: Scores, margin: float, looks: Sequence[int] = (LEAST_SEEDS,), shares: Sequence[float] = (1.0,)
+    scores: CellScores, margin: float, looks: Sequence[int] = (LEAST_SEEDS,), shares: Sequence[float] = (1.0,)
 ) -> Conclusion:
     """The verdict on each cell, and the intervals that it is read off.
 
@@ -113,12 +113,12 @@ def differs(scores: np.ndarray) -> bool:
     return bool((scores != scores[:1]).any())
 
 
-def _chance(scores: Scores) -> list[bool]:
+def _chance(scores: CellScores) -> list[bool]:
     return [True] * len(scores.values) if scores.chance is None else [bool(c) for c in scores.chance]
 
 
 def _checked(
-    scores: Scores, margin: float, looks: Sequence[int], shares: Sequence[float]
+    scores: CellScores, margin: float, looks: Sequence[int], shares: Sequence[float]
 ) -> list[np.ndarray]:
     values = [np.asarray(value, np.float64) for value in scores.values]
     if not margin >= 0:
@@ -141,14 +141,14 @@ def _judged(value: np.ndarray, chance: bool, least: int) -> bool:
     return bool(np.isfinite(value).all()) and len(value) >= (1 if by_row_alone else least)
 
 
-def _moments(scores: Scores, values: np.ndarray) -> Crossed:
+def _moments(scores: CellScores, values: np.ndarray) -> Crossed:
     if values.ndim == 2:
         assert scores.num_rows is not None
         return moments_of_means(values, scores.num_rows)
     return crossed_moments(values, scores.hits)
 
 
-def _look(scores: Scores, values: list[np.ndarray], judged: np.ndarray, seeds: int, error: float) -> Ends:
+def _look(scores: CellScores, values: list[np.ndarray], judged: np.ndarray, seeds: int, error: float) -> Ends:
     """The ends of all pairs that have so many seeds; those of the others are infinite.
 
     How many cells there are to correct for does not change with how many take part in this look.
@@ -176,7 +176,7 @@ def _no_ends(cells: int) -> Ends:
     return Ends(low, low.copy(), -low, low.copy())
 
 
-def _own(scores: Scores, value: np.ndarray, chance: bool) -> tuple[float, float, float]:
+def _own(scores: CellScores, value: np.ndarray, chance: bool) -> tuple[float, float, float]:
     """The mean score of a cell and its own interval; unknown ends for one run out of many that differ."""
     if not np.isfinite(value).all():
         return np.nan, np.nan, np.nan
@@ -200,7 +200,7 @@ def _read(ends: Ends, judged: np.ndarray, margin: float) -> tuple[Intervals, np.
     return Intervals(*blank), codes
 
 
-def _estimates(scores: Scores, means: np.ndarray, judged: np.ndarray) -> np.ndarray:
+def _estimates(scores: CellScores, means: np.ndarray, judged: np.ndarray) -> np.ndarray:
     found = np.full(len(means), np.nan)
     if judged.sum() > 1:
         found[judged] = against_best(means[judged] if scores.higher_is_better else -means[judged])

@@ -12,8 +12,8 @@ from jaxgd.studies.verdicts.concluding import (
     CANNOT_TELL,
     NO_VERDICT,
     WORSE,
+    CellScores,
     Conclusion,
-    Scores,
     conclude,
 )
 
@@ -69,7 +69,7 @@ def worth_more_seeds(
 
 
 def lower_bounds_over(
-    scores: Scores, reference: np.ndarray, looks: Sequence[int], shares: Sequence[float]
+    scores: CellScores, reference: np.ndarray, looks: Sequence[int], shares: Sequence[float]
 ) -> np.ndarray:
     """By how much each cell is better than a reference at least, [cells], all together with 97.5 %.
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxgd.studies.verdicts.best import Intervals
-from jaxgd.studies.verdicts.concluding import Scores, conclude, differs, verdict_codes
+from jaxgd.studies.verdicts.concluding import CellScores, conclude, differs, verdict_codes
 from jaxgd.studies.verdicts.spending import shares_of_error
 
 
@@ -12,7 +12,7 @@ def hits(*shares, seeds=5, rows=400, key=0):
 
 
 def verdicts(values, margin=0.005, **keywords):
-    return conclude(Scores(values, hits=True, higher_is_better=True, **keywords), margin).verdicts
+    return conclude(CellScores(values, hits=True, higher_is_better=True, **keywords), margin).verdicts
 
 
 def test_the_four_verdicts():
@@ -29,7 +29,7 @@ def test_a_clear_winner():
 def test_losses_are_better_below():
     rng = np.random.default_rng(0)
     losses = [rng.lognormal(place, 0.3, (5, 300)) for place in (0.0, 0.5)]
-    found = conclude(Scores(losses, hits=False, higher_is_better=False), 0.02)
+    found = conclude(CellScores(losses, hits=False, higher_is_better=False), 0.02)
     assert found.verdicts == ("better", "worse")
     assert found.estimate[0] == pytest.approx(losses[1].mean() - losses[0].mean())
     assert found.score == pytest.approx([np.mean(loss) for loss in losses])
@@ -37,8 +37,8 @@ def test_losses_are_better_below():
 
 def test_errors_counted_are_better_below():
     right = hits(0.95, 0.7)
-    counted = Scores([~cell for cell in right], hits=True, higher_is_better=False)
-    ours, other = conclude(counted, 0.005), conclude(Scores(right, True, True), 0.005)
+    counted = CellScores([~cell for cell in right], hits=True, higher_is_better=False)
+    ours, other = conclude(counted, 0.005), conclude(CellScores(right, True, True), 0.005)
     assert ours.low == pytest.approx(other.low)
 
 
@@ -61,19 +61,19 @@ def test_no_difference_that_matters():
     # 7e-6 of a loss of 0.3, at every seed and nearly every row.
     rng = np.random.default_rng(0)
     loss = rng.lognormal(-1.2, 0.1, (5, 89))
-    found = conclude(Scores([loss, loss - 7e-6], hits=False, higher_is_better=False), 0.006)
+    found = conclude(CellScores([loss, loss - 7e-6], hits=False, higher_is_better=False), 0.006)
     assert found.verdicts == ("as good", "as good")
 
 
 def test_fewer_than_five_seeds():
-    found = conclude(Scores([*hits(0.95, 0.5), *hits(0.9, seeds=4)], True, True), 0.005)
+    found = conclude(CellScores([*hits(0.95, 0.5), *hits(0.9, seeds=4)], True, True), 0.005)
     assert found.verdicts == ("better", "worse", "no verdict")
     assert np.isnan(found.low[2])
     assert found.score_low[2] < 0.9 < found.score_high[2]
 
 
 def test_one_cell_alone_has_no_verdict():
-    found = conclude(Scores(hits(0.9), True, True), 0.005)
+    found = conclude(CellScores(hits(0.9), True, True), 0.005)
     assert found.verdicts == ("no verdict",)
     assert np.isnan(found.estimate[0])
     assert found.score_low[0] < found.score[0] < found.score_high[0]
@@ -82,12 +82,12 @@ def test_one_cell_alone_has_no_verdict():
 def test_a_score_that_is_not_finite():
     values = [np.where(cell, 1.0, 0.0) for cell in hits(0.95, 0.5, 0.9)]
     values[2][0, 0] = np.nan
-    found = conclude(Scores(values, True, True), 0.005)
+    found = conclude(CellScores(values, True, True), 0.005)
     assert found.verdicts == ("better", "worse", "no verdict")
 
 
 def test_a_single_seed_with_chance_has_no_interval():
-    found = conclude(Scores(hits(0.9, 0.8, seeds=1), True, True), 0.005)
+    found = conclude(CellScores(hits(0.9, 0.8, seeds=1), True, True), 0.005)
     assert found.verdicts == ("no verdict", "no verdict")
     assert np.isnan(found.score_low).all()
 
@@ -95,17 +95,19 @@ def test_a_single_seed_with_chance_has_no_interval():
 def test_shares_of_hits_by_seed():
     shares = [np.full(5, 0.95), np.full(5, 0.6)]
     assert verdicts(shares, num_rows=400) == ("better", "worse")
-    by_row = conclude(Scores(hits(0.95, 0.9), True, True), 0.005)
-    by_share = conclude(Scores([cell.mean(1) for cell in hits(0.95, 0.9)], True, True, num_rows=400), 0.005)
+    by_row = conclude(CellScores(hits(0.95, 0.9), True, True), 0.005)
+    by_share = conclude(
+        CellScores([cell.mean(1) for cell in hits(0.95, 0.9)], True, True, num_rows=400), 0.005
+    )
     assert by_share.estimate == pytest.approx(by_row.estimate)
 
 
 def test_looks_use_their_share_of_the_error():
     values = hits(0.95, 0.9, seeds=10)
-    scores = Scores(values, True, True)
+    scores = CellScores(values, True, True)
     whole = conclude(scores, 0.005, (10,), (1.0,))
     spent = conclude(scores, 0.005, (5, 10), shares_of_error((5, 10), 40))
-    first = conclude(Scores([cell[:5] for cell in values], True, True), 0.005, (5,), (1 / 8,))
+    first = conclude(CellScores([cell[:5] for cell in values], True, True), 0.005, (5,), (1 / 8,))
     assert spent.bound[1] < whole.bound[1]
     assert spent.bound[1] >= first.bound[1]
 
@@ -113,7 +115,7 @@ def test_looks_use_their_share_of_the_error():
 def test_cells_that_got_no_further_seeds_keep_their_verdict():
     values = hits(0.95, 0.94, 0.5, seeds=10)
     values[2] = values[2][:5]
-    found = conclude(Scores(values, True, True), 0.005, (5, 10), shares_of_error((5, 10), 10))
+    found = conclude(CellScores(values, True, True), 0.005, (5, 10), shares_of_error((5, 10), 10))
     assert found.verdicts[2] == "worse"
 
 
@@ -135,4 +137,4 @@ def test_differs():
 )
 def test_bad_input(values, margin, looks, shares, message):
     with pytest.raises(ValueError, match=message):
-        conclude(Scores(values, True, True), margin, looks, shares)
+        conclude(CellScores(values, True, True), margin, looks, shares)

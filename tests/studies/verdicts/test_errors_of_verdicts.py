@@ -53,6 +53,6 @@ def test_the_benchmark_looks_as_conclude_does(simulator):
     shares = simulator.spending.shares_of_error(simulator.ROUNDS, 40)
     for draw, values in enumerate(scores):
         found = concluding.conclude(
-            concluding.Scores(list(values), True, True), world.margin, simulator.ROUNDS, shares
+            concluding.CellScores(list(values), True, True), world.margin, simulator.ROUNDS, shares
         )
         assert found.codes.tolist() == part.rounds["procedure", 40].codes[draw].tolist()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxgd.studies.verdicts.best import Ends
-from jaxgd.studies.verdicts.concluding import VERDICTS, Conclusion, Scores
+from jaxgd.studies.verdicts.concluding import VERDICTS, CellScores, Conclusion
 from jaxgd.studies.verdicts.recommending import lower_bounds_over, recommend, worth_more_seeds
 
 
@@ -67,7 +67,7 @@ def test_cells_without_chance_get_no_seeds():
 
 def test_cells_that_beat_a_reference():
     rng = np.random.default_rng(0)
-    scores = Scores([rng.random((5, 300)) < share for share in (0.95, 0.6, 0.4)], True, True)
+    scores = CellScores([rng.random((5, 300)) < share for share in (0.95, 0.6, 0.4)], True, True)
     constant = rng.random(300) < 0.6
     over = lower_bounds_over(scores, constant, (5,), (1.0,))
     assert (over > 0).tolist() == [True, False, False]
@@ -75,7 +75,7 @@ def test_cells_that_beat_a_reference():
 
 def test_a_reference_of_losses():
     rng = np.random.default_rng(0)
-    scores = Scores([rng.lognormal(place, 0.2, (5, 300)) for place in (-1.0, 1.0)], False, False)
+    scores = CellScores([rng.lognormal(place, 0.2, (5, 300)) for place in (-1.0, 1.0)], False, False)
     over = lower_bounds_over(scores, rng.lognormal(0, 0.2, 300), (5,), (1.0,))
     assert (over > 0).tolist() == [True, False]
     assert over[0] == pytest.approx(np.exp(0.02) - np.exp(-0.98), rel=0.2)
