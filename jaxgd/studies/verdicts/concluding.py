@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxgd.studies.verdicts.best import Ends, Intervals, against_best, ends_of, intervals_of, tightest
 from jaxgd.studies.verdicts.crossed import Crossed, crossed_moments, differences_of, moments_of_means
-from jaxgd.studies.verdicts.own_intervals import own_intervals
+from jaxgd.studies.verdicts.own_intervals import score_intervals
 from jaxgd.studies.verdicts.spending import LEAST_SEEDS
 
 ERROR = 0.05
@@ -183,7 +183,7 @@ def _own(scores: CellScores, value: np.ndarray, chance: bool) -> tuple[float, fl
     moments = _moments(scores, value[None] if chance else value[None, :1])
     if chance and len(value) == 1:
         return float(moments.means[0]), np.nan, np.nan
-    low, high = own_intervals(moments)
+    low, high = score_intervals(moments)
     return float(moments.means[0]), float(low[0]), float(high[0])
 
 

@@ -8,7 +8,7 @@ from jaxgd.studies.verdicts.crossed import Crossed, crossed_variance
 _LARGEST_RATIO = 100.0  # the logarithm of one, beyond which exponentials may overflow
 
 
-def own_intervals(moments: Crossed, error: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+def score_intervals(moments: Crossed, error: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
     """The lower and the upper end of each cell's mean score, both [..., C].
 
     Of hits: Wilson's interval (1927) at the effective number of rows, mean·(1 - mean)/variance, at most the

@@ -34,7 +34,7 @@ def test_twelve_cells(simulator):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hits", [True, False], ids=["hits", "losses"])
-@pytest.mark.parametrize(("twelve", "draws"), [(False, 1500), (True, 200)])
+@pytest.mark.parametrize(("twelve", "draws"), [(False, 1500), (True, 100)])
 def test_more_draws(simulator, hits, twelve, draws):
     for world in simulator.boundaries(few_rows(simulator, hits), twelve).values():
         assert_seldom_false(simulator, world, draws, key=1)

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from jaxgd.studies.verdicts.crossed import crossed_moments
-from jaxgd.studies.verdicts.own_intervals import own_intervals
+from jaxgd.studies.verdicts.own_intervals import score_intervals
 
 
 def interval(scores, hits):
-    low, high = own_intervals(crossed_moments(np.asarray(scores, float)[None], hits))
+    low, high = score_intervals(crossed_moments(np.asarray(scores, float)[None], hits))
     return low[0], high[0]
 
 
@@ -41,6 +41,6 @@ def test_other_scores_have_the_plain_interval():
 def test_covers_as_often_as_it_says(simulator, hits, first, seeds):
     world = simulator.World(np.zeros(1), hits, first, rows=100, seed=0.15, row=1.0)
     scores = world.draw(np.random.default_rng(0), 500, seeds)
-    low, high = own_intervals(crossed_moments(scores, hits))
+    low, high = score_intervals(crossed_moments(scores, hits))
     covered = np.mean((low <= first) & (first <= high))
     assert 1 - covered <= simulator.highest(0.05, 500)
