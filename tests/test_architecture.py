@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jaxgd"
 PUBLIC = PACKAGE / "__init__.py"
 MODULES = sorted(set(PACKAGE.rglob("*.py")) - {PUBLIC})
-GROUND_FLOOR = ["arguments", "fingerprints", "pytrees", "machine", "numerics"]
+GROUND_FLOOR = ["aliases", "arguments", "fingerprints", "pytrees", "machine", "numerics"]
 ROOMS = [
     *GROUND_FLOOR,
     *("optim", "training", "sweeps", "specs", "landscape", "studies", "reports", "cli", "__main__"),
@@ -30,7 +30,7 @@ SWEEPS = [
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make"}
 # Public functions to come: no module may have their names either.
 LATER = {"table", "study"}
-CORE = {"jax", "jaxlib", "optax", "numpy", "scipy", "xarray"}
+CORE = {"jax", "jaxlib", "jaxtyping", "optax", "numpy", "scipy", "xarray"}
 # What a room may import beyond the core dependencies. Every one of these comes with an extra.
 EXTRAS = {
     "sweeps": {"pandas"},  # which xarray itself cannot do without

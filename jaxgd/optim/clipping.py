@@ -1,19 +1,21 @@
 """Transforms of the gradient written here because Optax lacks them or writes large temporaries."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgd.aliases import IntScalar, Number, NumberOrSchedule
 from jaxgd.machine.devices import is_split
+from jaxgd.optim.counts import incremented
 from jaxgd.optim.moments import cast, root, scheduled, square
 from jaxgd.optim.roles import NotNegative, Strength
 from jaxgd.optim.transform import Kind, Transform
 from jaxgd.optim.trees.parameters import as_arrays
 
 
-def clip_by_global_norm(max_norm: Any) -> Transform:
+def clip_by_global_norm(max_norm: Number) -> Transform:
     """The transform that scales the whole gradient down to L2 norm `max_norm` where it is longer.
 
     Optax's numbers, to rounding. The norm is a sum of dot products and the gradient is multiplied by one
@@ -27,7 +29,7 @@ def clip_by_global_norm(max_norm: Any) -> Transform:
     return Transform.build(_CLIP_BY_GLOBAL_NORM, max_norm=max_norm)
 
 
-def soft_threshold(threshold: Any) -> Transform:
+def soft_threshold(threshold: NumberOrSchedule) -> Transform:
     """The proximal step of the L1 norm: updated parameters shrink by `threshold`, those below it to 0.
 
     Put it last in a `chain`. With the penalty `strength * sum(abs(p))` and a rate `learning_rate`, the
@@ -61,9 +63,9 @@ def _squared_norm(leaf):
 
 
 class SoftThresholdState(NamedTuple):
-    """count: int32[], updates made."""
+    """count: updates made."""
 
-    count: jax.typing.ArrayLike
+    count: IntScalar
 
 
 def _init_threshold(h, params):
@@ -81,7 +83,7 @@ def _soften(h, updates, state, params=None, **extra):
         return (shrunk - p).astype(u.dtype)
 
     updates = jax.tree.map(step, as_arrays(updates), as_arrays(params))
-    return updates, SoftThresholdState(optax.safe_increment(state.count))
+    return updates, SoftThresholdState(incremented(state.count))
 
 
 _CLIP_BY_GLOBAL_NORM = Kind("clip_by_global_norm", _no_state, _clip, frozenset(), {"max_norm": NotNegative})

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from jaxgd.aliases import OptState
 from jaxgd.optim.foreign import set_to_zero
 from jaxgd.optim.transform import Transform, foreign_update, tolerant
 from jaxgd.optim.trees.masks import for_optax, is_function, tree_of
@@ -228,7 +229,7 @@ def _train_or_freeze(freeze_mask: Any, params: Any) -> Any:
     return jax.tree.map(lambda frozen: "freeze" if frozen else "train", tree_of(freeze_mask, params))
 
 
-def current_learning_rate(optimizer: Any, state: Any) -> Any:
+def current_learning_rate(optimizer: Transform, state: OptState) -> Any:
     """The rate of the next update: the optimizer's number, or its schedule at the count in `state`."""
     rate = optimizer.learning_rate
     if not callable(rate):

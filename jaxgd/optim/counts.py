@@ -9,6 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int32
+
+from jaxgd.aliases import Number
 
 _LARGEST = np.iinfo(np.int32).max
 
@@ -16,25 +21,25 @@ _LARGEST = np.iinfo(np.int32).max
 class Count(NamedTuple):
     """Updates since some moment.
 
-    whole: int32 of any shape. part: what is left over, in [0, 1) and of the default float dtype, where that
-    moment was not a whole number of updates; None is 0.
+    part: what is left over, in [0, 1) and of the default float dtype, where that moment was not a whole
+    number of updates; None is 0.
     """
 
-    whole: jax.Array
-    part: jax.Array | None = None
+    whole: Int32[jax.Array, "..."]
+    part: Float[jax.Array, "..."] | None = None
 
     @property
-    def real(self) -> jax.Array:
+    def real(self) -> Float[jax.Array, "..."]:
         """The count in the default float dtype."""
         whole = real(self.whole)
         return whole if self.part is None else whole + self.part
 
-    def before(self, boundary: Any) -> jax.Array:
+    def before(self, boundary: Number) -> Bool[jax.Array, "..."]:
         """Whether the count is below `boundary`, any real number."""
         bound = _bound(boundary if self.part is None else real(boundary) - self.part)
         return (self.whole < bound.up) | bound.is_beyond
 
-    def since(self, begin: Any) -> "Count":
+    def since(self, begin: Number) -> "Count":
         """The count less `begin`, any real number."""
         bound = _bound(begin)
         whole = jnp.minimum(self.whole, _LARGEST + jnp.minimum(bound.up, 0)) - bound.up  # no overflow
@@ -45,12 +50,12 @@ class Count(NamedTuple):
         carry = jnp.floor(part)
         return Count(whole + carry.astype(jnp.int32), part - carry)
 
-    def over(self, length: Any) -> jax.Array:
+    def over(self, length: Number) -> Float[jax.Array, "..."]:
         """The count divided by `length`; 0 where that is 0 or less: a change of no length never begins."""
         length = real(length)
         return jnp.where(length > 0, self.real / jnp.where(length > 0, length, 1), 0)
 
-    def lengths(self, length: Any) -> jax.Array:
+    def lengths(self, length: Number) -> Float[jax.Array, "..."]:
         """How many whole `length`s it holds, the same in every program; 0 where `length` is 0 or less."""
         bound, length = _bound(length), real(length)
         exact = real(jnp.maximum(self.whole, 0) // jnp.maximum(bound.up, 1))
@@ -64,7 +69,7 @@ class Count(NamedTuple):
         return jnp.where((length > 0) & ~bound.is_beyond, number, 0)
 
 
-def as_count(count: Any) -> Count:
+def as_count(count: ArrayLike) -> Count:
     """What was given to a schedule: whole numbers of any dtype and size, or floats."""
     count = count if isinstance(count, jax.Array) else np.asarray(count)
     if not jnp.issubdtype(count.dtype, jnp.integer):
@@ -75,9 +80,14 @@ def as_count(count: Any) -> Count:
     return Count(jnp.asarray(count, jnp.int32))
 
 
-def real(number: Any) -> jax.Array:
+def real(number: Any) -> Float[jax.Array, "..."]:
     """`number` in the default float dtype."""
     return jnp.asarray(number, jnp.result_type(float))
+
+
+def incremented(count: Any) -> Any:
+    """The count after one more update; the largest count stays."""
+    return optax.safe_increment(count)
 
 
 def at_least_0(number: Any) -> Any:

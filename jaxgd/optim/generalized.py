@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgd.aliases import Params, Updates
+from jaxgd.optim.counts import incremented, real
 from jaxgd.optim.hyperparameters import Hyperparameters
 from jaxgd.optim.layouts import NAMES, Recursion
 from jaxgd.optim.moments import MomentsState, bias_correction, cast, root, scheduled, square, widened
@@ -79,7 +81,7 @@ def can_generalize(optimizer: Any) -> bool:
     return True
 
 
-def _init(h: Hyperparameters, params: Any) -> MomentsState:
+def _init(h: Hyperparameters, params: Params) -> MomentsState:
     check_trainable(params)
     params = as_arrays(params)
 
@@ -90,18 +92,20 @@ def _init(h: Hyperparameters, params: Any) -> MomentsState:
     return MomentsState(jnp.zeros([], jnp.int32), zeros(), nu, zeros(), zeros())
 
 
-def _update(h: Hyperparameters, grads: Any, state: MomentsState, params: Any = None, **extra: Any):
+def _update(
+    h: Hyperparameters, grads: Updates, state: MomentsState, params: Params | None = None, **extra: Any
+) -> tuple[Updates, MomentsState]:
     if params is None:
         raise ValueError("a generalized optimizer needs the parameters: call update(grads, state, params)")
     h = Hyperparameters({name: scheduled(part, state.count) for name, part in h.items()})
-    time = state.count.astype(jnp.result_type(float)) + 1  # a full counter plus 1 would wrap
+    time = real(state.count) + 1  # a full counter plus 1 would wrap
     terms = ((h.m_debias, h.lookahead), (h.m_debias, 0), (h.g_debias, 0), (h.v_debias, 0))
     corrections = [bias_correction(jnp.asarray(rate, time.dtype), time + ahead) for rate, ahead in terms]
     leaves, structure = jax.tree.flatten(as_arrays(grads))
     columns = (structure.flatten_up_to(tree) for tree in (as_arrays(params), *state[1:5]))
     rows = [_step(h, corrections, *row) for row in zip(leaves, *columns, strict=True)]
     updates, *new = (structure.unflatten(part) for part in zip(*rows, strict=True)) if rows else [grads] * 5
-    return updates, MomentsState(optax.safe_increment(state.count), *new)
+    return updates, MomentsState(incremented(state.count), *new)
 
 
 def _step(h, corrections, *row):

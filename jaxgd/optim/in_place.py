@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgd.aliases import FloatScalar
 from jaxgd.optim.transform import Transform
 
 
-def make_update(optimizer: Transform, loss: Callable[..., jax.Array]) -> Callable[..., tuple]:
+def make_update(optimizer: Transform, loss: Callable[..., FloatScalar]) -> Callable[..., tuple]:
     """`update(params, state, *batch) -> (params, state, loss)`, compiled, and in place.
 
     `params` and `state` are donated: their memory holds the result, and the arrays given are gone. An array

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, ParamSpec
 import jax
 import optax
 
+from jaxgd.aliases import FloatScalar, IntScalar, Params
 from jaxgd.optim.hyperparameters import Hyperparameters, arguments_of
 from jaxgd.optim.moments import Coefficients, MomentsState, init_moments, update_moments
 from jaxgd.optim.roles import Formula
@@ -91,31 +92,31 @@ def optimizer(
 class ScaleByRmsWithCountState(NamedTuple):
     """Optax's state of that name, which Optax does not export."""
 
-    count: Any
-    nu: Any
+    count: IntScalar
+    nu: Params
 
 
 class ScaleByRStdDevWithCountState(NamedTuple):
     """Optax's state of that name, which Optax does not export."""
 
-    count: Any
-    mu: Any
-    nu: Any
+    count: IntScalar
+    mu: Params
+    nu: Params
 
 
 class WeightDecaySchedule(NamedTuple):
     """Optax's state of that name, which Optax does not export."""
 
-    count: Any
+    count: IntScalar
 
 
 class NadamState(NamedTuple):
     """Adam's state and the product of the decays so far, for Nadam with `momentum_decay`."""
 
-    count: Any
-    mu: Any
-    nu: Any
-    mu_product: Any
+    count: IntScalar
+    mu: Params
+    nu: Params
+    mu_product: FloatScalar
 
 
 _EMPTY = (optax.EmptyState, ())

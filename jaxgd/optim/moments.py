@@ -27,6 +27,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgd.aliases import FloatScalar, IntScalar, NumberOrSchedule, Params, Updates
+from jaxgd.optim.counts import incremented
 from jaxgd.optim.hyperparameters import arguments_of
 from jaxgd.optim.roles import Strength
 from jaxgd.optim.transform import Kind, Transform
@@ -41,10 +43,11 @@ def _switch() -> Any:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Coefficients:
-    """The numbers of the recursion; None switches a part off. `*_debias` is one minus the decay rate.
+    """The numbers of the recursion, some of them schedules; None switches a part off.
 
-    v_start: the second moment before the first update. mu_dtype: dtype of the first moment. mask: tree of
-    booleans, or a function of the parameters that gives one: where to decay.
+    `*_debias` is one minus the decay rate. v_start: the second moment before the first update. mu_dtype:
+    dtype of the first moment. mask: tree of booleans, or a function of the parameters that gives one: where
+    to decay.
     """
 
     l2: Any = None
@@ -78,18 +81,18 @@ class Coefficients:
 class MomentsState(NamedTuple):
     """State of the recursion. Trees shaped like the parameters, or None where the part is off.
 
-    count: int32[], updates made (None where nothing depends on it). mu: m. nu: v. delta: d. velocity: w.
+    count: updates made (None where nothing depends on it). mu: m. nu: v. delta: d. velocity: w.
     mu_product: the product of Nadam's decays so far, where they follow Dozat's schedule. nu_max: AMSGrad's
     largest v.
     """
 
-    count: Any = None
-    mu: Any = None
-    nu: Any = None
-    delta: Any = None
-    velocity: Any = None
-    mu_product: Any = None
-    nu_max: Any = None
+    count: IntScalar | None = None
+    mu: Params | None = None
+    nu: Params | None = None
+    delta: Params | None = None
+    velocity: Params | None = None
+    mu_product: FloatScalar | None = None
+    nu_max: Params | None = None
 
 
 @jax.custom_jvp
@@ -123,7 +126,7 @@ def _bias_correction_jvp(primals, tangents):
     return bias_correction(complement, count), slope * tangents[0]
 
 
-def init_moments(c: Coefficients, params: Any) -> MomentsState:
+def init_moments(c: Coefficients, params: Params) -> MomentsState:
     """The state before the first update: zeros, the second moment at `v_start`.
 
     Raises:
@@ -151,8 +154,8 @@ def init_moments(c: Coefficients, params: Any) -> MomentsState:
 
 
 def update_moments(
-    c: Coefficients, grads: Any, state: MomentsState, params: Any = None
-) -> tuple[Any, MomentsState]:
+    c: Coefficients, grads: Updates, state: MomentsState, params: Params | None = None
+) -> tuple[Updates, MomentsState]:
     """One step of the recursion: `(updates, state)`, updates and state in the dtypes that came in.
 
     Raises:
@@ -178,7 +181,7 @@ def update_moments(
     mu, nu, delta, velocity, nu_max = (
         after if before is not None else None for before, after in zip(old, new, strict=True)
     )
-    count = None if state.count is None else optax.safe_increment(state.count)
+    count = None if state.count is None else incremented(state.count)
     return updates, MomentsState(count, mu, nu, delta, velocity, mu_product, nu_max)
 
 
@@ -225,7 +228,7 @@ def _weigh(c: Coefficients, state: MomentsState) -> tuple[_Weights, Any]:
     product = state.mu_product * decay(1)
     m = _quotient((decay(2), rate), 1 - product * decay(2))
     g = _quotient((1 - decay(1), rate), 1 - product)
-    return _Weights(m, g, v, p), product.astype(state.mu_product.dtype)
+    return _Weights(m, g, v, p), product.astype(jnp.result_type(state.mu_product))
 
 
 def _quotient(factors: tuple, divisor: Any = None) -> Any:
@@ -257,7 +260,7 @@ def widened(tree: Any) -> Any:
     return jax.tree.map(widen, tree)
 
 
-def scheduled(number: Any, count: jax.Array) -> Any:
+def scheduled(number: Any, count: Any) -> Any:
     """`number`, or its value at `count` where it is a schedule; another library's may promote dtypes."""
     if not callable(number):
         return number
@@ -349,13 +352,13 @@ def _normalise(c, u, centre, variance):
 
 def scale_by_moments(
     *,
-    m_decay: Any = None,
-    m_in: Any = None,
-    v_decay: Any = None,
-    v_in: Any = None,
-    eps_in: Any = None,
-    eps_out: Any = None,
-    velocity_decay: Any = None,
+    m_decay: NumberOrSchedule | None = None,
+    m_in: NumberOrSchedule | None = None,
+    v_decay: NumberOrSchedule | None = None,
+    v_in: NumberOrSchedule | None = None,
+    eps_in: NumberOrSchedule | None = None,
+    eps_out: NumberOrSchedule | None = None,
+    velocity_decay: NumberOrSchedule | None = None,
 ) -> Transform:
     """The bare recursion, for an optimizer of one's own: `m / (sqrt(v + eps_in) + eps_out)`, then a velocity.
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
+from jaxgd.aliases import Number
 from jaxgd.arguments import one_of
 from jaxgd.optim.counts import Count, real
 from jaxgd.optim.moments import scheduled
@@ -20,7 +20,7 @@ def _check_join(h):
 
 
 @schedule(check=_check_join)
-def join_schedules(count: Count, schedules: Schedules, boundaries: Boundaries) -> jax.Array:
+def join_schedules(count: Count, schedules: Schedules, boundaries: Boundaries) -> Number:
     """The schedule that follows each of `schedules` in turn, each counted from its own boundary.
 
     Args:
@@ -48,14 +48,14 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
 
 
 def piecewise_constant_schedule(
-    init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None
+    init_value: Number, boundaries_and_scales: Mapping[int, Number] | None = None
 ) -> Schedule:
     """The schedule that is multiplied by a scale, 0 or more, at each boundary."""
     return _constant_pieces(init_value, *_pieces(boundaries_and_scales))
 
 
 def piecewise_interpolate_schedule(
-    interpolate_type: str, init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None
+    interpolate_type: str, init_value: Number, boundaries_and_scales: Mapping[int, Number] | None = None
 ) -> Schedule:
     """The schedule that has been multiplied by a scale at each boundary, and goes there without a jump.
 
@@ -77,7 +77,7 @@ def linear_onecycle_schedule(
     pct_final: NotNegative = 0.85,
     div_factor: Positive = 25.0,
     final_div_factor: Positive = 1e4,
-) -> jax.Array:
+) -> Number:
     """The schedule of three straight lines: up to the peak, down again, and on to a far smaller value.
 
     Args:
@@ -104,7 +104,7 @@ def cosine_onecycle_schedule(
     pct_start: NotNegative = 0.3,
     div_factor: Positive = 25.0,
     final_div_factor: Positive = 1e4,
-) -> jax.Array:
+) -> Number:
     """The schedule of two half cosines: up to the peak, and down to a far smaller value than the first.
 
     Args:
@@ -121,7 +121,7 @@ def cosine_onecycle_schedule(
     return _through(_half_cosine, places, (low, peak_value, low / final_div_factor), count)
 
 
-def _pieces(boundaries_and_scales: Mapping[int, Any] | None) -> tuple[tuple, tuple]:
+def _pieces(boundaries_and_scales: Mapping[int, Number] | None) -> tuple[tuple, tuple]:
     pieces = sorted((boundaries_and_scales or {}).items())
     return tuple(boundary for boundary, _ in pieces), tuple(scale for _, scale in pieces)
 
@@ -131,7 +131,7 @@ def _value(part, count):
 
 
 @schedule("piecewise_constant_schedule")
-def _constant_pieces(count: Count, init_value: Finite, boundaries: Boundaries, scales: Scales) -> jax.Array:
+def _constant_pieces(count: Count, init_value: Finite, boundaries: Boundaries, scales: Scales) -> Number:
     value = init_value + 0 * count.real
     for boundary, scale in zip(boundaries, scales, strict=True):
         value = jnp.where(count.before(boundary), value, scale * value)
@@ -139,12 +139,12 @@ def _constant_pieces(count: Count, init_value: Finite, boundaries: Boundaries, s
 
 
 @schedule("linear piecewise_interpolate_schedule")
-def _linear_pieces(count: Count, init_value: Finite, boundaries: Boundaries, scales: Scales) -> jax.Array:
+def _linear_pieces(count: Count, init_value: Finite, boundaries: Boundaries, scales: Scales) -> Number:
     return _through(_line, boundaries, _products(init_value, scales), count)
 
 
 @schedule("cosine piecewise_interpolate_schedule")
-def _cosine_pieces(count: Count, init_value: Finite, boundaries: Boundaries, scales: Scales) -> jax.Array:
+def _cosine_pieces(count: Count, init_value: Finite, boundaries: Boundaries, scales: Scales) -> Number:
     return _through(_half_cosine, boundaries, _products(init_value, scales), count)
 
 

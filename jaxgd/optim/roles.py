@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import jax
 import numpy as np
-import optax
 
+from jaxgd.aliases import Number, NumberOrSchedule
 from jaxgd.optim.hyperparameters import PLAIN, Role, as_number, check_number, stored_function
 from jaxgd.pytrees import Static
 
@@ -85,25 +85,25 @@ class _Dtype(_Structure):
 _OR_MORE, _FRACTION = "0 or more", "at least 0 and below 1"
 _ASCENT = "; for ascent use chain(adam(r), scale(-1.0)), r above 0"
 
-Finite = Annotated[Any, _Number()]
-NotNegative = Annotated[Any, _Number(_OR_MORE)]
-Positive = Annotated[Any, _Number("above 0")]
-Fraction = Annotated[Any, _Number(_FRACTION)]
+Finite = Annotated[Number, _Number()]
+NotNegative = Annotated[Number, _Number(_OR_MORE)]
+Positive = Annotated[Number, _Number("above 0")]
+Fraction = Annotated[Number, _Number(_FRACTION)]
 # A fraction that is stored as one minus itself; `h.b1` and `h.one_minus_b1` are both exact.
 Decay = Annotated[Any, _Number(_FRACTION, is_complement=True)]
 # Numbers, 0 or more, or schedules.
-Rate = Annotated[optax.ScalarOrSchedule, _Number(_OR_MORE, may_be_scheduled=True, below_0=_ASCENT)]
-Strength = Annotated[Any, _Number(_OR_MORE, may_be_scheduled=True)]
+Rate = Annotated[NumberOrSchedule, _Number(_OR_MORE, may_be_scheduled=True, below_0=_ASCENT)]
+Strength = Annotated[NumberOrSchedule, _Number(_OR_MORE, may_be_scheduled=True)]
 # 0 or more, where 0 is off and is not shown.
-Offset = Annotated[Any, _Number(_OR_MORE, hides_zero=True)]
+Offset = Annotated[Number, _Number(_OR_MORE, hides_zero=True)]
 # Numbers of updates: of any sign; above 0; before something begins.
-NumUpdates = Annotated[Any, _Number(is_count=True)]
-Length = Annotated[Any, _Number("above 0", is_count=True)]
-Delay = Annotated[Any, _Number(is_count=True, hides_zero=True)]
+NumUpdates = Annotated[Number, _Number(is_count=True)]
+Length = Annotated[Number, _Number("above 0", is_count=True)]
+Delay = Annotated[Number, _Number(is_count=True, hides_zero=True)]
 # Tuples.
 Schedules = Annotated[Sequence[Callable], _Several(of=_Number(_OR_MORE, may_be_scheduled=True))]
-Boundaries = Annotated[Sequence[Any], _Several(of=_Number(is_count=True), is_count=True)]
-Scales = Annotated[Sequence[Any], _Several(of=_Number(_OR_MORE))]
+Boundaries = Annotated[Sequence[Number], _Several(of=_Number(is_count=True), is_count=True)]
+Scales = Annotated[Sequence[Number], _Several(of=_Number(_OR_MORE))]
 # What is structure: True or False; a dtype; a tree, or a function of the parameters that gives one.
 Switch = Annotated[bool, _Switch()]
 Dtype = Annotated[Any, _Dtype()]

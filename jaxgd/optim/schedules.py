@@ -7,7 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
+from jaxgd.aliases import Number
 from jaxgd.optim.counts import Count, as_count, at_least_0, real
 from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, arguments_of, check_number, text
 from jaxgd.optim.roles import Delay, Finite, Formula, Length, NotNegative, NumUpdates, Switch
@@ -24,11 +27,11 @@ class Schedule(Parametric):
     2**24 that float32 lacks is an int32 leaf, by which `jax.grad` refuses to differentiate.
     """
 
-    def __call__(self, count: Any) -> jax.Array:
+    def __call__(self, count: ArrayLike) -> Float[jax.Array, "..."]:
         """The value at `count`, in the default float dtype."""
         return self.at(as_count(count))
 
-    def at(self, count: Count) -> jax.Array:
+    def at(self, count: Count) -> Float[jax.Array, "..."]:
         """The value at a count that may begin between two updates."""
         roles, given = self._kind.arguments, arguments_of(self._values)
         numbers = {name: value if roles[name].is_count else _real(value) for name, value in given.items()}
@@ -44,7 +47,7 @@ def _real(value: Any) -> Any:
 
 def schedule(
     name: str | None = None, check: Callable[[Hyperparameters], Any] | None = None
-) -> Callable[[Callable[Concatenate[Count, _P], jax.Array]], Callable[_P, Schedule]]:
+) -> Callable[[Callable[Concatenate[Count, _P], Number]], Callable[_P, Schedule]]:
     """A decorator: the function that gives a schedule's value becomes the one that builds it.
 
     The function's arguments are a `Count` and the schedule's numbers, annotated with what they are (see
@@ -63,7 +66,7 @@ def schedule(
 
 
 @schedule()
-def constant_schedule(count: Count, value: Finite) -> jax.Array:
+def constant_schedule(count: Count, value: Finite) -> Number:
     """The schedule that is `value` at every count."""
     return value + 0 * count.real
 
@@ -77,7 +80,7 @@ def exponential_decay(
     transition_begin: Delay = 0,
     staircase: Switch = False,
     end_value: Finite | None = None,
-) -> jax.Array:
+) -> Number:
     """The schedule `init_value * decay_rate ** ((count - transition_begin) / transition_steps)`.
 
     Args:
@@ -101,7 +104,7 @@ def inverse_time_decay(
     decay_rate: NotNegative,
     transition_begin: Delay = 0,
     staircase: Switch = False,
-) -> jax.Array:
+) -> Number:
     """The schedule `init_value / (1 + decay_rate * (count - transition_begin) / transition_steps)`.
 
     With `decay_rate=1` and `transition_steps=1` this is 1/t decay, for which SGD on `(w - y)**2 / 2` is the
@@ -113,7 +116,7 @@ def inverse_time_decay(
 @schedule()
 def step_decay(
     count: Count, init_value: Finite, transition_steps: NumUpdates, decay_rate: NotNegative = 0.1
-) -> jax.Array:
+) -> Number:
     """The schedule that is multiplied by `decay_rate` at every `transition_steps`-th update (0: never)."""
     return init_value * decay_rate ** count.lengths(transition_steps)
 
@@ -121,7 +124,7 @@ def step_decay(
 @schedule()
 def cosine_decay_schedule(
     count: Count, init_value: Finite, decay_steps: Length, alpha: Finite = 0.0, exponent: Finite = 1.0
-) -> jax.Array:
+) -> Number:
     """The schedule that falls from `init_value` to `alpha * init_value` along half a cosine.
 
     `decay_steps` is above 0; a traced one of 0 or less gives the constant `init_value`.
@@ -138,7 +141,7 @@ def linear_schedule(
     end_value: Finite,
     transition_steps: NumUpdates,
     transition_begin: Delay = 0,
-) -> jax.Array:
+) -> Number:
     """The schedule that goes from `init_value` to `end_value` in equal steps.
 
     A `transition_steps` of 0 or less gives the constant `init_value`, as in Optax.
@@ -154,7 +157,7 @@ def polynomial_schedule(
     power: Finite,
     transition_steps: NumUpdates,
     transition_begin: Delay = 0,
-) -> jax.Array:
+) -> Number:
     """The schedule `end + (init - end) * (1 - time) ** power`; time is 1 after `transition_steps` updates.
 
     A `transition_steps` of 0 or less gives the constant `init_value`, as in Optax.
@@ -166,7 +169,7 @@ def polynomial_schedule(
 @schedule()
 def warmup_constant_schedule(
     count: Count, init_value: Finite, peak_value: Finite, warmup_steps: NumUpdates
-) -> jax.Array:
+) -> Number:
     """The schedule that rises linearly for `warmup_steps` updates and stays at `peak_value`.
 
     With `warmup_steps` 0 it is `peak_value` from the start (Optax's is `init_value`, often 0, for ever).
@@ -189,7 +192,7 @@ def warmup_cosine_decay_schedule(
     decay_steps: Length,
     end_value: Finite = 0.0,
     exponent: Finite = 1.0,
-) -> jax.Array:
+) -> Number:
     """The schedule that rises linearly to `peak_value`, then falls along half a cosine to `end_value`.
 
     Args:
@@ -219,7 +222,7 @@ def warmup_exponential_decay_schedule(
     transition_begin: Delay = 0,
     staircase: Switch = False,
     end_value: Finite | None = None,
-) -> jax.Array:
+) -> Number:
     """The schedule that rises linearly to `peak_value`, then is `exponential_decay` from there.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import optax
 
+from jaxgd.aliases import OptState, Params, Updates
 from jaxgd.optim.hyperparameters import Hyperparameters, Parametric
 from jaxgd.optim.roles import Declaring, role_of
 from jaxgd.optim.trees.equality import notice_static_argument
@@ -91,7 +92,9 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
         return self.as_optax()._replace(**changes)
 
 
-def foreign_update(name: str, transform: Any, updates: Any, state: Any, params: Any, extra: dict) -> Any:
+def foreign_update(
+    name: str, transform: Any, updates: Updates, state: OptState, params: Params | None, extra: dict
+) -> tuple[Updates, OptState]:
     """`(updates, state)` of a transform of another library.
 
     Raises:
