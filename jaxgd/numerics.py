@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from jaxgd.machine.devices import is_split
 
@@ -67,7 +68,7 @@ def _along_rows(squares: jax.Array) -> jax.Array:
 
 
 class Sums(NamedTuple):
-    """Running sums and what rounding has taken from them: float[n] each. The sums are `totals`.
+    """Running sums and what rounding has taken from them. The sums are `totals`.
 
     Terms of one sign are summed to within twice the rounding of one addition, however many there are: one
     number alone is off by a hundredth after 10**6 terms in float32, and at 2**24 ones it stops growing.
@@ -75,8 +76,8 @@ class Sums(NamedTuple):
     Source: Kahan 1965.
     """
 
-    totals: jax.Array
-    errors: jax.Array
+    totals: Float[jax.Array, " sums"]
+    errors: Float[jax.Array, " sums"]
 
     def plus(self, terms: Any) -> "Sums":
         """The sums with one more term in each: numbers [], as many as there are sums."""

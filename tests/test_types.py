@@ -19,9 +19,10 @@ def run():
 
 def test_no_annotation_is_false(run):
     assert {"sgd", "adam", "lion", "lbfgs", "merged", "foreign"} <= set(run["optimizers"])
+    assert run["trainers"] == ["rules", "a leaf"]
     assert run["misfits"] == []
 
 
 def test_what_is_wrong_is_caught(run):
-    numbers = ["a number", "a number or a schedule", "a count", "parameters"]
-    assert run["caught"] == [*numbers, "SoftThresholdState.count", "SoftThresholdState.count"]
+    arguments = ["a number", "a number or a schedule", "a count", "parameters", "a key", "a whole number"]
+    assert run["caught"] == [*arguments, "SoftThresholdState.count", "SoftThresholdState.count"]

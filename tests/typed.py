@@ -27,7 +27,8 @@ BATCH = PARAMS["w"], jnp.zeros(2)
 def checked(function: typing.Any) -> typing.Any:
     """The function with its annotations checked; beartype knows `Self` in classes that it decorates only."""
     overrides = beartype.FrozenDict({typing.Self: object})
-    return beartype.beartype(conf=beartype.BeartypeConf(hint_overrides=overrides))(function)
+    conf = beartype.BeartypeConf(hint_overrides=overrides, is_pep484_tower=True)  # an int is a float
+    return beartype.beartype(conf=conf)(function)
 
 
 def misfits(tree):
@@ -113,12 +114,50 @@ def run_lanes():
     update(weights, jaxgd.sgd(0.1).init(weights), *BATCH)
 
 
+def trainers():
+    """Trainers with every rule, of models that drop, with a batch size that is a leaf, by name."""
+    generator = np.random.default_rng(0)
+    inputs, labels = generator.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 3
+    train, valid = (inputs, labels), (inputs[:6], labels[:6])
+    net = jaxgd.drop_connect(jaxgd.mlp([4, np.int64(5), 3], dropout=0.1), 0.1)
+    problem = jaxgd.regularized(jaxgd.classification(net, train, valid), l2=1e-3)
+    ruled = jaxgd.trainer(problem, jaxgd.adam(0.01), batch_size=8, microbatch=np.int64(4))
+    ruled = jaxgd.average_weights(jaxgd.early_stopping(ruled, patience=5), decay=0.9)
+    yield "rules", jaxgd.budget(jaxgd.reduce_on_plateau(ruled, patience=2), updates=50)
+    line = jaxgd.regression(jaxgd.linear(4), (inputs, inputs[:, 0]), (inputs[:6], inputs[:6, 0]))
+    yield "a leaf", jaxgd.trainer(line, jaxgd.sgd(0.1), batch_size=jnp.int32(5), microbatch=5)
+
+
+def run_trainers():
+    """Trace whole runs, run short ones in segments and a sweep; the names, and what does not fit."""
+    names, wrong = [], []
+    for name, trainer in trainers():
+
+        def run(key, trainer=trainer):
+            wrong.extend(misfits(fit := jaxgd.fit(trainer, key, 2)))
+            return fit
+
+        jax.eval_shape(run, KEY)
+        jax.eval_shape(jax.vmap(run), jax.random.split(KEY, 3))
+        names.append(name)
+    for state, history in jaxgd.iterate(trainer, jax.random.PRNGKey(0), np.int64(2)):
+        wrong += misfits([state, jaxgd.Fit(state, history)])
+    wrong += misfits(jaxgd.train(trainer, KEY, 2, progress=False, log=[dict]))
+    jaxgd.evaluate(trainer.problem, state.params)
+    axes = {"learning_rate": [0.1, 0.2]}
+    remake = lambda point: jaxgd.trainer(trainer.problem, jaxgd.sgd(point["learning_rate"]), 5)  # noqa: E731
+    jaxgd.sweep(remake, axes, 1, progress=False, clock=False)
+    return names, wrong
+
+
 TEXT: typing.Any = "1.0"
 WRONG = {
     "a number": lambda: jaxgd.optim.clip_by_global_norm(TEXT),
     "a number or a schedule": lambda: jaxgd.optim.scale_by_moments(m_decay=TEXT, m_in=0.1),
     "a count": lambda: jaxgd.optim.constant_schedule(0.1)(TEXT),
     "parameters": lambda: jaxgd.sgd(0.1).init({"w": TEXT}),
+    "a key": lambda: jaxgd.fit(dict(trainers())["a leaf"], TEXT, 1),
+    "a whole number": lambda: jaxgd.linear(TEXT),
 }
 
 
@@ -142,7 +181,9 @@ def main():
         for count in (3, np.arange(12), jnp.int32(3)):
             jax.eval_shape(lambda count, schedule=schedule: (schedule(3), schedule(count)), count)
     run_lanes()
-    json.dump({"optimizers": names, "misfits": wrong, "caught": caught()}, sys.stdout)
+    trained, misfit = run_trainers()
+    said = {"optimizers": names, "trainers": trained, "misfits": wrong + misfit, "caught": caught()}
+    json.dump(said, sys.stdout)
 
 
 if __name__ == "__main__":

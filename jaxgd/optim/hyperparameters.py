@@ -251,7 +251,7 @@ def _shown(h: Hyperparameters, name: str) -> tuple[str, Any]:
 def _is_off(h: Hyperparameters, name: str) -> bool:
     """Whether `repr` leaves it out: a feature that is switched off, as it is by default."""
     value = show(h, name)
-    is_zero = isinstance(value, float) and value == 0
+    is_zero = isinstance(value, float) and bool(value == 0)
     return value is None or value is False or (is_zero and _role(h, name).hides_zero)
 
 

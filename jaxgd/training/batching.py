@@ -5,20 +5,22 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Int, Int32
 
+from jaxgd.aliases import Batch, Key, Split
 from jaxgd.machine.compiling import quick_jit
 
 # Streams of random numbers that one run's key is split into.
 _INIT, _ORDER, _EXAMPLE, _AUGMENT = 0, 1, 2, 3
 
 
-def init_key(key: jax.Array) -> jax.Array:
+def init_key(key: Key) -> Key:
     """The key that a run's initial parameters are drawn with."""
     return jax.random.fold_in(key, _INIT)
 
 
-def epoch_order(key: jax.Array, epoch: Any, num_examples: int, sampling: str) -> jax.Array:
-    """The examples in the order in which epoch `epoch` (from 0) uses them: int32[num_examples].
+def epoch_order(key: Key, epoch: Any, num_examples: int, sampling: str) -> Int32[jax.Array, " examples"]:
+    """The examples in the order in which epoch `epoch` (from 0) uses them.
 
     It depends on the run's key and the epoch only, so runs with different batch sizes see the same order.
     `sampling` is "shuffle" (each once), "replacement" (independent draws) or "sequential" (as they are).
@@ -31,8 +33,10 @@ def epoch_order(key: jax.Array, epoch: Any, num_examples: int, sampling: str) ->
     return jax.random.permutation(key, num_examples).astype(jnp.int32)
 
 
-def _epoch_orders(key: jax.Array, first: Any, count: int, num_examples: int, sampling: str) -> jax.Array:
-    """The orders of `count` epochs from `first` on: int32[count, num_examples].
+def _epoch_orders(
+    key: Key, first: Any, count: int, num_examples: int, sampling: str
+) -> Int32[jax.Array, "epochs examples"]:
+    """The orders of `count` epochs from `first` on.
 
     A program of its own: a permutation takes as long to compile as a whole training loop.
     """
@@ -44,17 +48,17 @@ def _epoch_orders(key: jax.Array, first: Any, count: int, num_examples: int, sam
 epoch_orders = quick_jit(_epoch_orders, level=0, static_argnames=("count", "num_examples", "sampling"))
 
 
-def example_keys(key: jax.Array, epoch: Any, positions: jax.Array) -> jax.Array:
+def example_keys(key: Key, epoch: Any, positions: Int32[jax.Array, " batch"]) -> jax.Array:
     """One key per example, from its position in the epoch: the batches it falls into do not change it."""
     key = jax.random.fold_in(jax.random.fold_in(key, _EXAMPLE), epoch)
     return jax.vmap(functools.partial(jax.random.fold_in, key))(positions)
 
 
-def augment_key(key: jax.Array, epoch: Any, position: Any) -> jax.Array:
+def augment_key(key: Key, epoch: Any, position: Any) -> Key:
     """The key with which the batch is augmented that begins at `position` in the epoch."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, _AUGMENT), epoch), position)
 
 
-def take(data: Any, indices: jax.Array) -> Any:
+def take(data: Split, indices: Int[jax.Array, " examples"]) -> Batch:
     """The rows `indices` of every array in `data`; they must be in range."""
     return jax.tree.map(lambda array: array.at[indices].get(mode="promise_in_bounds"), data)

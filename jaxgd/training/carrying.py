@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int32
 
+from jaxgd.aliases import Key, Updates
 from jaxgd.numerics import Sums
 from jaxgd.training.states import Anchor, BatchSums, EpochSums, Moving, TrainState, moving_part
 from jaxgd.training.trainers import Trainer, measured_names
@@ -70,7 +72,7 @@ def carried(state: TrainState, rows: "Rows") -> tuple["Packed", "Rows"]:
     return pack(state), rows
 
 
-def moved(move: Callable, packed: "Packed", rows: "Rows", key: jax.Array) -> tuple["Packed", "Rows"]:
+def moved(move: Callable, packed: "Packed", rows: "Rows", key: Key) -> tuple["Packed", "Rows"]:
     """A run that is kept between programs, after `state, rows = move(state, rows)`."""
     with _inside_a_loop():
         state, rows = move(unpack(packed, key), rows)
@@ -125,15 +127,15 @@ class Packed(NamedTuple):
     """A state in as few arrays as loops should carry: on a CPU each costs kernels of its own.
 
     anchor: what the anchor holds besides `updates`. partial: the gradients of the sums over a batch. numbers:
-    float[2, 3], the epoch's sums and their errors; with micro-batches float[2, 5], the batch's after them.
-    counts: int32[7], see `STATE_COUNTS`. The key is left out: it never changes.
+    the epoch's three sums and their errors; with micro-batches the batch's after them. counts: see
+    `STATE_COUNTS`. The key is left out: it never changes.
     """
 
     moving: Moving
     anchor: Moving | None
-    partial: Any
-    numbers: jax.Array
-    counts: jax.Array
+    partial: Updates | None
+    numbers: Float[jax.Array, "2 sums"]
+    counts: Int32[jax.Array, "7"]
 
     def count(self, name: str) -> jax.Array:
         """The count of this name, or of several runs along leading axes."""
@@ -168,7 +170,7 @@ def _numbers_of(state: TrainState) -> list[Any]:
     return [state.sums, *own, state.sums.position, state.anchor.updates]
 
 
-def unpack(packed: Packed, key: Any) -> TrainState:
+def unpack(packed: Packed, key: Key) -> TrainState:
     """The state."""
     numbers, partial = packed.numbers, None
     if packed.partial is not None:
@@ -186,10 +188,10 @@ COUNTS = ("updates", "examples")
 
 
 class Rows(NamedTuple):
-    """A history as loops carry it. measured: by name, float[epochs]. counts: int32[epochs, 2]."""
+    """A history as loops carry it: what is measured, by name, and the counts that `COUNTS` names."""
 
-    measured: dict[str, jax.Array]
-    counts: jax.Array
+    measured: dict[str, Float[jax.Array, " epochs"]]
+    counts: Int32[jax.Array, "epochs 2"]
 
 
 def empty_rows(trainer: "Trainer", epochs: int) -> Rows:

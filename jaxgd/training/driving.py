@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgd.aliases import Key, WholeNumber
 from jaxgd.machine.compiling import own_programs
 from jaxgd.training.fitting import Fit, begin_run, check_run, drive, end_run, is_traced
 from jaxgd.training.pacing import pace_of, seconds
@@ -27,8 +28,8 @@ Log = str | Path | Callable[[dict[str, float | int]], Any]
 
 def train(
     trainer: Trainer,
-    key: jax.Array,
-    epochs: int,
+    key: Key,
+    epochs: WholeNumber,
     progress: bool | Callable[[int, int, str], None] = True,
     log: Sequence[Log] = (),
     start: Any = None,

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
+from jaxgd.aliases import Key, WholeNumber
 from jaxgd.arguments import whole_number
 from jaxgd.machine.compiling import own_programs
 from jaxgd.pytrees import Static
@@ -40,10 +42,10 @@ class RateFinder(NamedTuple):
 
     rate: float | None
     best: float | None
-    rates: np.ndarray
-    losses: np.ndarray
+    rates: Float[np.ndarray, " rates"]
+    losses: Float[np.ndarray, " rates"]
     start: float
-    controls: np.ndarray
+    controls: Float[np.ndarray, " rates"]
     reason: str
 
     def __repr__(self):
@@ -51,10 +53,9 @@ class RateFinder(NamedTuple):
 
 
 def find_learning_rate(
-    trainer: Trainer, key: jax.Array, rates: Sequence[float] | None = None, updates: int = 100
+    trainer: Trainer, key: Key, rates: Sequence[float] | None = None, updates: WholeNumber = 100
 ) -> RateFinder:
-    """The learning rate that lowers the loss most in a few updates, and a safe one, found by trying all at
-    once.
+    """The learning rate that lowers the loss most in a few updates, and a safe one: all are tried at once.
 
     Every rate trains three copies of the run for `updates` updates, in one program; `trainer` is left as it
     is. The rates are judged on validation examples, or on training examples where there are none. Something
@@ -115,7 +116,7 @@ def _has_targets(data: Any) -> bool:
     return isinstance(data, tuple) and len(data) == 2
 
 
-def _with_shuffled_targets(data: Any, key: jax.Array) -> Any:
+def _with_shuffled_targets(data: Any, key: Key) -> Any:
     if not _has_targets(data):
         return data
     return data[0], take(data[1], jax.random.permutation(key, num_examples(data)))
@@ -139,7 +140,7 @@ def _epochs_of(run: Trainer, updates: Any) -> int:
 
 
 @functools.partial(jax.jit, static_argnums=4)
-def _losses(trainer: Trainer, key: jax.Array, rates: jax.Array, judges: Any, epochs: int):
+def _losses(trainer: Trainer, key: Key, rates: jax.Array, judges: Any, epochs: int):
     """Losses of the judging examples, [judges] before, [rates, judges] after training."""
 
     def losses(params, model_state):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.aliases import History, Key, Params, WholeNumber
 from jaxgd.arguments import whole_number
 from jaxgd.machine.compiling import Checks, own_programs, quick_jit
 from jaxgd.optim.trees.parameters import check_trainable
@@ -37,7 +38,7 @@ class Fit(NamedTuple):
     """
 
     state: TrainState
-    history: dict[str, jax.Array]
+    history: History
 
     def __repr__(self):
         shape = np.shape(self.state.status)
@@ -56,7 +57,7 @@ class Fit(NamedTuple):
         return f"<table><caption>Fit: {word}, epoch {epochs}</caption>{cells}</table>"
 
 
-def fit(trainer: Trainer, key: jax.Array, epochs: int, start: Any = None) -> Fit:
+def fit(trainer: Trainer, key: Key, epochs: WholeNumber, start: Any = None) -> Fit:
     """The run of `epochs` epochs that `key` determines: initial parameters, epoch orders and dropout masks.
 
     It is pure: under `jax.jit`, `vmap` and `jvp` it is one program, and under `grad` too where the batch size
@@ -91,8 +92,8 @@ def fit(trainer: Trainer, key: jax.Array, epochs: int, start: Any = None) -> Fit
 
 
 def iterate(
-    trainer: Trainer, key: jax.Array, epochs: int, every: Any = "epoch", start: Any = None
-) -> Iterator[tuple[TrainState, dict[str, jax.Array]]]:
+    trainer: Trainer, key: Key, epochs: WholeNumber, every: Any = "epoch", start: Any = None
+) -> Iterator[tuple[TrainState, History]]:
     """The run of `fit` as a loop: `(state, history)` after each epoch, or each few updates or seconds.
 
     Example:
@@ -201,7 +202,7 @@ def check_run(trainer: Trainer, key: Any, epochs: Any, start: Any = None) -> int
     return epochs
 
 
-def fresh_run(trainer: Trainer, key: jax.Array, epochs: int) -> tuple[TrainState, dict[str, Any]]:
+def fresh_run(trainer: Trainer, key: Key, epochs: int) -> tuple[TrainState, dict[str, Any]]:
     """Shapes and dtypes of the state and the history that a run begins with by itself."""
     params = jax.eval_shape(initial_params, trainer.problem.init, key)
     return start_run.eval_shape(trainer, key, params, epochs)
@@ -232,7 +233,7 @@ def is_traced(tree: Any) -> bool:
     return any(node.tracers if isinstance(node, Static) else isinstance(node, Tracer) for node in nodes)
 
 
-def initial_params(init: Any, key: jax.Array) -> Any:
+def initial_params(init: Any, key: Key) -> Params:
     """The initial parameters of a run with `key`, refused while traced where they cannot be trained."""
     params = jax.tree.map(jnp.asarray, init(init_key(key)))
     check_trainable(params)
@@ -243,7 +244,7 @@ def initial_params(init: Any, key: jax.Array) -> Any:
 drawn_params = quick_jit(initial_params, level=2)
 
 
-def begin_run(trainer: Trainer, key: jax.Array, epochs: int, start: Any = None) -> Course:
+def begin_run(trainer: Trainer, key: Key, epochs: int, start: Any = None) -> Course:
     """A run of concrete arguments at its start.
 
     Raises:
@@ -282,14 +283,14 @@ def finished(trainer, state):
     return finish(trainer, state)
 
 
-def _fit_traced(trainer: Trainer, key: jax.Array, epochs: int, start: Any) -> Fit:
+def _fit_traced(trainer: Trainer, key: Key, epochs: int, start: Any) -> Fit:
     state, rows, _ = traced_run(trainer, key, epochs, start)
     return Fit(finish(trainer, state), as_history(rows))
 
 
 def traced_run(
     trainer: Trainer,
-    key: jax.Array,
+    key: Key,
     epochs: int,
     start: TrainState | None = None,
     seen: Callable[[TrainState], Any] = lambda state: None,

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
 
+from jaxgd.aliases import Batch, FloatScalar, ModelState, Params, Split, Updates
 from jaxgd.machine.compiling import own_programs
 from jaxgd.numerics import common_dtype, in_common_dtype
 from jaxgd.optim.in_place import value_and_gradient
@@ -18,26 +20,31 @@ _CHUNK = 4096
 
 
 class BatchLoss(NamedTuple):
-    """What a batch gives: gradients (params' shapes), `sum(w * l)` [] and `sum(w)` [].
+    """What a batch gives: gradients, `sum(w * l)` and `sum(w)`.
 
     The gradients are those of the sum while micro-batches are added up, and of `sum(w * l) / sum(w)` after.
     """
 
-    grads: Any
-    loss: jax.Array
-    weight: jax.Array
+    grads: Updates
+    loss: FloatScalar
+    weight: FloatScalar
 
 
 class Losses(NamedTuple):
-    """What a loss gives: losses [batch], weights [batch] or None where it gives none, the new model state."""
+    """What a loss gives: losses, weights or None where it gives none, the new model state."""
 
-    losses: jax.Array
-    weights: jax.Array | None
-    model_state: Any
+    losses: Float[jax.Array, " examples"]
+    weights: Float[jax.Array, " examples"] | None
+    model_state: ModelState
 
 
 def example_losses(
-    problem: Problem, params: Any, batch: Any, model_state: Any, keys: Any = None, training: bool = False
+    problem: Problem,
+    params: Params,
+    batch: Batch,
+    model_state: ModelState,
+    keys: Any = None,
+    training: bool = False,
 ) -> Losses:
     """The losses of a batch's examples, checked; weights are constants."""
     returned = problem.loss(params, batch, keys=keys, model_state=model_state, training=training)
@@ -75,8 +82,14 @@ def _check_vector(name: str, values: Any, size: int) -> None:
 
 
 def batch_gradient(
-    problem: Problem, params: Any, batch: Any, model_state: Any, keys: Any, mask: jax.Array | None, mean: bool
-) -> tuple[BatchLoss, bool, Any]:
+    problem: Problem,
+    params: Params,
+    batch: Batch,
+    model_state: ModelState,
+    keys: Any,
+    mask: Bool[jax.Array, " examples"] | None,
+    mean: bool,
+) -> tuple[BatchLoss, bool, ModelState]:
     """The gradient of the weighted sum of losses, or of their weighted mean; nothing where `mask` is False.
 
     Also whether the problem has weights, and the new model state. The mean is taken before the derivative:
@@ -95,7 +108,9 @@ def batch_gradient(
     return BatchLoss(grads, loss, weight), is_weighted, state
 
 
-def weighted_sums(losses: jax.Array, weights: Any, mask: Any) -> tuple[jax.Array, jax.Array]:
+def weighted_sums(
+    losses: Float[jax.Array, " examples"], weights: Any, mask: Any
+) -> tuple[FloatScalar, FloatScalar]:
     """`sum(w * l)` and `sum(w)` where `mask` is True or None; weights of None are 1.
 
     A loss of weight 0 is left out, whatever it is: padding may give an infinity, and 0 times that is NaN.
@@ -109,7 +124,7 @@ def weighted_sums(losses: jax.Array, weights: Any, mask: Any) -> tuple[jax.Array
     return jnp.sum(weights * losses), jnp.sum(weights)
 
 
-def mean_of_sums(total: BatchLoss, params: Any) -> BatchLoss:
+def mean_of_sums(total: BatchLoss, params: Params) -> BatchLoss:
     """The batch's mean gradient from the sum over its micro-batches, in the dtypes of `params`."""
     divisor = or_one(total.weight)
 
@@ -126,7 +141,9 @@ def or_one(weight: jax.Array) -> jax.Array:
     return jnp.where(weight == 0, 1, weight)
 
 
-def split_means(problem: Problem, params: Any, data: Any, model_state: Any) -> dict[str, jax.Array]:
+def split_means(
+    problem: Problem, params: Params, data: Split, model_state: ModelState
+) -> dict[str, FloatScalar]:
     """The mean loss, `sum(w * l) / sum(w)`, and the mean of each metric over `data`, in evaluation mode.
 
     A coupled problem's data are one batch.
@@ -165,8 +182,8 @@ def _evaluate(problem, params, split, model_state):
 
 
 def evaluate(
-    problem: Problem, params: Any, split: str = "valid", model_state: Any = None
-) -> dict[str, jax.Array]:
+    problem: Problem, params: Params, split: str = "valid", model_state: ModelState = None
+) -> dict[str, FloatScalar]:
     """The mean loss and the mean of every metric over a split, in evaluation mode (no dropout).
 
     Args:

@@ -2,9 +2,10 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
+from jaxgd.aliases import FloatScalar, IntScalar, Key, ModelState, OptState, Params, Updates
 from jaxgd.numerics import Sums
 from jaxgd.training.gradients import BatchLoss
 
@@ -20,7 +21,7 @@ class BatchSums(NamedTuple):
     Where a rule reads of micro-batches also of the squared norms of their means, of `1 / w`, and their count.
     """
 
-    grads: Any
+    grads: Updates
     numbers: Sums
 
     @property
@@ -32,32 +33,32 @@ class BatchSums(NamedTuple):
 class EpochSums(NamedTuple):
     """Running sums of the epoch under way, and the micro-batches of the batch under way.
 
-    position: int32[], examples used. numbers: three sums, of `w * l`, of `w` and of gradient norms. partial:
+    position: examples used. numbers: three sums, of `w * l`, of `w` and of gradient norms. partial:
     sums over the present batch, None without micro-batches. A loss or gradient that is not finite leaves its
     mark in these sums: that is how a run is seen to diverge.
     """
 
-    position: jax.Array
+    position: IntScalar
     numbers: Sums
     partial: BatchSums | None
 
     @property
-    def loss(self) -> jax.Array:
+    def loss(self) -> FloatScalar:
         """The sum of `w * l`."""
         return self.numbers.totals[0]
 
     @property
-    def weight(self) -> jax.Array:
+    def weight(self) -> FloatScalar:
         """The sum of `w`."""
         return self.numbers.totals[1]
 
     @property
-    def norm(self) -> jax.Array:
+    def norm(self) -> FloatScalar:
         """The sum of gradient norms."""
         return self.numbers.totals[2]
 
     @property
-    def are_finite(self) -> jax.Array:
+    def are_finite(self) -> Bool[Array, ""]:
         """Whether every loss and gradient of the epoch so far was finite."""
         return jnp.isfinite(self.loss + self.norm)
 
@@ -65,9 +66,9 @@ class EpochSums(NamedTuple):
 class Moving(NamedTuple):
     """What updates change: parameters, and the states of the optimizer, the model and the rules."""
 
-    params: Any
-    opt_state: Any
-    model_state: Any
+    params: Params
+    opt_state: OptState
+    model_state: ModelState
     rules: tuple[Any, ...]
 
 
@@ -78,30 +79,30 @@ class Anchor(NamedTuple):
     """
 
     moving: Moving
-    updates: jax.Array
+    updates: IntScalar
 
 
 class TrainState(NamedTuple):
     """Where a run is.
 
     key: the run's PRNG key. params, opt_state, model_state: after the last update. rules: the state of each
-    rule. anchor: what the epoch began with. status: int32[], 0 while running, then the number of its word in
-    "completed", "stopped early", "diverged", "budget spent". updates, examples: int32[], made and used so
-    far. epoch: int32[], epochs ended. stopped_at: int32[], the update (from 0) at which the run stopped, -1
-    if it did not. sums: of the epoch under way.
+    rule. anchor: what the epoch began with. status: 0 while running, then the number of its word in
+    "completed", "stopped early", "diverged", "budget spent". updates, examples: made and used so far. epoch:
+    epochs ended. stopped_at: the update (from 0) at which the run stopped, -1 if it did not. sums: of the
+    epoch under way.
     """
 
-    key: jax.Array
-    params: Any
-    opt_state: Any
-    model_state: Any
+    key: Key
+    params: Params
+    opt_state: OptState
+    model_state: ModelState
     rules: tuple[Any, ...]
     anchor: Anchor
-    status: jax.Array
-    updates: jax.Array
-    examples: jax.Array
-    epoch: jax.Array
-    stopped_at: jax.Array
+    status: IntScalar
+    updates: IntScalar
+    examples: IntScalar
+    epoch: IntScalar
+    stopped_at: IntScalar
     sums: EpochSums
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from jaxgd.aliases import WholeNumber
 from jaxgd.arguments import one_of, whole_number_or_none
 from jaxgd.optim.combining import chain, is_transform
 from jaxgd.optim.hyperparameters import Parametric
@@ -117,7 +118,7 @@ def trainer(
     problem: Problem,
     optimizer: optax.GradientTransformation,
     batch_size: Any,
-    microbatch: int | None = None,
+    microbatch: WholeNumber | None = None,
     sampling: str = "shuffle",
     remainder: str = "keep",
     rules: Sequence[Rule] = (),

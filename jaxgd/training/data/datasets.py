@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgd.aliases import WholeNumber
 from jaxgd.arguments import whole_number
 
 Examples = tuple[np.ndarray, np.ndarray]
@@ -57,7 +58,7 @@ def load(name: str) -> Splits:
     return split(inputs, labels, entry.task)
 
 
-def load_characters(length: int = 64) -> Splits:
+def load_characters(length: WholeNumber = 64) -> Splits:
     """Python's own documentation as windows of `length` characters, 60 %, 20 % and 20 % of them.
 
     An example is a window as int32[length], places in `CHARACTERS`, and its labels the characters that come

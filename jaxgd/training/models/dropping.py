@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgd.aliases import Number, Params
 from jaxgd.numerics import common_dtype
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.optim.trees.masks import tree_of
@@ -14,7 +15,7 @@ from jaxgd.pytrees import Static
 from jaxgd.training.models.model import Model, check_stateless
 
 
-def dropout(x: Any, rate: Any, key: jax.Array) -> jax.Array:
+def dropout(x: Any, rate: Number, key: jax.Array) -> jax.Array:
     """`x` with every element 0 with probability `rate` and divided by `1 - rate` otherwise.
 
     The mean of each element is that of `x`; a rate of 0 gives `x` itself.
@@ -33,7 +34,7 @@ def dropout(x: Any, rate: Any, key: jax.Array) -> jax.Array:
     return drop(x, as_rate(rate), key)
 
 
-def drop_connect(model: Model, rate: Any, per: str = "example", mask: Any = None) -> Model:
+def drop_connect(model: Model, rate: Number, per: str = "example", mask: Any = None) -> Model:
     """The model whose weights are dropped in training: each is 0 with probability `rate`.
 
     The others are divided by `1 - rate`; evaluation (`keys=None`) uses all as they are. With a mask per
@@ -68,7 +69,7 @@ def as_rate(rate: Any, name: str = "rate") -> Any:
     return rate
 
 
-def drop(x: Any, rate: Any, key: jax.Array, first: int = 0) -> jax.Array:
+def drop(x: Any, rate: Number, key: jax.Array, first: int = 0) -> jax.Array:
     """`dropout` by the random numbers of `key` from number `first` on, its rate unchecked."""
     x, keep = jnp.asarray(x), 1 - jnp.asarray(rate, jnp.result_type(float))
     dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else keep.dtype
@@ -137,7 +138,7 @@ def _dropped(params, mask, rate, key):
     return structure.unflatten(leaves)
 
 
-def chosen_leaves(params: Any, mask: Any) -> list[bool]:
+def chosen_leaves(params: Params, mask: Any) -> list[bool]:
     """For each leaf, whether it is regularised: as `mask` says, or if it is a weight."""
     if mask is None:
         chosen = [jnp.ndim(leaf) > 1 for leaf in jax.tree.leaves(params)]

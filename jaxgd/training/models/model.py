@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_batching import sequential_vmap
 
+from jaxgd.aliases import Batch, ModelState, Params
 from jaxgd.arguments import one_of
 from jaxgd.pytrees import PyTree, Static, as_function
 
@@ -104,7 +105,7 @@ class Model(PyTree):
     init: Any
     apply: Any
     coupled: Any = Static(None)
-    model_state: Any = None
+    model_state: ModelState = None
 
     def __post_init__(self):
         object.__setattr__(self, "init", as_function(self.init))
@@ -135,7 +136,7 @@ def as_model(model: Any) -> Model:
     raise TypeError(f"model must have the functions init(key) and apply(params, inputs), got {model!r}")
 
 
-def evaluated(model: Model, params: Any, inputs: Any) -> Any:
+def evaluated(model: Model, params: Params, inputs: Batch) -> Any:
     """What a model gives for a batch in evaluation, by the state that it starts with."""
     if model.model_state is None:
         return model.apply(params, inputs, keys=None)

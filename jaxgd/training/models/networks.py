@@ -3,11 +3,11 @@
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxgd.aliases import Number, WholeNumber
 from jaxgd.arguments import as_integer, whole_numbers
 from jaxgd.numerics import in_common_dtype
 from jaxgd.pytrees import as_function
@@ -15,7 +15,12 @@ from jaxgd.training.models.dropping import as_rate, drop, drop_connect as with_d
 from jaxgd.training.models.model import ACTIVATIONS, INITIALIZERS, Model, named
 
 
-def linear(num_inputs: int, num_outputs: int = 1, init: str | Callable = "zeros", bias: bool = True) -> Model:
+def linear(
+    num_inputs: WholeNumber,
+    num_outputs: WholeNumber = 1,
+    init: str | Callable = "zeros",
+    bias: bool = True,
+) -> Model:
     """The linear model `inputs @ w + b`: linear regression, or with a cross-entropy logistic regression.
 
     Its params are `{"w": [num_inputs, num_outputs], "b": [num_outputs]}`, without `b` if `bias` is False.
@@ -37,11 +42,11 @@ def linear(num_inputs: int, num_outputs: int = 1, init: str | Callable = "zeros"
 
 
 def mlp(
-    sizes: Sequence[int],
+    sizes: Sequence[WholeNumber],
     activation: str | Callable = "relu",
     init: str | Callable = "he_normal",
-    dropout: Any = None,
-    drop_connect: Any = None,
+    dropout: Number | None = None,
+    drop_connect: Number | None = None,
 ) -> Model:
     """A multilayer perceptron: dense layers with `activation` between them and none after the last.
 
@@ -73,9 +78,9 @@ def mlp(
 
 
 def conv_net(
-    image_shape: Sequence[int],
-    num_classes: int,
-    channels: Sequence[int] = (16, 32),
+    image_shape: Sequence[WholeNumber],
+    num_classes: WholeNumber,
+    channels: Sequence[WholeNumber] = (16, 32),
     activation: str | Callable = "relu",
     init: str | Callable = "he_normal",
 ) -> Model:

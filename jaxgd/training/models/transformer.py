@@ -5,13 +5,18 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxgd.aliases import WholeNumber
 from jaxgd.arguments import whole_numbers
 from jaxgd.training.models.model import INITIALIZERS, Model
 from jaxgd.training.models.networks import dense
 
 
 def char_transformer(
-    num_characters: int, length: int, width: int = 64, num_blocks: int = 2, num_heads: int = 4
+    num_characters: WholeNumber,
+    length: WholeNumber,
+    width: WholeNumber = 64,
+    num_blocks: WholeNumber = 2,
+    num_heads: WholeNumber = 4,
 ) -> Model:
     """A causal transformer: of `int[batch, length]` the logits of what comes next, `[..., num_characters]`.
 

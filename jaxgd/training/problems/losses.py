@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.aliases import Split
 from jaxgd.training.models.model import Model, as_model, evaluated
 from jaxgd.training.problems.criteria import (
     criterion_of,
@@ -20,7 +21,7 @@ from jaxgd.training.problems.criteria import (
 from jaxgd.training.problems.problem import Problem, with_checked_lengths
 
 
-def classification(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
+def classification(model: Any, train: Split, valid: Split = None, test: Split = None) -> Problem:
     """The problem of classifying: softmax cross-entropy (natural logarithm) and the metric `accuracy`.
 
     Args:
@@ -42,7 +43,7 @@ def classification(model: Model, train: Any, valid: Any = None, test: Any = None
     return _problem_of(model, cross_entropy, "accuracy", is_correct, splits)
 
 
-def regression(model: Model, train: Any, valid: Any = None, test: Any = None) -> Problem:
+def regression(model: Any, train: Split, valid: Split = None, test: Split = None) -> Problem:
     """The problem of regression: half the squared error, and the metric `squared_error`.
 
     Several outputs are summed over, so the loss of an example is `sum((outputs - targets)**2) / 2`.

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgd.aliases import Number, Params
 from jaxgd.numerics import common_dtype, squared_norm
 from jaxgd.optim.hyperparameters import as_number, check_number
 from jaxgd.pytrees import PyTree, Static
@@ -14,7 +15,9 @@ from jaxgd.training.models.model import asking
 from jaxgd.training.problems.problem import Problem
 
 
-def regularized(problem: Problem, l1: Any = None, l2: Any = None, mask: Any = None) -> Problem:
+def regularized(
+    problem: Problem, l1: Number | None = None, l2: Number | None = None, mask: Any = None
+) -> Problem:
     """The problem whose training loss has the penalty `l1 * sum(abs(w)) + l2 / 2 * sum(w**2)` added.
 
     Every training example's loss gets it, so `train_loss` includes it and the gradient is that of mean plus
@@ -59,7 +62,7 @@ class _PenalisedLoss(PyTree):
         losses = losses + self._penalty(params).astype(losses.dtype)
         return (losses, *others) if others else losses
 
-    def _penalty(self, params: Any) -> jax.Array:
+    def _penalty(self, params: Params) -> jax.Array:
         chosen = itertools.compress(jax.tree.leaves(params), chosen_leaves(params, self.mask.value))
         weights = [w.astype(common_dtype(w.dtype, jnp.float32)) for w in chosen]
         penalty = jnp.zeros(())

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.aliases import ModelState, Split
 from jaxgd.arguments import one_of
 from jaxgd.pytrees import PyTree, Static, as_function
 from jaxgd.training.models.model import asking
@@ -50,11 +51,11 @@ class Problem(PyTree):
 
     init: Any
     loss: Any
-    train: Any
-    valid: Any = None
-    test: Any = None
+    train: Split
+    valid: Split = None
+    test: Split = None
     metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    model_state: Any = None
+    model_state: ModelState = None
     coupled: Any = Static(None)
     augment: Any = None
 
@@ -94,7 +95,7 @@ class Problem(PyTree):
         """The number of training examples."""
         return num_examples(self.train)
 
-    def split(self, name: str) -> Any:
+    def split(self, name: str) -> Split:
         """The data of a split by its name."""
         data = getattr(self, one_of("split", name, SPLITS))
         if data is None:
@@ -108,7 +109,7 @@ class Problem(PyTree):
         return f"Problem({counts} examples, loss={self.loss!r}, metrics={list(self.metrics)})"
 
 
-def num_examples(data: Any) -> int:
+def num_examples(data: Split) -> int:
     """The length of axis 0 of a tree of arrays."""
     return jnp.shape(jax.tree.leaves(data)[0])[0]
 

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgd.aliases import Number
 from jaxgd.numerics import common_dtype
 from jaxgd.optim.hyperparameters import number
 from jaxgd.training.gradients import split_means
@@ -92,7 +93,7 @@ def _moved(average: jax.Array, new: jax.Array, weight: jax.Array) -> jax.Array:
     return (before + weight.astype(dtype) * (new.astype(dtype) - before)).astype(average.dtype)
 
 
-def average_weights(trainer: Trainer, decay: Any = None, start: Any = 0) -> Trainer:
+def average_weights(trainer: Trainer, decay: Number | None = None, start: Number = 0) -> Trainer:
     """The trainer that keeps an average of its parameters and validates it beside them.
 
     The run itself is unchanged, and so are its last parameters. The history gains `average_valid_loss` and
@@ -115,6 +116,5 @@ def average_weights(trainer: Trainer, decay: Any = None, start: Any = 0) -> Trai
     """
     complement = None
     if decay is not None:
-        decay = number("decay", decay, "from 0 to below 1, or None", lambda x: (x >= 0) & (x < 1))
-        complement = 1 - decay
+        complement = 1 - number("decay", decay, "from 0 to below 1, or None", lambda x: (x >= 0) & (x < 1))
     return with_rule(trainer, AverageWeights(complement, count_leaf("start", start, " of updates", 0)))

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxgd.aliases import Number
 from jaxgd.training.rules.rule import NEVER, Rule, count_leaf
 from jaxgd.training.trainers import Trainer, with_rule
 
@@ -52,7 +53,13 @@ def batches_end(begin: Any, batches: Any, size: Any, end: Any) -> Any:
     return jnp.where(batches >= in_epoch, end, begin + batches * size)
 
 
-def budget(trainer: Trainer, *, updates: Any = None, examples: Any = None, epochs: Any = None) -> Trainer:
+def budget(
+    trainer: Trainer,
+    *,
+    updates: Number | None = None,
+    examples: Number | None = None,
+    epochs: Number | None = None,
+) -> Trainer:
     """The trainer whose runs end at equal updates, equal examples or equal epochs, whatever their batch size.
 
     A budget is never exceeded: a batch that does not fit into what is left of the examples is not begun. The

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgd.aliases import FloatScalar, ModelState, Params
 from jaxgd.numerics import squared_norm
 from jaxgd.training.gradients import BatchLoss, or_one
 from jaxgd.training.rules.rule import Observation
@@ -12,7 +13,7 @@ from jaxgd.training.states import TrainState
 from jaxgd.training.trainers import Trainer
 
 
-def observation(trainer: Trainer, params: Any, model_state: Any, **numbers: Any) -> Observation:
+def observation(trainer: Trainer, params: Params, model_state: ModelState, **numbers: Any) -> Observation:
     """What the rules see."""
     size, end = trainer.examples_per_batch, trainer.epoch_end
     return Observation(trainer.problem, params, size, end, model_state=model_state, **numbers)
@@ -28,7 +29,7 @@ def scored(trainer: Trainer, state: TrainState, name: str | None) -> Observation
     return seen
 
 
-def numbers_read(trainer: Trainer, state: TrainState, total: BatchLoss) -> dict[str, jax.Array]:
+def numbers_read(trainer: Trainer, state: TrainState, total: BatchLoss) -> dict[str, FloatScalar]:
     """The numbers of a whole batch that the rules read, by name."""
     reads, partial = _reads(trainer), state.sums.partial
     if not reads:

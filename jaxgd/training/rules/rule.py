@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxgd.aliases import FloatScalar, ModelState, Params
 from jaxgd.numerics import common_dtype
 from jaxgd.optim.hyperparameters import checked_number
 from jaxgd.pytrees import PyTree
@@ -24,7 +25,7 @@ class Observation(NamedTuple):
     problem: what is trained. params, model_state: where the run is; after an update, what it has given.
     examples_per_batch, epoch_end: the batch size, and the examples after which an epoch is over, or tracers.
 
-    The others are float[], there after an update if the rule's `reads` names them, else None. squared_norm:
+    The others are there after an update if the rule's `reads` names them, else None. squared_norm:
     of the batch's mean gradient. micro_squared_norm: the mean over its micro-batches of the squared norm of
     their mean gradients. batch_size: examples of the batch, the sum of their weights if the loss gives any.
     micro_batch_size: examples of a micro-batch, the harmonic mean where the last is smaller; so the mean of
@@ -32,14 +33,14 @@ class Observation(NamedTuple):
     """
 
     problem: Problem
-    params: Any
+    params: Params
     examples_per_batch: Any
     epoch_end: Any
-    squared_norm: Any = None
-    micro_squared_norm: Any = None
-    batch_size: Any = None
-    micro_batch_size: Any = None
-    model_state: Any = None
+    squared_norm: FloatScalar | None = None
+    micro_squared_norm: FloatScalar | None = None
+    batch_size: FloatScalar | None = None
+    micro_batch_size: FloatScalar | None = None
+    model_state: ModelState = None
 
 
 # What a rule may ask for in `reads`.
@@ -87,7 +88,7 @@ class Rule(PyTree):
         """The names of the history entries that `measure` gives."""
         return ()
 
-    def measure(self, own: Any, seen: Observation, state: TrainState) -> dict[str, jax.Array]:
+    def measure(self, own: Any, seen: Observation, state: TrainState) -> dict[str, FloatScalar]:
         """This rule's entries in the history, after an epoch."""
         return {}
 
@@ -105,7 +106,7 @@ class Rule(PyTree):
         """
         return own, 0
 
-    def scored(self, own: Any, seen: Observation) -> tuple[Any, Any]:
+    def scored(self, own: Any, seen: Observation) -> tuple[Params, ModelState]:
         """The parameters and the model state whose scores `measure` gives: the run's own, unless overridden.
 
         It is these that `early_stopping` restores if it watches one of the scores.
@@ -116,7 +117,7 @@ class Rule(PyTree):
         """The epoch (from 0) whose parameters `finish` gives, -1 where they are the last; None if always."""
         return None
 
-    def finish(self, own: Any, seen: Observation) -> tuple[Any, Any]:
+    def finish(self, own: Any, seen: Observation) -> tuple[Params, ModelState]:
         """The parameters and the model state that a run ends with."""
         return seen.params, seen.model_state
 

@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
+from jaxgd.aliases import FloatScalar, IntScalar, Number
 from jaxgd.arguments import one_of
 from jaxgd.optim.hyperparameters import number
 from jaxgd.pytrees import Static
@@ -17,11 +20,11 @@ STOPPED_EARLY = 1
 
 
 class Watched(NamedTuple):
-    """best: float[], best value so far. epoch: int32[], its epoch from 0, -1 without one. wait: int32[]."""
+    """best: best value so far. epoch: its epoch from 0, -1 without one. wait: epochs since it improved."""
 
-    best: jax.Array
-    epoch: jax.Array
-    wait: jax.Array
+    best: FloatScalar
+    epoch: IntScalar
+    wait: IntScalar
 
 
 def _unwatched(mode: str) -> Watched:
@@ -94,11 +97,11 @@ class EarlyStopping(Rule):
 
 def early_stopping(
     trainer: Trainer,
-    patience: Any,
-    min_delta: Any = 0,
-    baseline: Any = None,
+    patience: Number,
+    min_delta: Number = 0,
+    baseline: Number | None = None,
     restore_best: bool = True,
-    start_from_epoch: Any = 0,
+    start_from_epoch: Number = 0,
     monitor: str = "valid_loss",
     mode: str = "min",
 ) -> Trainer:
@@ -152,11 +155,11 @@ def _min_delta(value: Any) -> Any:
 
 
 def early_stopping_trace(
-    values: Sequence[float] | jax.Array,
-    patience: Any,
-    min_delta: Any = 0,
-    baseline: Any = None,
-    start_from_epoch: Any = 0,
+    values: Sequence[float] | Float[ArrayLike, " epochs"],
+    patience: Number,
+    min_delta: Number = 0,
+    baseline: Number | None = None,
+    start_from_epoch: Number = 0,
     mode: str = "min",
 ) -> tuple[Any, Any]:
     """`(epochs_run, best_epoch)` of the rule of `early_stopping` over a given series of values.
@@ -241,11 +244,11 @@ class ReduceOnPlateau(Rule):
 
 def reduce_on_plateau(
     trainer: Trainer,
-    factor: Any = 0.1,
-    patience: Any = 10,
-    min_delta: Any = 1e-4,
-    cooldown: Any = 0,
-    min_scale: Any = 0.0,
+    factor: Number = 0.1,
+    patience: Number = 10,
+    min_delta: Number = 1e-4,
+    cooldown: Number = 0,
+    min_scale: Number = 0.0,
     monitor: str = "valid_loss",
     mode: str = "min",
 ) -> Trainer:
