@@ -140,8 +140,9 @@ def run_trainers():
         jax.eval_shape(run, KEY)
         jax.eval_shape(jax.vmap(run), jax.random.split(KEY, 3))
         names.append(name)
-    for state, history in jaxgd.iterate(trainer, jax.random.PRNGKey(0), np.int64(2)):
-        wrong += misfits([state, jaxgd.Fit(state, history)])
+    trainer = dict(trainers())["a leaf"]
+    *_, (state, history) = jaxgd.iterate(trainer, jax.random.PRNGKey(0), np.int64(2))
+    wrong += misfits([state, jaxgd.Fit(state, history)])
     wrong += misfits(jaxgd.train(trainer, KEY, 2, progress=False, log=[dict]))
     jaxgd.evaluate(trainer.problem, state.params)
     axes = {"learning_rate": [0.1, 0.2]}

@@ -1,7 +1,7 @@
 """Numbers as pytree leaves: what an optimizer or a schedule holds, checked when it is built."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple, Self
@@ -161,7 +161,7 @@ class Parametric(Parted):
         return getattr(self._values, name)
 
     @property
-    def _names(self):
+    def _names(self) -> Iterable[str]:
         return self._values
 
     def _part(self, name: str) -> Any:

@@ -91,7 +91,7 @@ class Engine:
         if done:
             finished = only_group([run for run in group.runs if run.index in done])
             program = dataclasses.replace(program, runs=tuple(run.index for run in finished.runs))
-            yield self._took(driver, finished, program, time.perf_counter() - started)
+            yield self._took(driver, finished, program, time.perf_counter() - started)  # pyright: ignore[reportPossiblyUnboundVariable]
         rest = only_group(left)
         yield from self._in_memory(lambda: self.driver(rest, smaller.recipe), rest, smaller)
 

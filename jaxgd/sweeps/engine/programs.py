@@ -138,7 +138,7 @@ def compile_anew(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     flags = jax.ShapeDtypeStruct((recipe.slots,), np.bool_)
     lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
     arguments = abstract((inputs.shared, lanes, slots, Occupancy(flags, flags), extent(0, num, num)))
-    lowered = build_program(group, recipe, epochs, devices).lower(*arguments)
+    lowered = build_program(group, recipe, epochs, devices).lower(*arguments)  # pyright: ignore[reportFunctionMemberAccess]
     check_unchanged(group.first)  # since the program is traced in a thread, when others may act
     return lowered.compile()
 

@@ -126,7 +126,7 @@ def _cells(path) -> tuple[list[str], list[list[str]], list[int]]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     except csv.Error as error:
-        raise ValueError(f"{path}: line {reader.line_num}: {error}") from None
+        raise ValueError(f"{path}: line {reader.line_num}: {error}") from None  # pyright: ignore[reportPossiblyUnboundVariable]
     if not rows:
         raise ValueError(f"{path}: is empty; a header and rows of numbers are needed")
     _check_header(path, rows[0])
