@@ -20,7 +20,8 @@ from jaxgd.cli.outputs import write_page
 from jaxgd.specs.choices import check_choices
 from jaxgd.specs.presets import DEFAULT, QUICK
 
-_CHOICES = ("optimizers", "batch_sizes", "learning_rates", "epochs", "seeds")
+_CHOICES = ("optimizers", "batch_sizes", "learning_rates", "epochs", "seeds", "fresh_seeds", "first_seed")
+_CHOICES += ("max_seeds", "max_seconds", "margin")
 
 
 def add(commands) -> None:
@@ -60,7 +61,25 @@ def add(commands) -> None:
     )
     option("--epochs", type=as_number, help=f"passes over the training data [{DEFAULT.epochs}]")
     option("--seeds", type=as_number, help=f"runs per learning rate [{DEFAULT.seeds}]")
-    option("--quick", action="store_true", help="fewer optimizers, batch sizes, epochs and seeds")
+    option("--fresh-seeds", type=as_number, help=f"fresh runs of each best rate [{DEFAULT.fresh_seeds}]")
+    option("--first-seed", type=as_number, help="the first seed of all; others repeat the comparison [0]")
+    option(
+        "--max-seeds",
+        type=as_number,
+        help=f"the most fresh seeds, in further rounds for what is undecided [{DEFAULT.max_seeds}]",
+    )
+    option(
+        "--max-seconds",
+        type=as_number,
+        help=f"that further rounds may take [{DEFAULT.max_seconds:g}]",
+    )
+    option(
+        "--margin",
+        type=as_number,
+        help="a difference that does not count: 0.01 is a point of accuracy "
+        "[0.5 points or a test row; 2 %% of a loss]",
+    )
+    option("--quick", action="store_true", help="fewer optimizers, batch sizes, epochs and seeds; one round")
     option("--out", default="report.html", metavar="FILE", help="where to write the page [report.html]")
     option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
     compare.set_defaults(run=_compare)
@@ -68,8 +87,8 @@ def add(commands) -> None:
 
 def _compare(arguments: argparse.Namespace, command: str) -> None:
     with bad_input():
-        given = (getattr(arguments, name) for name in _CHOICES)
-        choices = check_choices(*given, preset=QUICK if arguments.quick else DEFAULT)
+        given = {name: getattr(arguments, name) for name in _CHOICES}
+        choices = check_choices(**given, preset=QUICK if arguments.quick else DEFAULT)
     out = as_path(arguments.out, "file")
     check_writable(out)
     check_extras("rich", "plotly", "jinja2")

@@ -79,7 +79,7 @@ class Section(NamedTuple):
 def sections_page(
     kicker: str,
     headline: str,
-    deck: str,
+    deck: str | Sequence[str],
     sections: Sequence[Section],
     facts: Mapping[str, str],
     warnings: Sequence[str] = (),
@@ -90,7 +90,7 @@ def sections_page(
     Args:
         kicker: the line above the headline, and the start of the window's title.
         headline: what was found, in a sentence.
-        deck: the line below it.
+        deck: the line below it, or several.
         sections: in their order.
         facts: what the page rests on, by name.
         warnings: what a reader must know first.
@@ -101,7 +101,7 @@ def sections_page(
     return _template().render(
         kicker=kicker,
         headline=headline,
-        deck=deck,
+        deck=[deck] if isinstance(deck, str) else deck,
         sections=shown,
         facts=facts,
         warnings=warnings,

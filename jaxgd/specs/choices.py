@@ -12,6 +12,37 @@ from jaxgd.arguments import as_integer, whole_number
 from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates, Sizes
 
 
+class Seeds(NamedTuple):
+    """Which seeds a comparison runs.
+
+    first: the first of all. num_tuning: runs per rate. num_fresh: runs of each best rate in the first round.
+    most: the most of them, in later rounds. seconds: that later rounds may take.
+    """
+
+    first: int
+    num_tuning: int
+    num_fresh: int
+    most: int
+    seconds: float
+
+    @property
+    def tuning(self) -> range:
+        """The seeds that rates are chosen on."""
+        return range(self.first, self.first + self.num_tuning)
+
+    def fresh(self, begin: int, end: int) -> range:
+        """Fresh seeds, none of which chose a rate: those from number `begin` to before number `end`."""
+        return range(self.tuning.stop + begin, self.tuning.stop + end)
+
+    @property
+    def rounds(self) -> list[int]:
+        """How many fresh seeds a cell has at most after each round: twice as many each time."""
+        counts = [self.num_fresh]
+        while counts[-1] < self.most:
+            counts.append(min(2 * counts[-1], self.most))
+        return counts
+
+
 class Choices(NamedTuple):
     """What a comparison tries, checked as far as it can be before the data are read."""
 
@@ -19,8 +50,8 @@ class Choices(NamedTuple):
     batch_sizes: tuple[int | str, ...] | None  # None: the preset's, as far as the data allow
     learning_rates: dict[str, Rates]
     epochs: int
-    seeds: int
-    fresh_seeds: int
+    seeds: Seeds
+    margin: float | None  # None: what the scores call for
     preset: Sizes
 
     def batch_sizes_of(self, num_train: int) -> tuple[int | str, ...]:
@@ -37,6 +68,10 @@ def check_choices(
     epochs: int | None = None,
     seeds: int | None = None,
     fresh_seeds: int | None = None,
+    first_seed: int | None = None,
+    max_seeds: int | None = None,
+    max_seconds: float | None = None,
+    margin: float | None = None,
     preset: Sizes = DEFAULT,
 ) -> Choices:
     """The arguments of `compare`, checked; the preset's where one is None."""
@@ -46,10 +81,44 @@ def check_choices(
         None if batch_sizes is None else check_batch_sizes(batch_sizes),
         check_learning_rates(learning_rates, names),
         whole_number("epochs", preset.epochs if epochs is None else epochs),
-        whole_number("seeds", preset.seeds if seeds is None else seeds),
-        whole_number("fresh_seeds", preset.fresh_seeds if fresh_seeds is None else fresh_seeds, 2),
+        check_seeds(seeds, fresh_seeds, first_seed, max_seeds, max_seconds, preset),
+        None if margin is None else _check_number("margin", margin),
         preset,
     )
+
+
+def check_seeds(
+    seeds: int | None,
+    fresh_seeds: int | None,
+    first_seed: int | None,
+    max_seeds: int | None,
+    max_seconds: float | None,
+    preset: Sizes = DEFAULT,
+) -> Seeds:
+    """How many seeds, from which on; the preset's where one is None."""
+    fresh = whole_number("fresh_seeds", preset.fresh_seeds if fresh_seeds is None else fresh_seeds)
+    most = max(preset.max_seeds, fresh) if max_seeds is None else whole_number("max_seeds", max_seeds)
+    if most < fresh:
+        raise ValueError(f"max_seeds must be fresh_seeds or more, {fresh}, got {most}")
+    found = Seeds(
+        whole_number("first_seed", 0 if first_seed is None else first_seed, 0),
+        whole_number("seeds", preset.seeds if seeds is None else seeds),
+        fresh,
+        most,
+        preset.max_seconds if max_seconds is None else _check_number("max_seconds", max_seconds),
+    )
+    if found.fresh(0, most).stop > 2**32:
+        raise ValueError(f"first_seed must leave all seeds below 2**32, got {found.first}")
+    return found
+
+
+def _check_number(name: str, value: Any) -> float:
+    """The value as a float; raises unless it is a finite number, 0 or more."""
+    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} must be a number, 0 or more, got {value!r}")
+    if not 0 <= float(value) < math.inf:
+        raise ValueError(f"{name} must be a finite number, 0 or more, got {float(value):g}")
+    return float(value)
 
 
 def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:

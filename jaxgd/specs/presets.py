@@ -16,6 +16,8 @@ class Sizes(NamedTuple):
     epochs: int
     seeds: int
     fresh_seeds: int
+    max_seeds: int = 40
+    max_seconds: float = 60.0
 
 
 # Six rates per optimizer, a factor of 3 to 8 apart, as wide as the best rates of batch size 1 and of the full
@@ -68,4 +70,5 @@ QUICK = Sizes(
     epochs=10,
     seeds=2,
     fresh_seeds=5,
+    max_seeds=5,
 )

@@ -15,32 +15,39 @@ def regime_text(batch_size: int, num_train: int) -> str:
     return "SGD" if batch_size == 1 else f"batch {batch_size}"
 
 
-def score_text(value: float, halfwidth: float, score: str) -> str:
-    """A score and its interval: "97.8 % ± 0.4" for a fraction, "test loss 0.2431 ± 0.0042" for a loss.
+def score_text(value: float, low: float, high: float, score: str) -> str:
+    """A score and its interval: "97.8 % (96.2 to 98.9)" of a fraction, "0.243 (0.231 to 0.256)" of a loss.
 
-    A loss is shown to the second digit of its halfwidth, a fraction in percent to one decimal.
+    Without an interval, where its ends are not known. A loss is shown to the second digit of its interval.
     """
     if math.isnan(value):
         return "diverged"
-    if score == "loss":
-        places = _decimals(halfwidth)
-        spread = "" if math.isnan(halfwidth) else f" ± {halfwidth:.{places}f}"
-        return f"test loss {value:.{places}f}{spread}"
-    spread = "" if math.isnan(halfwidth) else f" ± {100 * halfwidth:.1f}"
-    return f"{100 * value:.1f} %{spread}"
+    places = _decimals(high - low) if score == "loss" else 1
+    unit, factor = ("", 1) if score == "loss" else (" %", 100)
+    ends = "" if math.isnan(low + high) else f" ({factor * low:.{places}f} to {factor * high:.{places}f})"
+    return f"{factor * value:.{places}f}{unit}{ends}"
 
 
-def halfwidth_text(halfwidth: float, score: str) -> str:
-    """A halfwidth alone: "± 0.6" (percentage points), or "± 0.0042" for a loss."""
-    return f"± {halfwidth:.{_decimals(halfwidth)}f}" if score == "loss" else f"± {100 * halfwidth:.1f}"
+def gap_text(gap: float, low: float, high: float, score: str) -> str:
+    """By how much one is better (+) or worse: "+0.3 points, -0.2 to +0.8"; a loss in its units."""
+    if math.isnan(gap):
+        return "unknown"
+    places = _decimals(high - low) if score == "loss" else 1
+    unit, factor = ("", 1) if score == "loss" else (" points", 100)
+    ends = (
+        "" if math.isnan(low + high) else f", {_end(factor * low, places)} to {_end(factor * high, places)}"
+    )
+    return f"{factor * gap:+.{places}f}{unit}{ends}"
 
 
-def difference_text(difference: float, halfwidth: float, score: str) -> str:
-    """A signed difference and its halfwidth: "-0.3 ± 0.6" (percentage points), "+0.001 ± 0.004" (loss)."""
-    if math.isnan(difference):
-        return "diverged"
-    value = f"{difference:+.{_decimals(halfwidth)}f}" if score == "loss" else f"{100 * difference:+.1f}"
-    return f"{value} {halfwidth_text(halfwidth, score)}"
+def _end(value: float, places: int) -> str:
+    """An end of an interval; "?" where nothing is known of it."""
+    return f"{value:+.{places}f}" if math.isfinite(value) else "?"
+
+
+def margin_text(margin: float, score: str) -> str:
+    """A difference that does not count: "0.5 points" of a fraction, "0.0049" of a loss."""
+    return f"{margin:.2g}" if score == "loss" else f"{100 * margin:.2g} points"
 
 
 def count_text(count: int, noun: str) -> str:
@@ -53,8 +60,8 @@ def list_text(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
 
 
-def _decimals(halfwidth: float) -> int:
-    """Decimals that show two digits of a halfwidth; four where there is none to go by."""
-    if not math.isfinite(halfwidth) or halfwidth <= 0:
+def _decimals(width: float) -> int:
+    """Decimals that show two digits of an interval's half width; four where there is none to go by."""
+    if not math.isfinite(width) or width <= 0:
         return 4
-    return min(max(1 - math.floor(math.log10(halfwidth)), 0), 8)
+    return min(max(1 - math.floor(math.log10(width / 2)), 0), 8)

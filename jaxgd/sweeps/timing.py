@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from jaxgd.sweeps.axes import Point, checked_axes, points
 from jaxgd.sweeps.engine.clock import LaneAlone
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.planning.planner import Options, Planner
-from jaxgd.sweeps.runs import make_runs
+from jaxgd.sweeps.runs import Run, make_runs
 from jaxgd.training.fitting import check_epochs
 from jaxgd.training.trainers import Trainer
 
@@ -50,20 +50,33 @@ def throughput(
 
     sizes, repeats = checked_axes({"batch_size": batch_sizes})["batch_size"], whole_number("repeats", repeats)
     made = make_runs(make_trainer, points({"batch_size": sizes}))
-    engine = Engine(jax.devices(), check_epochs(epochs, made[0].trainer.problem.num_examples))
-    planner = Planner(engine.devices, engine.sources, engine.bytes_of, _ALONE)
-    with own_programs(), ThreadPoolExecutor(2) as pool:
-        planned = [planner.choose([run])[0] for run in made]
-        drivers = pool.map(lambda one: engine.driver(one[0], one[1].recipe), planned)
-        alone = [LaneAlone(driver) for driver in drivers]
-        for lane in alone:
-            lane.calibrate(seconds, settle=True)
-        times = np.array([[lane.seconds_per_update() for lane in alone] for _ in range(repeats)])
-    per_update = np.median(times, axis=0)
+    timed = time_alone(made, check_epochs(epochs, made[0].trainer.problem.num_examples), repeats, seconds)
+    per_update = np.median(timed.seconds, axis=1)
     batches = np.array([int(run.trainer.examples_per_batch) for run in made])
     variables = {
         "seconds_per_update": ("batch_size", per_update),
         "examples_per_second": ("batch_size", batches / per_update),
-        "bytes": ("batch_size", np.array([lane.bytes for lane in alone])),
+        "bytes": ("batch_size", timed.bytes),
     }
-    return xarray.Dataset(variables, {"batch_size": batches}, {"seconds_by_turn": times.T.tolist()})
+    return xarray.Dataset(variables, {"batch_size": batches}, {"seconds_by_turn": timed.seconds.tolist()})
+
+
+class Timed(NamedTuple):
+    """What updates cost. seconds: of one, float64[runs, repeats]. bytes: that a run needs, int64[runs]."""
+
+    seconds: np.ndarray
+    bytes: np.ndarray
+
+
+def time_alone(runs: Sequence[Run], epochs: int, repeats: int, seconds: float) -> Timed:
+    """What an update of each run costs, alone on the first device; the runs take turns."""
+    engine = Engine(jax.devices(), epochs)
+    planner = Planner(engine.devices, engine.sources, engine.bytes_of, _ALONE)
+    with own_programs(), ThreadPoolExecutor(2) as pool:
+        planned = [planner.choose([run])[0] for run in runs]
+        drivers = pool.map(lambda one: engine.driver(one[0], one[1].recipe), planned)
+        alone = [LaneAlone(driver) for driver in drivers]
+        for lane in alone:
+            lane.calibrate(seconds, settle=True)
+        turns = [[lane.seconds_per_update() for lane in alone] for _ in range(repeats)]
+    return Timed(np.array(turns).T, np.array([lane.bytes for lane in alone]))

@@ -1,9 +1,9 @@
 """Training: problems, models, batches, rules, and a run as one pure function."""
 
 from jaxgd.training.driving import train
+from jaxgd.training.evaluation import evaluate
 from jaxgd.training.finder import RateFinder, find_learning_rate
 from jaxgd.training.fitting import Fit, fit, iterate
-from jaxgd.training.gradients import evaluate
 from jaxgd.training.models.adapters import from_equinox, from_linen, from_nnx
 from jaxgd.training.models.dropping import drop_connect, dropout
 from jaxgd.training.models.model import Model

@@ -1,6 +1,5 @@
 """The exact gradient of a batch's mean loss, and means over a whole split."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -8,15 +7,13 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from jaxgd.aliases import Batch, FloatScalar, ModelState, Params, Split, Updates
-from jaxgd.machine.compiling import own_programs
 from jaxgd.numerics import common_dtype, in_common_dtype
 from jaxgd.optim.in_place import value_and_gradient
-from jaxgd.pytrees import check_unchanged
 from jaxgd.training.batching import take
 from jaxgd.training.problems.problem import Problem, num_examples
 
 # Validation runs in chunks of this many examples, so that its memory does not grow with the split.
-_CHUNK = 4096
+CHUNK = 4096
 
 
 class BatchLoss(NamedTuple):
@@ -149,7 +146,7 @@ def split_means(
     A coupled problem's data are one batch.
     """
     size = num_examples(data)
-    chunk = size if problem.coupled.value else min(size, _CHUNK)
+    chunk = size if problem.coupled.value else min(size, CHUNK)
 
     def chunk_sums(start):
         positions = start + jnp.arange(chunk)
@@ -168,35 +165,19 @@ def split_means(
 
 def _chunk_sums(problem, params, batch, model_state, mask):
     losses, weights, _ = example_losses(problem, params, batch, model_state)
-    metrics = {}
-    for name, metric in problem.metrics.items():
-        values = metric(params, batch, keys=None, model_state=model_state, training=False)
-        _check_vector(f"metric {name!r}", values, num_examples(batch))
-        metrics[name] = jnp.sum(values if mask is None else jnp.where(mask, values, 0))
+    metrics = {
+        name: jnp.sum(values if mask is None else jnp.where(mask, values, 0))
+        for name, values in example_metrics(problem, params, batch, model_state).items()
+    }
     return *weighted_sums(losses, weights, mask), metrics
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _evaluate(problem, params, split, model_state):
-    return split_means(problem, params, problem.split(split), model_state)
-
-
-def evaluate(
-    problem: Problem, params: Params, split: str = "valid", model_state: ModelState = None
-) -> dict[str, FloatScalar]:
-    """The mean loss and the mean of every metric over a split, in evaluation mode (no dropout).
-
-    Args:
-        problem: the problem.
-        params: parameters as its `init` gives them.
-        split: "train", "valid" or "test".
-        model_state: as a run ended with it, `fit.state.model_state`; None for the problem's own.
-
-    Raises:
-        ValueError: an unknown split, or one that the problem does not have.
-    """
-    problem.split(split)
-    check_unchanged(problem)
-    state = problem.model_state if model_state is None else model_state
-    with own_programs(has_marks=False):
-        return _evaluate(problem, params, split, state)
+def example_metrics(
+    problem: Problem, params: Params, batch: Batch, model_state: ModelState
+) -> dict[str, jax.Array]:
+    """The value of each metric for each of a batch's examples, checked."""
+    found = {}
+    for name, metric in problem.metrics.items():
+        found[name] = metric(params, batch, keys=None, model_state=model_state, training=False)
+        _check_vector(f"metric {name!r}", found[name], num_examples(batch))
+    return found

@@ -62,7 +62,13 @@ def map_of(scores: Scores, x: str, y: str, ridge: xr.DataArray | None, where: Ma
     cells = cells.isel({across: _ascending(cells, x), upwards: _ascending(cells, y)})
     values = {name: cells.last[name].values for name in (x, y)}
     places = {name: _places(values[name]) for name in (x, y)}
-    axes = [_named_axis(cells, name, values[name], places[name]) for name in (x, y)]
+    is_top = cells.badness.values == cells.badness.values.min(axis=1, keepdims=True)
+    if ridge is not None:
+        is_top = values[x] == ridge.sel({y: values[y]}).values[:, None]
+    rows = np.flatnonzero(np.isfinite(cells.badness.values).any(axis=1) & is_top.any(axis=1))
+    tops = is_top[rows].argmax(axis=1)
+    chosen = {x: sorted(set(tops.tolist())), y: []}
+    axes = [_named_axis(cells, name, values[name], places[name], chosen[name]) for name in (x, y)]
     figure = go.Figure(layout=sweep_layout(_title(scores, (across, upwards), where), *axes))
     figure.add_heatmap(
         x=_edges(places[x]),
@@ -78,17 +84,13 @@ def map_of(scores: Scores, x: str, y: str, ridge: xr.DataArray | None, where: Ma
         colorbar=_colour_bar(scores.scale, low, high),
     )
     figure.add_trace(_hatching(cells.last.values, places[x], places[y]))
-    is_top = cells.badness.values == cells.badness.values.min(axis=1, keepdims=True)
-    if ridge is not None:
-        is_top = values[x] == ridge.sel({y: values[y]}).values[:, None]
-    rows = np.flatnonzero(np.isfinite(cells.badness.values).any(axis=1) & is_top.any(axis=1))
-    tops = is_top[rows].argmax(axis=1)
     figure.add_traces(_ridge(places[x][tops], places[y][rows], f"best {x} of each {y}"))
     pairs = zip(scores.labels(x, values[x][tops]), scores.labels(y, values[y][rows]), strict=True)
     best_ones = ", ".join(f"{x} {top} at {y} {row}" for top, row in pairs)
     lost = f"{int(np.isnan(cells.last.values).sum())} of {cells.last.size} cells diverged"
     legend = {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"}
-    return figure.update_layout(legend=legend, meta={"words": f"Best: {best_ones or 'none'}; {lost}."})
+    meta = {"words": f"Best: {best_ones or 'none'}; {lost}.", "chosen": chosen[x]}
+    return figure.update_layout(legend=legend, meta=meta)
 
 
 def _axis(scores: Scores, argument: str, name: str, where: Mapping[str, Any]) -> str:
@@ -124,12 +126,22 @@ def _places(values: np.ndarray) -> np.ndarray:
     return values.astype(float) if values.dtype.kind in "iuf" else np.arange(values.size, dtype=float)
 
 
-def _named_axis(scores: Scores, name: str, values: np.ndarray, places: np.ndarray, most: int = 8) -> dict:
-    """The axis of values at their places; at most so many are named, the others have tick marks only."""
-    every = -(-len(values) // most)
-    labels = enumerate(scores.labels(name, values))
-    texts = [escape(text) if place % every == 0 else "" for place, text in labels]
+def _named_axis(
+    scores: Scores, name: str, values: np.ndarray, places: np.ndarray, chosen: Sequence[int]
+) -> dict:
+    """The axis of values at their places, with the texts of the chosen ones and others far enough apart."""
+    texts = _thinned([escape(text) for text in scores.labels(name, values)], chosen)
     return {**value_axis(name, places, texts), "range": _edges(places)[:: len(places)]}
+
+
+def _thinned(texts: list[str], chosen: Sequence[int], most: int = 8) -> list[str]:
+    """The chosen texts and others as far apart as lets `most` of them stand; the others are empty."""
+    every = -(-len(texts) // most)
+    shown = set(chosen)
+    for place in range(0, len(texts), every):
+        if all(abs(place - other) >= every for other in shown):
+            shown.add(place)
+    return [text if place in shown else "" for place, text in enumerate(texts)]
 
 
 def _colours(scores: Scores, values: np.ndarray) -> tuple[float, float]:

@@ -10,14 +10,17 @@ from jaxgd.reports.figures.costs import COSTS, cost_curves
 from jaxgd.reports.figures.curves import curves_of
 from jaxgd.reports.figures.maps import map_of
 from jaxgd.reports.figures.scores import scores_of
-from jaxgd.reports.page import SMALL, Choice, Section, sections_page
+from jaxgd.reports.page import SMALL, Choice, Section, SortedTable, sections_page
 from jaxgd.reports.pages.cells import cells_table
 from jaxgd.reports.scales import seconds_text
 from jaxgd.reports.style import regime_name
-from jaxgd.specs.wording import count_text
+from jaxgd.specs.wording import count_text, margin_text
+from jaxgd.studies.comparison.answer import baseline_lines
+from jaxgd.studies.comparison.cells import NOT_RUN, first_round
 from jaxgd.studies.comparison.comparing import Comparison
-from jaxgd.studies.comparison.findings import constant_text
 from jaxgd.sweeps.store.files import write_whole
+
+MOST_CLASSES = 12  # of a confusion matrix that is shown
 
 
 def write(comparison: Comparison, path: str | os.PathLike) -> None:
@@ -28,27 +31,33 @@ def write(comparison: Comparison, path: str | os.PathLike) -> None:
 def page(comparison: Comparison) -> str:
     """The page of a comparison: a whole HTML document, plotly.js included."""
     about, score = comparison.about, comparison.score
-    deck = (
-        f"The headline’s scores are {score} on the test split ({count_text(about.num_test, 'example')}), "
-        f"mean over {_fresh(comparison)} ± half of a 95\u00a0% interval. Learning rates were chosen on the "
-        "validation split, with other seeds."
+    scored = (
+        f"Test scores are {score} on {count_text(about.num_test, 'example')}; intervals (95\u00a0%) cover "
+        f"fresh "
+        "seeds and these test rows. Learning rates were chosen on the validation split, with other seeds."
     )
     return sections_page(
         "jaxgd compare",
         comparison.sentence,
-        deck,
-        [_curves(comparison), _maps(comparison), _costs(comparison), _cells(comparison)],
+        [*comparison.details, scored],
+        [
+            _cells(comparison),
+            _curves(comparison),
+            _maps(comparison),
+            _costs(comparison),
+            *_confusion(comparison),
+        ],
         _facts(comparison),
         comparison.warnings,
         {
             "The command that made this page": about.command,
-            "Python that repeats the first cell": comparison.snippet,
+            "Python that repeats what is recommended": comparison.snippet,
         },
     )
 
 
 def _fresh(comparison: Comparison) -> str:
-    return count_text(comparison.about.fresh_seeds, "fresh seed")
+    return count_text(comparison.about.seeds.num_fresh, "fresh seed")
 
 
 def _optimizers(comparison: Comparison) -> list[str]:
@@ -59,6 +68,7 @@ def _optimizers(comparison: Comparison) -> list[str]:
 def _curves(comparison: Comparison) -> Section:
     seconds = comparison.clock.seconds_per_update * comparison.fresh.updates
     fresh = comparison.fresh.set_coords("learning_rate").assign_coords(seconds=seconds)
+    fresh = first_round(fresh.drop_dims("example"))
     scores = {measure: scores_of(fresh, f"valid_{measure}") for measure in (comparison.score, "loss")}
 
     def curves(optimizer: str, measure: str) -> go.Figure:
@@ -105,7 +115,8 @@ def _maps(comparison: Comparison) -> Section:
     return Section(
         "Which learning rate for which batch size?",
         f"Final validation {score} after {count_text(about.epochs, 'epoch')}, mean over "
-        f"{count_text(about.seeds, 'seed')}: learning rate across, batch size up, both logarithmic. The line "
+        f"{count_text(about.seeds.num_tuning, 'seed')}: learning rate across, batch size up, both "
+        f"logarithmic. The line "
         "joins the best rate of each batch size; where it touches the side of its map, a better rate may lie "
         "outside.",
         [rates_of(str(name)) for name in comparison.grid.optimizer.values],
@@ -128,15 +139,41 @@ def _costs(comparison: Comparison) -> Section:
 
 
 def _cells(comparison: Comparison) -> Section:
-    about, score, constant = comparison.about, comparison.score, comparison.constant
+    about, score = comparison.about, comparison.score
     return Section(
         "Every optimizer and batch size, at its best rate",
-        f"Ordered by validation {score} (grid, {count_text(about.seeds, 'seed')}), which chose the rates; "
-        f"judged by test {score} ({_fresh(comparison)}). “Cannot tell” means that the paired 95\u00a0% "
-        "interval of the difference to the first includes 0. A heading sorts.",
+        f"Ordered by validation {score} of the fresh seeds; judged by their test {score}. Verdicts are read "
+        f"off "
+        "the interval of the difference to the best of the others, in which + is better: better or worse "
+        "where "
+        f"it lies beyond the margin of {margin_text(about.margin, score)}, as good where it can be at most "
+        f"that "
+        "much worse. Bold: shown to be as good as the best. A heading sorts.",
         table=cells_table(comparison),
-        caption="" if constant is None else constant_text(constant, score),
+        caption=" ".join(baseline_lines(comparison.constant, comparison.linear, score)),
     )
+
+
+def _confusion(comparison: Comparison) -> list[Section]:
+    """Which classes the recommended cell takes for which; nothing where it is no classification of few
+    classes.
+    """
+    quality = comparison.quality
+    if quality is None or quality.confusion is None or len(quality.confusion) > MOST_CLASSES:
+        return []
+    names = comparison.classes or [str(k) for k in range(len(quality.confusion))]
+    rows = [
+        [name, *(f"{count:.3g}" for count in row)] for name, row in zip(names, quality.confusion, strict=True)
+    ]
+    return [
+        Section(
+            "Which classes are taken for which",
+            "Test examples of the class of the row that the recommended cell takes for the class of the "
+            "column, "
+            "mean over its fresh seeds.",
+            table=SortedTable(["", *names], rows),
+        )
+    ]
 
 
 def _facts(comparison: Comparison) -> dict[str, str]:
@@ -149,8 +186,11 @@ def _facts(comparison: Comparison) -> dict[str, str]:
         "Splits": about.splits,
         "Model": about.model,
         "Grid": f"{sizes} = {count_text(grid.status.size, 'run')} of {count_text(about.epochs, 'epoch')}",
-        "Rerun": f"best rate of each cell on {_fresh(comparison)}: "
-        f"{count_text(comparison.fresh.status.size, 'run')}",
+        "Rerun": f"best rate of each cell on fresh seeds, {', '.join(map(str, about.fresh_counts))} after "
+        f"each "
+        f"round: {count_text(int((comparison.fresh.status != NOT_RUN).sum()), 'run')}",
+        "Seeds": f"{about.seeds.tuning.start} to {about.seeds.tuning.stop - 1} chose the rates, fresh ones "
+        f"follow",
         "Intervals": about.intervals,
         "Budget": f"{about.examples_seen:,} training examples processed (repeats counted)",
         "Time": f"{seconds_text(about.wall_seconds)} in all, compilation included: {stages}",

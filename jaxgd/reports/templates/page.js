@@ -21,17 +21,26 @@
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
+  // The labels of an axis that fit side by side: the chosen ones first, then the ends, then the rest.
+  function fitting({ tickvals, ticktext, range }, width, chosen) {
+    const at = (k) => (width * (tickvals[k] - range[0])) / (range[1] - range[0]);
+    const half = (k) => 3.7 * ticktext[k].length + 3;
+    const keys = ticktext.map((_, k) => k), shown = [];
+    for (const k of [...chosen, 0, keys.length - 1, ...keys]) {
+      if (ticktext[k] && shown.every((other) => Math.abs(at(other) - at(k)) > half(other) + half(k))) shown.push(k);
+    }
+    return ticktext.map((text, k) => (shown.includes(k) ? text : ""));
+  }
+
   function themed(layout, isSmall) {
     const axis = { color: colour("--soft"), gridcolor: colour("--grid"), linecolor: colour("--rule"), tickcolor: colour("--rule"), fixedrange: true };
     const label = { bgcolor: colour("--paper"), bordercolor: colour("--rule"), font: { color: colour("--ink"), size: 13 }, align: "left" };
     const font = { family: colour("--sans"), size: 12, color: colour("--ink") };
     const margin = isSmall ? { l: 34, r: 6, t: 4, b: 26 } : { ...layout.margin, t: layout.legend?.y > 1 ? 48 : 12 };
     const made = { ...layout, font, margin, hoverlabel: label, title: undefined, dragmode: false, meta: undefined };
-    // Above small figures a legend says once what lies along their axes.
-    const some = (texts) => texts?.map((text, k) => (k % Math.ceil(texts.length / 4) ? "" : text));
     for (const name of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
       made[name] = { ...layout[name], ...axis };
-      if (isSmall) Object.assign(made[name], { title: undefined, tickangle: 0, ticktext: some(made[name].ticktext) });
+      if (isSmall) Object.assign(made[name], { title: undefined, tickangle: 0 });  // a legend above says it once
     }
     return made;
   }
@@ -48,6 +57,10 @@
     const { layout, meta, title } = current(place), { small } = page.figures[place];
     const data = onClock(place, clocks[place]).map((trace) => (small && trace.type === "heatmap" ? { ...trace, showscale: false } : trace));
     const made = themed(layout, small);
+    const { xaxis } = made, width = byId(place).clientWidth - (made.margin?.l ?? 80) - (made.margin?.r ?? 80);
+    if (meta.chosen && xaxis.ticktext && xaxis.range) {
+      made.xaxis = { ...xaxis, tickangle: 0, ticktext: fitting(xaxis, width, meta.chosen) };
+    }
     if (meta.clocks) {
       made.xaxis = { ...made.xaxis, ...meta.clocks[clocks[place]].xaxis };
       byId(`${place}-key`).replaceChildren(...curves(place, clocks[place]).map((curve) => named("li", curve)));

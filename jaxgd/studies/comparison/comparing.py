@@ -1,5 +1,6 @@
 """Which optimizer, batch size and learning rate: one call that trains them all and says what it found."""
 
+import functools
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -12,22 +13,37 @@ import xarray as xr
 
 from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
-from jaxgd.specs.choices import Choices, check_choices
+from jaxgd.specs.choices import Choices, Seeds, check_choices
 from jaxgd.specs.presets import DEFAULT
 from jaxgd.specs.sources import Source, load_source, problem_source
 from jaxgd.specs.splits import num_rows
 from jaxgd.specs.wording import count_text
-from jaxgd.studies.comparison.cells import Cell, rank_cells
-from jaxgd.studies.comparison.constants import Constant, constant_predictor
-from jaxgd.studies.comparison.findings import write_sentence, write_warnings
+from jaxgd.studies.comparison.answer import (
+    Found,
+    Subject,
+    write_answer,
+    write_batch_sizes,
+    write_choice,
+    write_remedy,
+)
+from jaxgd.studies.comparison.baselines import Baseline, constant_predictor, linear_predictor
+from jaxgd.studies.comparison.cells import NOT_RUN, Cell, best_rates, chosen_rates, first_round
+from jaxgd.studies.comparison.experiment import Experiment
+from jaxgd.studies.comparison.findings import write_warnings
+from jaxgd.studies.comparison.judging import Judgement, cells_of
+from jaxgd.studies.comparison.quality import Quality, quality_of, write_quality
+from jaxgd.studies.comparison.rounds import Rounds, run_rounds
 from jaxgd.studies.comparison.snippets import write_snippet
-from jaxgd.studies.comparison.stages import Experiment, rerun_best, run_grid, time_cells
+from jaxgd.studies.comparison.stages import run_cells, run_grid, time_cells
 from jaxgd.training import Problem
 from jaxgd.training.fitting import check_epochs
 
 INTERVALS = (
-    "± is a 95 % t interval over the fresh seeds (initialisation and data order), on one set of test "
-    "examples; differences are paired by seed, each at 95 %, not corrected for their number"
+    "scores and differences have 95 % intervals over fresh seeds (initialisation and data order) and over "
+    "test "
+    "rows; the differences from the best of the others hold for all cells together (Hsu's multiple "
+    "comparisons "
+    "with the best)"
 )
 
 
@@ -35,8 +51,9 @@ class About(NamedTuple):
     """What a reader must know of how a comparison was made. num_train, num_valid, num_test: examples."""
 
     epochs: int
-    seeds: int
-    fresh_seeds: int
+    seeds: Seeds
+    fresh_counts: tuple[int, ...]  # fresh seeds after each round
+    margin: float
     num_train: int
     num_valid: int
     num_test: int
@@ -65,13 +82,20 @@ class Comparison:
     grid: xr.Dataset = field(repr=False)  # every run: optimizer, batch_size, rate, seed, epoch
     fresh: xr.Dataset = field(repr=False)  # the best rate of each cell on fresh seeds, with test scores
     clock: xr.Dataset = field(repr=False)  # seconds and bytes per update of each cell, alone and compiled
-    cells: list[Cell] = field(repr=False)  # best first
-    sentence: str
+    cells: list[Cell] = field(repr=False)  # best first by the fresh seeds' validation scores
+    recommended: Cell | None = field(repr=False)  # None where nothing is recommended
+    sentence: str  # what to use
+    details: list[
+        str
+    ]  # on batch sizes, what would tell more, how the choice looks on fresh seeds, other measures
     warnings: list[str]
     about: About = field(repr=False)
     snippet: str = field(repr=False)
-    # What a constant prediction scores on the test examples; None where none is known.
-    constant: Constant | None = field(repr=False, default=None)
+    # What a constant prediction and a linear model score on the test examples, as far as they are known.
+    constant: Baseline | None = field(repr=False, default=None)
+    linear: Baseline | None = field(repr=False, default=None)
+    classes: tuple[str, ...] = field(repr=False, default=())  # their names, where they have some
+    quality: Quality | None = field(repr=False, default=None)  # of the recommended cell, by other measures
 
 
 def compare(
@@ -83,14 +107,19 @@ def compare(
     seeds: int = DEFAULT.seeds,
     fresh_seeds: int = DEFAULT.fresh_seeds,
     *,
+    first_seed: int = 0,
+    max_seeds: int | None = None,
+    max_seconds: float = DEFAULT.max_seconds,
+    margin: float | None = None,
     data: str | None = None,
     progress: bool = True,
     command: str | None = None,
 ) -> Comparison:
-    """The optimizers and batch sizes ranked, each at its best learning rate, with what each one costs.
+    """Which optimizer, batch size and learning rate to use, how sure that is, and what each one costs.
 
-    Every optimizer, batch size, rate and seed is trained. The best rate of each (optimizer, batch size), by
-    the validation score averaged over seeds, is trained again on fresh seeds and scored on test data.
+    Every optimizer, batch size, rate and tuning seed is trained. The best rate of each (optimizer, batch
+    size), by the validation score averaged over these seeds, is trained again on fresh seeds and scored on
+    test data; cells that are undecided and matter for the answer get more seeds, in rounds.
 
     Args:
         problem: a `Problem`, or text that names one: "digits", "my.py:problem". Missing validation or
@@ -99,15 +128,31 @@ def compare(
         batch_sizes: whole numbers or "full"; full, 128, 32 and 1 if None, as far as the data allow.
         learning_rates: one grid for all optimizers, or {optimizer: grid}; each optimizer's preset if None.
         epochs: passes over the training examples, at least 1.
-        seeds: runs per rate, at least 1.
-        fresh_seeds: runs of each best rate, at least 2: one run has no spread.
+        seeds: runs per rate, at least 1: the tuning seeds.
+        fresh_seeds: runs of each best rate in the first round. With fewer than 5 there is no verdict.
+        first_seed: the first tuning seed; fresh seeds follow the tuning seeds. Others repeat the comparison.
+        max_seeds: the most fresh seeds of a cell, after rounds that double their number; 40 if None.
+        max_seconds: about how long further rounds may take, from the end of the first.
+        margin: up to this difference two cells are equal for practical purposes, in units of the score (0.01
+            is one point of accuracy); max(0.5 points, one test row) if None, 2 % of a loss.
         data: what to call the data in the report.
         progress: draw a progress bar and say on stderr what is going on.
         command: the command line to show in the report.
 
     Raises `ValueError` or `TypeError` for bad input before anything compiles.
     """
-    choices = check_choices(optimizers, batch_sizes, learning_rates, epochs, seeds, fresh_seeds)
+    choices = check_choices(
+        optimizers,
+        batch_sizes,
+        learning_rates,
+        epochs,
+        seeds,
+        fresh_seeds,
+        first_seed,
+        max_seeds,
+        max_seconds,
+        margin,
+    )
     experiment = plan_comparison(problem, choices, data)
     return run_comparison(experiment, progress=progress, command=command)
 
@@ -127,7 +172,7 @@ def plan_comparison(
         choices.learning_rates,
         choices.epochs,
         choices.seeds,
-        choices.fresh_seeds,
+        choices.margin,
     )
 
 
@@ -135,35 +180,104 @@ def run_comparison(
     experiment: Experiment, *, progress: bool = True, command: str | None = None
 ) -> Comparison:
     """The comparison of an experiment: grid, best rates on fresh seeds, clock, and what they say."""
-    source, score = experiment.source, experiment.score
-    num_train = source.problem.num_examples
-    ticks = [time.perf_counter()]
-    _say(progress, _announcement(experiment))
+    ticks, say = [time.perf_counter()], functools.partial(_say, progress)
+    say(_announcement(experiment))
     grid = run_grid(experiment, progress)
+    chosen = chosen_rates(experiment, grid)
     ticks.append(time.perf_counter())
-    _say(progress, f"The best rate of each on {experiment.fresh_seeds} fresh seeds")
-    fresh = rerun_best(experiment, grid, progress)
+    count = experiment.seeds.num_fresh
+    say(f"The best rate of each on {count_text(count, 'fresh seed')}")
+    first = run_cells(experiment, chosen, experiment.places, experiment.seeds.fresh(0, count), progress)
     ticks.append(time.perf_counter())
-    _say(progress, "Each one alone, on the clock")
-    clock = time_cells(experiment, fresh)
+    say("Each one alone, on the clock")
+    clock = time_cells(experiment, chosen)
     ticks.append(time.perf_counter())
-    cells = rank_cells(grid, fresh, clock, score)
-    constant = constant_predictor(source.problem, score)
+    constant, linear = (
+        predictor(experiment.source.problem, experiment.score)
+        for predictor in (constant_predictor, linear_predictor)
+    )
+    ticks.append(time.perf_counter())
+    rounds = run_rounds(experiment, chosen, first, clock, constant, progress, say)
+    ticks.append(time.perf_counter())
+    return _comparison(experiment, grid, clock, rounds, constant, linear, np.diff(ticks).tolist(), command)
+
+
+def _comparison(
+    experiment: Experiment,
+    grid: xr.Dataset,
+    clock: xr.Dataset,
+    rounds: Rounds,
+    constant: Baseline | None,
+    linear: Baseline | None,
+    seconds: list[float],
+    command: str | None,
+) -> Comparison:
+    source, judged = experiment.source, rounds.judged
+    fresh = _with_rates(experiment, rounds.fresh, grid)
+    subject = Subject(
+        source.data,
+        experiment.score,
+        experiment.epochs,
+        experiment.num_train,
+        num_rows(source.problem.test),
+        experiment.seeds.most,
+    )
+    found = found_in(subject, grid, fresh, clock, judged, constant)
+    recommended = found.recommended if judged.beats_constant else None
+    quality = None if recommended is None else _quality(source.problem, fresh, recommended)
+    details = [write_batch_sizes(found), write_remedy(found), write_choice(found)]
+    details += [] if quality is None else [write_quality(quality)]
     return Comparison(
         data=source.data,
-        score=score,
+        score=experiment.score,
         grid=grid,
         fresh=fresh,
         clock=clock,
-        cells=cells,
-        sentence=write_sentence(
-            source.data, score, experiment.epochs, experiment.fresh_seeds, num_train, cells, constant
-        ),
-        warnings=write_warnings(score, num_train, grid, fresh, cells, source.made_splits),
-        about=_about(experiment, grid, fresh, np.diff(ticks).tolist(), command),
-        snippet=write_snippet(experiment, cells[0]),
+        cells=list(found.cells),
+        recommended=recommended,
+        sentence=write_answer(found),
+        details=[line for line in details if line],
+        warnings=write_warnings(found, grid, first_round(fresh), linear, source.made_splits),
+        about=_about(experiment, grid, fresh, rounds.looks.counts, found.margin, seconds, command),
+        snippet=write_snippet(experiment, recommended or found.cells[0]),
         constant=constant,
+        linear=linear,
+        quality=quality,
     )
+
+
+def found_in(
+    subject: Subject,
+    grid: xr.Dataset,
+    fresh: xr.Dataset,
+    clock: xr.Dataset,
+    judged: Judgement,
+    constant: Baseline | None,
+) -> Found:
+    """What was found, for the sentences, from runs and the judgement on them."""
+    cells = cells_of(grid, fresh, clock, subject.score, judged)
+    place, shown = judged.recommendation
+    best = None if place is None else cells[judged.order.index(place)]
+    margin, beats = judged.conclusion.margin, judged.beats_constant
+    return Found(
+        **vars(subject),
+        cells=cells,
+        recommended=best,
+        shown=shown,
+        margin=margin,
+        constant=constant,
+        beats_constant=beats,
+    )
+
+
+def _with_rates(experiment: Experiment, fresh: xr.Dataset, grid: xr.Dataset) -> xr.Dataset:
+    rates = grid.learning_rate.isel(rate=best_rates(grid, experiment.score))
+    return fresh.assign(learning_rate=(("optimizer", "batch_size"), rates.transpose(*rates.dims).values))
+
+
+def _quality(problem: Problem, fresh: xr.Dataset, cell: Cell) -> Quality | None:
+    runs = fresh.sel(optimizer=cell.optimizer, batch_size=cell.batch_size)
+    return quality_of(problem, runs.isel(seed=(runs.status != NOT_RUN).values))
 
 
 def _source(problem: Problem | Source | str, data: str | None) -> Source:
@@ -176,12 +290,12 @@ def _source(problem: Problem | Source | str, data: str | None) -> Source:
 
 def _announcement(experiment: Experiment) -> str:
     cells = len(experiment.optimizers) * len(experiment.batch_sizes)
-    runs = cells * experiment.num_rates * experiment.seeds
+    runs = cells * experiment.num_rates * experiment.seeds.num_tuning
     parts = [
         count_text(len(experiment.optimizers), "optimizer"),
         count_text(len(experiment.batch_sizes), "batch size"),
         count_text(experiment.num_rates, "rate"),
-        count_text(experiment.seeds, "seed"),
+        count_text(experiment.seeds.num_tuning, "seed"),
     ]
     return f"{' x '.join(parts)}: {count_text(runs, 'run')} of {count_text(experiment.epochs, 'epoch')}"
 
@@ -194,20 +308,27 @@ def _say(progress: bool, text: str):
 
 
 def _about(
-    experiment: Experiment, grid: xr.Dataset, fresh: xr.Dataset, seconds: list[float], command: str | None
+    experiment: Experiment,
+    grid: xr.Dataset,
+    fresh: xr.Dataset,
+    counts: tuple[int, ...],
+    margin: float,
+    seconds: list[float],
+    command: str | None,
 ) -> About:
-    problem = experiment.source.problem
+    problem, stages = experiment.source.problem, ("grid", "fresh seeds", "clock", "baselines", "more seeds")
     return About(
         epochs=experiment.epochs,
         seeds=experiment.seeds,
-        fresh_seeds=experiment.fresh_seeds,
+        fresh_counts=counts,
+        margin=margin,
         num_train=problem.num_examples,
         num_valid=num_rows(problem.valid),
         num_test=num_rows(problem.test),
         splits=experiment.source.splits,
         model=experiment.source.model,
         examples_seen=sum(int(runs.examples.isel(epoch=-1).sum()) for runs in (grid, fresh)),
-        stage_seconds=dict(zip(("grid", "fresh seeds", "clock"), seconds, strict=True)),
+        stage_seconds=dict(zip(stages, seconds, strict=True)),
         versions=versions(),
         device=device_name(jax.devices()),
         cores=num_cores(),

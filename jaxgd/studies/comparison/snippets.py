@@ -1,14 +1,14 @@
 """Python code that repeats what a comparison reports."""
 
 from jaxgd.studies.comparison.cells import Cell
-from jaxgd.studies.comparison.stages import Experiment
+from jaxgd.studies.comparison.experiment import Experiment
 
 
 def write_snippet(experiment: Experiment, cell: Cell) -> str:
     """Code that trains the cell on the fresh seeds and prints their test scores, ready to paste."""
     full = cell.batch_size == experiment.source.problem.num_examples
     batch_size = '"full"' if full else str(cell.batch_size)
-    seeds = experiment.fresh
+    seeds = experiment.seeds.fresh(0, cell.seeds)
     return "\n".join(
         [
             "import jax",

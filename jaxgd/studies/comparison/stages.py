@@ -1,69 +1,40 @@
 """The three stages of a comparison: the grid of runs, the best rates on fresh seeds, and the clock."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from jaxgd.optim import optimizers as named
-from jaxgd.specs.presets import Rates
-from jaxgd.specs.sources import Source
-from jaxgd.studies.comparison.cells import best_rates
-from jaxgd.sweeps import SweepResult, plan, sweep, throughput
-from jaxgd.training import Problem, Trainer, evaluate, trainer
+from jaxgd.specs.splits import num_rows
+from jaxgd.studies.comparison.cells import NOT_RUN
+from jaxgd.studies.comparison.experiment import Experiment, Place
+from jaxgd.studies.comparison.quality import PREDICTION, with_predictions
+from jaxgd.sweeps import SweepResult, plan, sweep
+from jaxgd.sweeps.runs import Run
+from jaxgd.sweeps.timing import time_alone
+from jaxgd.training import Problem
+from jaxgd.training.evaluation import example_scores
 
+# Timed calls of each cell, and about how long each takes.
+_TURNS, _SECONDS = 5, 0.05
 
-@dataclass(frozen=True)
-class Experiment:
-    """What a comparison will run, checked."""
-
-    source: Source
-    optimizers: tuple[str, ...]
-    batch_sizes: tuple[int | str, ...]
-    learning_rates: dict[str, Rates]
-    epochs: int
-    seeds: int
-    fresh_seeds: int
-
-    @property
-    def score(self) -> str:
-        """What decides: the accuracy where the problem has one, else the loss."""
-        return "accuracy" if "accuracy" in self.source.problem.metrics else "loss"
-
-    @property
-    def fresh(self) -> range:
-        """The seeds of the rerun, none of which the grid has used."""
-        return range(self.seeds, self.seeds + self.fresh_seeds)
-
-    @property
-    def num_train(self) -> int:
-        """How many training examples there are: the batch size that figures call full."""
-        return self.source.problem.num_examples
-
-    @property
-    def num_rates(self) -> int:
-        """How many rates each optimizer tries."""
-        return len(self.learning_rates[self.optimizers[0]])
-
-    def trainer(self, optimizer: str, batch_size: int | str, learning_rate: float) -> Trainer:
-        """The trainer of one run."""
-        return trainer(self.source.problem, getattr(named, optimizer)(learning_rate), batch_size)
+# The rate of each cell.
+Chosen = Mapping[Place, float]
 
 
 def run_grid(experiment: Experiment, progress: bool) -> xr.Dataset:
-    """Every optimizer, batch size, rate and seed: history and status of each run."""
+    """Every optimizer, batch size, rate and tuning seed: history and status of each run."""
     axes = {
         "optimizer": experiment.optimizers,
         "batch_size": experiment.batch_sizes,
         "rate": range(experiment.num_rates),
-        "seed": range(experiment.seeds),
+        "seed": experiment.seeds.tuning,
     }
 
     def make_trainer(hp):
-        return experiment.trainer(
-            hp.optimizer, hp.batch_size, experiment.learning_rates[hp.optimizer][hp.rate]
-        )
+        rate = experiment.learning_rates[hp.optimizer][hp.rate]
+        return experiment.trainer(Place(hp.optimizer, hp.batch_size), rate)
 
     grid = _sweep_apart(make_trainer, axes, experiment.epochs, progress).dataset
     rates = [experiment.learning_rates[name] for name in experiment.optimizers]
@@ -71,25 +42,45 @@ def run_grid(experiment: Experiment, progress: bool) -> xr.Dataset:
     return grid.assign_coords(learning_rate=(("optimizer", "rate"), rates))
 
 
-def rerun_best(experiment: Experiment, grid: xr.Dataset, progress: bool) -> xr.Dataset:
-    """The best rate of each (optimizer, batch size) on fresh seeds, scored on the test split."""
-    best = best_rates(grid, experiment.score)
-    rates = grid.learning_rate.isel(rate=best).transpose("optimizer", "batch_size")
-    axes = {
-        "optimizer": experiment.optimizers,
-        "batch_size": experiment.batch_sizes,
-        "seed": experiment.fresh,
+def run_cells(
+    experiment: Experiment, chosen: Chosen, places: Sequence[Place], seeds: range, progress: bool
+) -> xr.Dataset:
+    """These cells, each at its rate, on these seeds, among all cells: those not asked for are not run.
+
+    Beside history and status of each run: `test_<score>`, and `test_scores`, the score of each test example.
+    """
+    axes = {"cell": [place._asdict() for place in places], "seed": seeds}
+
+    def make_trainer(hp):
+        place = Place(hp.optimizer, hp.batch_size)
+        return experiment.trainer(place, chosen[place])
+
+    result = _sweep_apart(make_trainer, axes, experiment.epochs, progress)
+    counts = ["updates", "examples"]
+    found = result.dataset.assign(_test_scores(experiment, result)).reset_coords(counts)
+    index = [experiment.index(place) for place in places]
+    spread = {str(name): _spread(experiment, index, column) for name, column in found.data_vars.items()}
+    coords = {
+        "optimizer": list(experiment.optimizers),
+        "batch_size": [_as_number(experiment, size) for size in experiment.batch_sizes],
+        "seed": list(seeds),
+        "epoch": found.epoch.values,
     }
-    chosen = _by_place(experiment, rates.values)
-    result = _sweep_apart(
-        lambda hp: experiment.trainer(hp.optimizer, hp.batch_size, chosen[hp.optimizer, hp.batch_size]),
-        axes,
-        experiment.epochs,
-        progress,
-    )
-    fresh = result.dataset.assign(learning_rate=(("optimizer", "batch_size"), rates.values))
-    fresh = fresh.assign_attrs(num_train=experiment.num_train)
-    return fresh.assign(_test_scores(experiment.source.problem, axes, result))
+    return xr.Dataset(spread, coords, {"num_train": experiment.num_train}).set_coords(counts)
+
+
+def _as_number(experiment: Experiment, size: int | str) -> int:
+    return experiment.num_train if isinstance(size, str) else size
+
+
+def _spread(experiment: Experiment, index: Sequence[tuple[int, int]], column: xr.DataArray) -> Any:
+    """A variable of some cells as one of all: NaN, 0 or "not run" at the others."""
+    shape = len(experiment.optimizers), len(experiment.batch_sizes), *column.shape[1:]
+    empty = {"f": np.nan, "i": 0}.get(column.dtype.kind, NOT_RUN)
+    values = np.full(shape, empty, object if empty == NOT_RUN else column.dtype)
+    values[tuple(np.transpose(index))] = column.values
+    dims = ("optimizer", "batch_size", *column.dims[1:])
+    return dims, values.astype(str) if empty == NOT_RUN else values
 
 
 def _sweep_apart(make_trainer: Callable, axes: dict, epochs: int, progress: bool) -> SweepResult:
@@ -98,45 +89,47 @@ def _sweep_apart(make_trainer: Callable, axes: dict, epochs: int, progress: bool
     return sweep(make_trainer, axes, epochs, progress=progress, plan=apart, clock=False)
 
 
-def time_cells(experiment: Experiment, fresh: xr.Dataset) -> xr.Dataset:
-    """Seconds and bytes per update of each (optimizer, batch size), run alone.
+def time_cells(experiment: Experiment, chosen: Chosen) -> xr.Dataset:
+    """Seconds and bytes per update of each (optimizer, batch size), run alone; all take turns.
 
-    Attribute `seconds_by_turn`: [optimizer][batch size][turn], of an update.
+    `seconds_by_turn`: [optimizer, batch size, turn], of an update.
     """
-    chosen = _by_place(experiment, fresh.learning_rate.values)
-
-    def clock(name: str) -> xr.Dataset:
-        timed = throughput(
-            lambda hp: experiment.trainer(name, hp.batch_size, chosen[name, hp.batch_size]),
-            experiment.batch_sizes,
-            epochs=experiment.epochs,
-        )
-        return timed.expand_dims(optimizer=[name])
-
-    clocks = [clock(name) for name in experiment.optimizers]
-    turns = [timed.attrs["seconds_by_turn"] for timed in clocks]
-    timed = xr.concat(clocks, "optimizer")
-    return timed.assign_attrs(seconds_by_turn=turns, num_train=experiment.num_train)
-
-
-def _by_place(experiment: Experiment, values: np.ndarray) -> dict:
-    """Values of [optimizer, batch size] by their names."""
-    return {
-        (optimizer, batch_size): float(values[i, j])
-        for i, optimizer in enumerate(experiment.optimizers)
-        for j, batch_size in enumerate(experiment.batch_sizes)
+    places = experiment.places
+    runs = [Run(i, experiment.trainer(place, chosen[place]), 0) for i, place in enumerate(places)]
+    timed = time_alone(runs, experiment.epochs, _TURNS, _SECONDS)
+    shape = len(experiment.optimizers), len(experiment.batch_sizes)
+    seconds = timed.seconds.reshape(*shape, _TURNS)
+    sizes = [_as_number(experiment, size) for size in experiment.batch_sizes]
+    per_update, dims = np.median(seconds, axis=-1), ("optimizer", "batch_size")
+    variables = {
+        "seconds_per_update": (dims, per_update),
+        "examples_per_second": (dims, np.array(sizes) / per_update),
+        "bytes": (dims, timed.bytes.reshape(shape)),
+        "seconds_by_turn": ((*dims, "turn"), seconds),
     }
+    coords = {"optimizer": list(experiment.optimizers), "batch_size": sizes}
+    return xr.Dataset(variables, coords, {"num_train": experiment.num_train})
 
 
-def _test_scores(problem: Problem, axes: dict, result: SweepResult) -> dict:
-    """test_loss and test_<metric> of every run; NaN where it diverged."""
-    shape = tuple(len(values) for values in axes.values())
-    names = ["loss", *problem.metrics]
-    scores = {name: np.full(shape, np.nan) for name in names}
-    for index in np.ndindex(*shape):
-        place = {name: values[i] for (name, values), i in zip(axes.items(), index, strict=True)}
-        if result.dataset.status.values[index] != "diverged":
-            measured = evaluate(problem, result.params(**place), "test")
-            for name in names:
-                scores[name][index] = float(measured[name])
-    return {f"test_{name}": (tuple(axes), values) for name, values in scores.items()}
+def _test_scores(experiment: Experiment, result: SweepResult) -> dict[str, Any]:
+    """`test_<metric>` of every run, scores and predictions of every example; NaN where it diverged."""
+    problem, status = with_predictions(experiment.source.problem), result.dataset.status
+    lost = (status == "diverged").values.reshape(-1)
+    found = [
+        None if bad else _scores_of(problem, *state) for bad, state in zip(lost, result.states, strict=True)
+    ]
+    nothing = {name: np.full(num_rows(problem.test), np.nan) for name in ("loss", *problem.metrics)}
+    rows = {
+        name: np.stack([(each or nothing)[name] for each in found]).reshape(*status.shape, -1)
+        for name in nothing
+    }
+    variables = {f"test_{name}": (status.dims, values.mean(-1, dtype=float)) for name, values in rows.items()}
+    variables["test_scores"] = ((*status.dims, "example"), rows[experiment.score])
+    if variables.pop(f"test_{PREDICTION}", None):
+        variables["test_predictions"] = ((*status.dims, "example"), rows[PREDICTION])
+    return variables
+
+
+def _scores_of(problem: Problem, params: Any, model_state: Any) -> dict[str, np.ndarray]:
+    found = example_scores(problem, params, "test", model_state)
+    return {name: np.asarray(rows) for name, rows in found.items()}

@@ -33,6 +33,12 @@ def criterion_of(function: Callable) -> Callable | None:
     return first.value if isinstance(first, Static) else None
 
 
+def with_criterion(function: Asking, criterion: Callable) -> Asking:
+    """The metric of the same model by another criterion, of a metric that was made here."""
+    made = function.function
+    return Asking(jax.tree_util.Partial(made.func, Static(criterion), *made.args[1:]), function.names)
+
+
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Softmax cross-entropy of class numbers, natural logarithm: [batch], a mean over places of sequences."""
     labels = jnp.asarray(labels)

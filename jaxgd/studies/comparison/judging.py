@@ -1,0 +1,168 @@
+"""From runs on fresh seeds to verdicts: what the procedure of `verdicts` is given, and what it says."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from jaxgd.studies.comparison.baselines import Baseline
+from jaxgd.studies.comparison.cells import NOT_RUN, Cell, final_scores, higher_is_better, order_of
+from jaxgd.studies.verdicts.concluding import Conclusion, Scores, conclude, differs
+from jaxgd.studies.verdicts.margins import accuracy_margin, loss_margin
+from jaxgd.studies.verdicts.recommending import (
+    Recommendation,
+    lower_bounds_over,
+    recommend,
+    worth_more_seeds,
+)
+from jaxgd.studies.verdicts.spending import shares_of_error
+
+
+class Looks(NamedTuple):
+    """How many fresh seeds there were each time that scores were looked at.
+
+    counts: rising. most: of the last round planned. last: whether no round follows.
+    """
+
+    counts: tuple[int, ...]
+    most: int
+    last: bool
+
+
+class Judgement(NamedTuple):
+    """What the fresh seeds say; cells in the order of the dataset, optimizers first.
+
+    order: of cells, best first by validation. chance: whether a cell's seeds differ. over_constant: by how
+    much each cell is better than a constant prediction at least, None where none is known.
+    """
+
+    conclusion: Conclusion
+    recommendation: Recommendation
+    order: list[int]
+    chance: list[bool]
+    over_constant: np.ndarray | None
+    undecided: list[int]  # cells that more seeds are for
+
+    @property
+    def beats_constant(self) -> bool:
+        """Whether what is recommended is shown to beat a constant prediction, or none is known."""
+        cell = self.recommendation.cell
+        return self.over_constant is None or (cell is not None and bool(self.over_constant[cell] > 0))
+
+
+def judge(
+    fresh: xr.Dataset,
+    clock: xr.Dataset,
+    score: str,
+    constant: Baseline | None,
+    looks: Looks,
+    margin: float | None = None,
+) -> Judgement:
+    """What the scores of the fresh seeds say of every cell, after these looks at them.
+
+    Args:
+        fresh: every cell on its fresh seeds, with `test_scores`.
+        clock: what an update of each costs.
+        score: "accuracy" or "loss".
+        constant: what a constant prediction scores; None where none is known.
+        looks: the rounds so far.
+        margin: of practical equality, in units of the score; None for 0.5 points or a test row, 2 % of a
+        loss.
+    """
+    places = list(np.ndindex(*clock.seconds_per_update.shape))
+    chance = [_has_chance(fresh, place) for place in places]
+    scores = _scores(fresh, score, places, chance)
+    shares = shares_of_error(looks.counts, looks.most, looks.last).tolist() if looks.counts[0] >= 5 else []
+    counts = looks.counts if shares else (5,)
+    shares = shares or [1.0]
+    conclusion = conclude(
+        scores, _margin(fresh, score, constant) if margin is None else margin, counts, shares
+    )
+    order = [places.index(place) for place in order_of(fresh, score)]
+    costs = run_seconds(fresh, clock), clock.bytes.values.reshape(-1)
+    over = None if constant is None else lower_bounds_over(scores, constant.rows, counts, shares)
+    return Judgement(
+        conclusion,
+        recommend(conclusion, order, *costs),
+        order,
+        chance,
+        over,
+        worth_more_seeds(conclusion, order, *costs, chance),
+    )
+
+
+def run_seconds(fresh: xr.Dataset, clock: xr.Dataset) -> np.ndarray:
+    """Seconds of a whole run of each cell, alone and compiled: [cells]."""
+    return (_updates(fresh) * clock.seconds_per_update.values).reshape(-1)
+
+
+def _updates(fresh: xr.Dataset) -> np.ndarray:
+    return fresh.updates.isel(epoch=-1).max("seed").transpose("optimizer", "batch_size").values
+
+
+def _ran(fresh: xr.Dataset, place: tuple[int, int]) -> xr.Dataset:
+    """The fresh seeds that a cell was run on."""
+    runs = fresh.isel(optimizer=place[0], batch_size=place[1])
+    return runs.isel(seed=(runs.status != NOT_RUN).values)
+
+
+def _has_chance(fresh: xr.Dataset, place: tuple[int, int]) -> bool:
+    """Whether its runs differ: a full batch from a start at zero is the same run at every seed."""
+    losses = _ran(fresh, place).train_loss.transpose("seed", "epoch").values
+    return len(losses) < 2 or differs(np.nan_to_num(losses))
+
+
+def _scores(fresh: xr.Dataset, score: str, places: Sequence[tuple[int, int]], chance: list[bool]) -> Scores:
+    rows = [_ran(fresh, place).test_scores.transpose("seed", "example").values for place in places]
+    values = [each if differing else each[:1] for each, differing in zip(rows, chance, strict=True)]
+    known = np.concatenate([each.reshape(-1) for each in values])
+    hits = score != "loss" and bool(np.isin(known[np.isfinite(known)], (0, 1)).all())
+    return Scores(values, hits, higher_is_better(score), chance)
+
+
+def _margin(fresh: xr.Dataset, score: str, constant: Baseline | None) -> float:
+    if score != "loss":
+        return accuracy_margin(fresh.sizes["example"])
+    means = final_scores(fresh, score, "test").mean("seed").values
+    least = np.nanmin(means) if np.isfinite(means).any() else 0.0
+    return loss_margin(float(least), None if constant is None else constant.score)
+
+
+def cells_of(
+    grid: xr.Dataset, fresh: xr.Dataset, clock: xr.Dataset, score: str, judged: Judgement
+) -> list[Cell]:
+    """Every cell, best first by the fresh seeds' validation score."""
+    places = list(np.ndindex(*clock.seconds_per_update.shape))
+    return [_cell(index, places[index], grid, fresh, clock, score, judged) for index in judged.order]
+
+
+def _cell(index, place, grid: xr.Dataset, fresh: xr.Dataset, clock: xr.Dataset, score: str, judged) -> Cell:
+    runs, found = _ran(fresh, place), judged.conclusion
+    timing = clock.isel(optimizer=place[0], batch_size=place[1])
+    tuned = grid.isel(optimizer=place[0], batch_size=place[1])
+    tuned = tuned.isel(rate=int(np.argmax(tuned.learning_rate.values == float(runs.learning_rate))))
+    updates = int(runs.updates.isel(epoch=-1).max())
+    return Cell(
+        optimizer=str(runs.optimizer.values),
+        batch_size=int(runs.batch_size),
+        learning_rate=float(runs.learning_rate),
+        seeds=runs.sizes["seed"],
+        chance=judged.chance[index],
+        tuning_valid=float(final_scores(tuned, score).mean("seed", skipna=False)),
+        valid=float(final_scores(runs, score).mean("seed", skipna=False)),
+        test=float(found.score[index]),
+        test_low=float(found.score_low[index]),
+        test_high=float(found.score_high[index]),
+        gap=float(found.estimate[index]),
+        gap_low=float(found.low[index]),
+        gap_high=float(found.high[index]),
+        bound=float(found.bound[index]),
+        verdict=found.verdicts[index],
+        updates=updates,
+        examples=int(runs.examples.isel(epoch=-1).max()),
+        seconds=updates * float(timing.seconds_per_update),
+        bytes=int(timing.bytes),
+        diverged=int((runs.status == "diverged").sum()),
+        seconds_by_turn=tuple(updates * timing.seconds_by_turn.values) if "seconds_by_turn" in timing else (),
+    )

@@ -1,0 +1,59 @@
+"""Fresh seeds in rounds: all cells first, then twice as many seeds for those that more seeds are for."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import xarray as xr
+
+from jaxgd.studies.comparison.baselines import Baseline
+from jaxgd.studies.comparison.experiment import Experiment
+from jaxgd.studies.comparison.judging import Judgement, Looks, judge, run_seconds
+from jaxgd.studies.comparison.stages import Chosen, run_cells
+
+# Runs take so many times as long as their updates alone, with validation and what is between programs.
+_BESIDE_UPDATES = 2.0
+_FIXED_SECONDS = 0.5  # of a round
+
+
+class Rounds(NamedTuple):
+    """The fresh runs of all rounds, what they say, and how many seeds there were after each."""
+
+    fresh: xr.Dataset
+    judged: Judgement
+    looks: Looks
+
+
+def run_rounds(
+    experiment: Experiment,
+    chosen: Chosen,
+    first: xr.Dataset,
+    clock: xr.Dataset,
+    constant: Baseline | None,
+    progress: bool,
+    say: Callable[[str], None],
+) -> Rounds:
+    """Further rounds after the first, until nothing is undecided that matters, or seeds or seconds are spent.
+
+    Whether a round is the last is known before its scores are looked at, from the clock: the error that later
+    looks would have had is then its own.
+    """
+    begun, fresh, counts = time.perf_counter(), first, experiment.seeds.rounds
+    cells = list(range(len(experiment.places)))  # that were run in this round
+    for number, count in enumerate(counts):
+        is_last = count == counts[-1]
+        if not is_last:
+            cost = run_seconds(fresh, clock)[cells].sum() * (counts[number + 1] - count)
+            left = experiment.seeds.seconds - (time.perf_counter() - begun)
+            is_last = _FIXED_SECONDS + _BESIDE_UPDATES * cost > left
+        looks = Looks(tuple(counts[: number + 1]), counts[-1], is_last)
+        judged = judge(fresh, clock, experiment.score, constant, looks, experiment.margin)
+        if is_last or not judged.undecided:
+            break
+        cells = judged.undecided
+        places = [experiment.places[cell] for cell in cells]
+        seeds = experiment.seeds.fresh(count, counts[number + 1])
+        say(f"{len(cells)} undecided cells on {len(seeds)} more fresh seeds")
+        more = run_cells(experiment, chosen, places, seeds, progress)
+        fresh = xr.concat([fresh, more], "seed", data_vars="minimal", coords="minimal")
+    return Rounds(fresh, judged, looks)
