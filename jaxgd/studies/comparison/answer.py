@@ -8,6 +8,7 @@ from jaxgd.specs.wording import batch_text, count_text, gap_text, list_text, sco
 from jaxgd.studies.comparison.baselines import Baseline
 from jaxgd.studies.comparison.cells import Cell
 
+_MANY_ROWS = 1000  # more of them would tell little more
 CLEARLY_FASTER = 1.1  # up to this ratio two timings on a shared machine are the same
 
 
@@ -90,10 +91,8 @@ def write_remedy(found: Found) -> str:
         return ""
     if cell.verdict == "no verdict":
         return "To tell: at least 5 fresh seeds (--fresh-seeds 5)."
-    words = f"--max-seeds {2 * found.most}"
-    if found.num_test < 1000:
-        words += f", or more test rows than {found.num_test}"
-    return f"To tell: {words}."
+    rows = f"more test rows than {found.num_test}, or " if found.num_test < _MANY_ROWS else ""
+    return f"To tell: {rows}--max-seeds {2 * found.most}."
 
 
 def cell_text(cell: Cell, num_train: int) -> str:
@@ -156,7 +155,7 @@ def _standing(found: Found, cell: Cell) -> str:
         return f", as good as the best of {len(found.cells)} {gap}{cheapest}{_factor(found, cell)}"
     if cell.verdict == "no verdict":
         return f", the best on validation data; {count_text(cell.seeds, 'fresh seed')} allow no verdict"
-    return f", the best on validation data; {cell.seeds} fresh seeds cannot tell it from the {others} {gap}"
+    return f", the best on validation data; {max(one.seeds for one in found.cells)} fresh seeds cannot tell it from the {others} {gap}"
 
 
 def _factor(found: Found, cell: Cell) -> str:

@@ -16,7 +16,7 @@ from jaxgd.studies.verdicts.recommending import (
     recommend,
     worth_more_seeds,
 )
-from jaxgd.studies.verdicts.spending import shares_of_error
+from jaxgd.studies.verdicts.spending import LEAST_SEEDS, shares_of_error
 
 
 class Looks(NamedTuple):
@@ -33,22 +33,17 @@ class Looks(NamedTuple):
 class Judgement(NamedTuple):
     """What the fresh seeds say; cells in the order of the dataset, optimizers first.
 
-    order: of cells, best first by validation. chance: whether a cell's seeds differ. over_constant: by how
-    much each cell is better than a constant prediction at least, None where none is known.
+    order: of cells, best first by validation. chance: whether a cell's seeds differ. beats_constant: whether
+    what is recommended is shown to beat a constant prediction, or none is known. undecided: the cells that
+    more seeds are for.
     """
 
     conclusion: Conclusion
     recommendation: Recommendation
     order: list[int]
     chance: list[bool]
-    over_constant: np.ndarray | None
-    undecided: list[int]  # cells that more seeds are for
-
-    @property
-    def beats_constant(self) -> bool:
-        """Whether what is recommended is shown to beat a constant prediction, or none is known."""
-        cell = self.recommendation.cell
-        return self.over_constant is None or (cell is not None and bool(self.over_constant[cell] > 0))
+    beats_constant: bool
+    undecided: list[int]
 
 
 def judge(
@@ -73,23 +68,39 @@ def judge(
     places = list(np.ndindex(*clock.seconds_per_update.shape))
     chance = [_has_chance(fresh, place) for place in places]
     scores = _scores(fresh, score, places, chance)
-    shares = shares_of_error(looks.counts, looks.most, looks.last).tolist() if looks.counts[0] >= 5 else []
-    counts = looks.counts if shares else (5,)
+    shares = (
+        shares_of_error(looks.counts, looks.most, looks.last).tolist()
+        if looks.counts[0] >= LEAST_SEEDS
+        else []
+    )
+    counts = looks.counts if shares else (LEAST_SEEDS,)
     shares = shares or [1.0]
     conclusion = conclude(
         scores, _margin(fresh, score, constant) if margin is None else margin, counts, shares
     )
     order = [places.index(place) for place in order_of(fresh, score)]
     costs = run_seconds(fresh, clock), clock.bytes.values.reshape(-1)
-    over = None if constant is None else lower_bounds_over(scores, constant.rows, counts, shares)
-    return Judgement(
-        conclusion,
-        recommend(conclusion, order, *costs),
-        order,
-        chance,
-        over,
-        worth_more_seeds(conclusion, order, *costs, chance),
-    )
+    recommendation = recommend(conclusion, order, *costs)
+    beats = recommendation.cell is not None and _beats(scores, recommendation.cell, constant)
+    undecided = worth_more_seeds(conclusion, order, *costs, chance)
+    return Judgement(conclusion, recommendation, order, chance, beats, undecided)
+
+
+def _beats(scores: Scores, cell: int, constant: Baseline | None) -> bool:
+    """Whether a cell is shown to beat the constant prediction; with fewer than 5 seeds, whether it did."""
+    if constant is None:
+        return True
+    alone = scores._replace(values=[scores.values[cell]], chance=[_chance_of(scores, cell)])
+    count = len(alone.values[0])
+    if count < LEAST_SEEDS and _chance_of(scores, cell):
+        sign = 1 if scores.higher_is_better else -1
+        return bool(sign * (alone.values[0].mean() - constant.score) > 0)
+    bound = lower_bounds_over(alone, constant.rows, (max(count, LEAST_SEEDS),), [1.0])
+    return bool(bound[0] > 0)
+
+
+def _chance_of(scores: Scores, cell: int) -> bool:
+    return scores.chance is None or bool(scores.chance[cell])
 
 
 def run_seconds(fresh: xr.Dataset, clock: xr.Dataset) -> np.ndarray:
