@@ -155,7 +155,8 @@ def _standing(found: Found, cell: Cell) -> str:
         return f", as good as the best of {len(found.cells)} {gap}{cheapest}{_factor(found, cell)}"
     if cell.verdict == "no verdict":
         return f", the best on validation data; {count_text(cell.seeds, 'fresh seed')} allow no verdict"
-    return f", the best on validation data; {max(one.seeds for one in found.cells)} fresh seeds cannot tell it from the {others} {gap}"
+    seeds = count_text(max(one.seeds for one in found.cells), "fresh seed")
+    return f", the best on validation data; {seeds} cannot tell it from the {others} {gap}"
 
 
 def _factor(found: Found, cell: Cell) -> str:

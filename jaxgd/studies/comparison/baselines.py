@@ -47,6 +47,8 @@ def constant_predictor(problem: Problem, score: str) -> Baseline | None:
 def linear_predictor(problem: Problem, score: str) -> Baseline | None:
     """Logistic or ridge regression, its strength chosen on the validation examples; None where it cannot be.
 
+    The penalty becomes weaker, by factors of ten, until the score on validation examples falls.
+
     Args:
         problem: with validation and test examples; the inputs are one array.
         score: "accuracy" or "loss".
@@ -60,21 +62,30 @@ def linear_predictor(problem: Problem, score: str) -> Baseline | None:
     )
     if targets.ndim > 1 and (task == "classification" or targets.shape[1] == 0):
         return None
+    if task == "classification" and len(np.unique(targets)) == 1:
+        return None
     rows = _part(*inputs.shape)
+    inputs, valid, test = _standardised(inputs, valid, test)
     measure, sign = (_hits, 1) if task == "classification" else (_losses, -1)
     model, best = _model(task), (-np.inf, np.zeros(0))
     for strength in STRENGTHS:
         with warnings.catch_warnings():  # a fit that has not converged is a fit with a stronger penalty
             warnings.simplefilter("ignore")
             model.set_params(**_strength(task, strength)).fit(inputs[rows], targets[rows])
-        score = sign * measure(valid[1], _predicted(model, valid)).mean()
-        best = max(best, (score, measure(test[1], _predicted(model, test))), key=lambda pair: pair[0])
-    name = (
-        "scikit-learn's logistic regression"
-        if task == "classification"
-        else "scikit-learn's ridge regression"
-    )
-    return _baseline(name, best[1])
+        found = sign * measure(valid[1], _predicted(model, valid)).mean()
+        if found < best[0]:
+            break
+        best = found, measure(test[1], _predicted(model, test))
+    name = {"classification": "logistic", "regression": "ridge"}[task]
+    return _baseline(f"scikit-learn's {name} regression", best[1])
+
+
+def _standardised(inputs: np.ndarray, *splits: tuple) -> tuple:
+    """The inputs of all splits by the means and deviations of the training inputs."""
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(inputs)
+    return scaler.transform(inputs), *((scaler.transform(x), y) for x, y in splits)
 
 
 def _predicted(model, split) -> np.ndarray:

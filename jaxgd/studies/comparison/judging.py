@@ -8,7 +8,7 @@ import xarray as xr
 
 from jaxgd.studies.comparison.baselines import Baseline
 from jaxgd.studies.comparison.cells import NOT_RUN, Cell, final_scores, higher_is_better, order_of
-from jaxgd.studies.verdicts.concluding import Conclusion, Scores, conclude, differs
+from jaxgd.studies.verdicts.concluding import CellScores, Conclusion, conclude, differs
 from jaxgd.studies.verdicts.margins import accuracy_margin, loss_margin
 from jaxgd.studies.verdicts.recommending import (
     Recommendation,
@@ -68,13 +68,9 @@ def judge(
     places = list(np.ndindex(*clock.seconds_per_update.shape))
     chance = [_has_chance(fresh, place) for place in places]
     scores = _scores(fresh, score, places, chance)
-    shares = (
-        shares_of_error(looks.counts, looks.most, looks.last).tolist()
-        if looks.counts[0] >= LEAST_SEEDS
-        else []
-    )
-    counts = looks.counts if shares else (LEAST_SEEDS,)
-    shares = shares or [1.0]
+    has_verdicts = looks.counts[0] >= LEAST_SEEDS
+    counts = looks.counts if has_verdicts else (LEAST_SEEDS,)
+    shares = shares_of_error(looks.counts, looks.most, looks.last) if has_verdicts else [1.0]
     conclusion = conclude(
         scores, _margin(fresh, score, constant) if margin is None else margin, counts, shares
     )
@@ -86,7 +82,7 @@ def judge(
     return Judgement(conclusion, recommendation, order, chance, beats, undecided)
 
 
-def _beats(scores: Scores, cell: int, constant: Baseline | None) -> bool:
+def _beats(scores: CellScores, cell: int, constant: Baseline | None) -> bool:
     """Whether a cell is shown to beat the constant prediction; with fewer than 5 seeds, whether it did."""
     if constant is None:
         return True
@@ -99,7 +95,7 @@ def _beats(scores: Scores, cell: int, constant: Baseline | None) -> bool:
     return bool(bound[0] > 0)
 
 
-def _chance_of(scores: Scores, cell: int) -> bool:
+def _chance_of(scores: CellScores, cell: int) -> bool:
     return scores.chance is None or bool(scores.chance[cell])
 
 
@@ -124,12 +120,14 @@ def _has_chance(fresh: xr.Dataset, place: tuple[int, int]) -> bool:
     return len(losses) < 2 or differs(np.nan_to_num(losses))
 
 
-def _scores(fresh: xr.Dataset, score: str, places: Sequence[tuple[int, int]], chance: list[bool]) -> Scores:
+def _scores(
+    fresh: xr.Dataset, score: str, places: Sequence[tuple[int, int]], chance: list[bool]
+) -> CellScores:
     rows = [_ran(fresh, place).test_scores.transpose("seed", "example").values for place in places]
     values = [each if differing else each[:1] for each, differing in zip(rows, chance, strict=True)]
     known = np.concatenate([each.reshape(-1) for each in values])
     hits = score != "loss" and bool(np.isin(known[np.isfinite(known)], (0, 1)).all())
-    return Scores(values, hits, higher_is_better(score), chance)
+    return CellScores(values, hits, higher_is_better(score), chance)
 
 
 def _margin(fresh: xr.Dataset, score: str, constant: Baseline | None) -> float:
