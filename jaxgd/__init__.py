@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         throughput as throughput,
         uniform as uniform,
     )
+    from jaxgd.tables.prepared import PreparedTable as PreparedTable, table as table
     from jaxgd.training import (
         Fit as Fit,
         Model as Model,
@@ -99,6 +100,7 @@ _HOMES = {
     "Rule Observation early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
     "enable_compilation_cache",
+    "jaxgd.tables.prepared": "table PreparedTable",
     "jaxgd.studies.comparison.comparing": "compare Comparison",
 }
 _MODULES = {

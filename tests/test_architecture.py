@@ -20,7 +20,7 @@ MODULES = sorted(set(PACKAGE.rglob("*.py")) - {PUBLIC})
 GROUND_FLOOR = ["aliases", "arguments", "fingerprints", "pytrees", "machine", "numerics"]
 ROOMS = [
     *GROUND_FLOOR,
-    *("optim", "training", "sweeps", "specs", "landscape", "studies", "reports", "cli", "__main__"),
+    *("tables", "optim", "training", "sweeps", "specs", "landscape", "studies", "reports", "cli", "__main__"),
 ]
 # What a later part of `sweeps` may import of an earlier one, and never the other way.
 SWEEPS = [
@@ -33,9 +33,11 @@ LATER = {"table", "study"}
 CORE = {"jax", "jaxlib", "jaxtyping", "optax", "numpy", "scipy", "xarray"}
 # What a room may import beyond the core dependencies. Every one of these comes with an extra.
 EXTRAS = {
+    "tables": {"pandas", "sklearn"},
     "sweeps": {"pandas"},  # which xarray itself cannot do without
     "training": {"sklearn", "mlxtend", "rich", "flax", "equinox"},
-    "studies": {"sklearn"},
+    "specs": {"pandas"},  # for type checkers alone, as in studies
+    "studies": {"sklearn", "pandas"},
     "reports": {"plotly", "rich", "jinja2", "markupsafe"},
     "cli": {"rich"},
 }

@@ -19,6 +19,7 @@ from jaxgd.cli.inputs import (
 from jaxgd.cli.outputs import write_page
 from jaxgd.specs.choices import check_choices
 from jaxgd.specs.presets import DEFAULT, QUICK
+from jaxgd.tables.roles import Roles, names_in
 
 _CHOICES = ("optimizers", "batch_sizes", "learning_rates", "epochs", "seeds", "fresh_seeds", "first_seed")
 _CHOICES += ("max_seeds", "max_seconds", "margin")
@@ -36,14 +37,18 @@ def add(commands) -> None:
     option("source", nargs="?", metavar="DATA", help="the same as --data DATA")
     option(
         "--data",
-        help="a data set (see `jaxgd list`), numbers.csv, arrays.npz or my.py:problem [digits]",
+        help="a data set (see `jaxgd list`), a table (.csv, .tsv, .txt, .csv.gz), arrays.npz or "
+        "my.py:problem [digits]",
     )
-    option("--target", help="the column of a .csv to predict")
+    option("--target", metavar="COLUMN", help="the column of a table to predict")
     option(
         "--task",
         choices=("classification", "regression"),
-        help="for a .csv or .npz; chosen from the target if left out",
+        help="for a table or .npz; chosen from the target if left out",
     )
+    option("--drop", type=names_in, default=(), metavar="A,B", help="columns of a table to leave out")
+    option("--group", metavar="COLUMN", help="rows with one value of this column stay in one split")
+    option("--split", metavar="COLUMN", help="the column that says train, valid or test of each row")
     option(
         "--optimizers", type=as_words, metavar="A,B", help=f"names, or all [{','.join(DEFAULT.optimizers)}]"
     )
@@ -98,8 +103,10 @@ def _compare(arguments: argparse.Namespace, command: str) -> None:
     from jaxgd.studies.comparison.comparing import plan_comparison, run_comparison
 
     with bad_input():
-        source = load_source(_data(arguments), arguments.target, arguments.task)
+        source = load_source(_data(arguments), **{role: getattr(arguments, role) for role in Roles._fields})
         experiment = plan_comparison(source, choices)
+    if source.table is not None:
+        print(f"{source.table.block()}\n", flush=True)
     with errors_in(source.file):
         comparison = run_comparison(experiment, command=command)
     _report(comparison, out)

@@ -36,6 +36,8 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
         runs = SpecRuns(read_spec(arguments.spec))
         with errors_in(runs.file):
             runs.check()
+    if runs.table is not None:
+        print(runs.table)
     with errors_in(runs.file):
         result = runs.run(explain=arguments.explain, exact=arguments.exact)
     try:

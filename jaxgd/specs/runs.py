@@ -15,6 +15,7 @@ from jaxgd.sweeps import SweepResult, sweep
 from jaxgd.sweeps.axes import checked_axes
 from jaxgd.sweeps.results.selection import run_index
 from jaxgd.sweeps.runs import check_names
+from jaxgd.tables.roles import Roles, check_roles
 from jaxgd.training import Problem, Trainer, budget, early_stopping, linear, mlp, trainer
 from jaxgd.training.fitting import check_epochs
 from jaxgd.training.trainers import measured_names
@@ -26,20 +27,21 @@ class SpecRuns:
     """What a spec describes, ready to run.
 
     file: the user's Python file that the problem comes from, or None. warning: what a reader must know about
-    how the data were split, or None.
+    how the data were split, or None. table: what became of the columns of a table, or None.
     """
 
     def __init__(self, spec: Spec):
         self.spec, document = spec, spec.document
-        data, target, task = document["data"], document.get("target"), document.get("task")
+        data, given = document["data"], {role: document[role] for role in Roles._fields if role in document}
         self._problems: dict[Any, Problem] = {}
         self._data = None
         if is_python(data):
-            source = load_source(data, target, task)
+            source = load_source(data, **given)
             self._problems[None], self.file, self.warning = source.problem, source.file, source.made_splits
+            self.table = None
         else:
-            self._data, self.file = load_splits(data, target, task), None
-            self.warning = self._data.made
+            self._data, self.file = load_splits(data, check_roles(**given)), None
+            self.warning, self.table = self._data.made, self._data.table
 
     def make_trainer(self, point: Mapping[str, Any]) -> Trainer:
         """The trainer of a point of the sweep."""

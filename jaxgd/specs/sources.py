@@ -1,20 +1,31 @@
 """What a comparison runs on: a problem, and what a reader must know about where it came from."""
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxgd.specs.splits import complete_splits
 from jaxgd.specs.user_files import call_user, load_object
+from jaxgd.tables.layout import has_table_suffix
+from jaxgd.tables.prepared import PreparedTable, table
+from jaxgd.tables.report import TableReport
+from jaxgd.tables.roles import Roles, check_roles
 from jaxgd.training import Model, Problem, classification, mlp, regression
 from jaxgd.training.data import datasets
-from jaxgd.training.data.tables import Table, check_target, read_csv, read_npz
+from jaxgd.training.data.tables import check_target, read_npz
 from jaxgd.training.gradients import split_means
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 HIDDEN = 64
+NO_ROLES = Roles()
+# What only a table has, by the argument that speaks of it.
+_WHAT = {"target": "a target column", "group": "a group column", "split": "a split column"}
 
 
 class Source(NamedTuple):
@@ -27,6 +38,8 @@ class Source(NamedTuple):
     made_splits: str | None  # a warning if a split had to be made
     setup: str | None  # Python code that builds the problem, or None if only its owner can
     file: str | None  # the user's file that the problem comes from
+    table: TableReport | None = None  # what became of the columns of a table
+    target_scale: float = 1.0  # of a regression: what 1 of its targets is in the units of the data
 
 
 class SplitData(NamedTuple):
@@ -38,49 +51,63 @@ class SplitData(NamedTuple):
     num_outputs: int  # of a model for it
     made: str | None  # a warning if the splits had to be made
     code: list[str]  # Python that makes `train`, `valid` and `test`
+    way: str = "60 % training, 20 % validation, 20 % test, drawn with seed 0"
+    table: TableReport | None = None
+    target_scale: float = 1.0
 
 
-def load_source(data: str, target: str | None = None, task: str | None = None) -> Source:
-    """The source that a text names: a data set, a `.csv` with a target column, a `.npz`, or "my.py:problem".
+def load_source(
+    data: "str | Path | pd.DataFrame | PreparedTable",
+    target: str | None = None,
+    task: str | None = None,
+    *,
+    drop: str | Iterable[str] = (),
+    group: str | None = None,
+    split: str | None = None,
+) -> Source:
+    """The source that a text names: a data set, a table with a target column, a `.npz`, or "my.py:problem".
 
-    A table is split by `datasets.split`. "my.py:problem" is a `Problem`, or a function without arguments that
-    returns one.
+    A table is a file as `jaxgd.table` reads, or a DataFrame, and the arguments are those of `jaxgd.table`.
+    "my.py:problem" is a `Problem`, or a function without arguments that returns one.
     """
-    if is_python(data):
-        return _user_source(f"{data}:problem" if data.endswith(".py") else data, target, task)
-    found = load_splits(data, target, task)
+    roles = check_roles(target, task, drop, group, split)
+    if isinstance(data, str) and is_python(data):
+        return _user_source(f"{data}:problem" if data.endswith(".py") else data, roles)
+    found = load_splits(data, roles)
     sizes = [found.splits.train[0].shape[1], HIDDEN, found.num_outputs]
     problem = build_problem(found, mlp(sizes))
     code = f"problem = jaxgd.{found.task}(jaxgd.mlp({sizes}), train, valid, test)"
-    about = "60 % training, 20 % validation, 20 % test, drawn with seed 0, standardised by the training part"
-    return Source(problem, data, f"mlp({sizes})", about, found.made, "\n".join([*found.code, code]), None)
+    way = f"{found.way}, standardised by the training part"
+    setup = "\n".join([*found.code, code])
+    return Source(
+        problem, found.data, f"mlp({sizes})", way, found.made, setup, None, found.table, found.target_scale
+    )
 
 
 def is_python(data: str) -> bool:
     """Whether the text names a problem in Python code: "my.py", "my.py:problem", "package.module:problem"."""
-    return Path(data).suffix == ".py" or (_suffix(data) not in (".csv", ".npz") and ":" in data)
+    return Path(data).suffix == ".py" or (not is_data_file(data) and ":" in data)
 
 
-def _suffix(data: str) -> str:
-    """The end of a file's name, in lower case: some systems write `DATA.CSV`."""
-    return Path(data).suffix.lower()
+def is_data_file(data: str) -> bool:
+    """Whether the text is the name of a file that holds examples."""
+    return has_table_suffix(data) or Path(data).suffix.lower() == ".npz"
 
 
-def load_splits(data: str, target: str | None = None, task: str | None = None) -> SplitData:
-    """The data set, the `.csv` with a target column or the `.npz` that a text names, in three splits."""
-    suffix = _suffix(data)
-    if target is not None and suffix != ".csv":
-        raise ValueError(_only_a_csv_has(target, data))
-    if suffix == ".csv":
-        if target is None:
-            raise ValueError(f"target is missing: name the column of {data} to predict")
+def load_splits(data: "str | Path | pd.DataFrame | PreparedTable", roles: Roles = NO_ROLES) -> SplitData:
+    """The data set, the table with a target column or the `.npz` that is given or named, in three splits."""
+    if isinstance(data, PreparedTable):
+        check_no_roles(roles, "a prepared table")
+        return _prepared_splits(data, "# table = ...  the jaxgd.table that was given to jaxgd.compare")
+    if isinstance(data, Path):
+        data = str(data)
+    if not isinstance(data, str) or has_table_suffix(data):
+        return _table_splits(data, roles)
+    check_no_roles(roles._replace(task=None), data)
+    if Path(data).suffix.lower() == ".npz":
         _check_exists(data)
-        return _table_splits(data, read_csv(data, target, task), f"read_csv({data!r}, {target!r}, {task!r})")
-    if suffix == ".npz":
-        _check_exists(data)
-        return _table_splits(data, read_npz(data, task), f"read_npz({data!r}, {task!r})")
-    if task is not None:
-        raise ValueError(_only_a_table_leaves(task, data))
+        return _archive_splits(data, roles.task)
+    check_no_roles(roles, data)
     return _named_splits(data)
 
 
@@ -89,12 +116,17 @@ def build_problem(data: SplitData, model: Model) -> Problem:
     return {"classification": classification, "regression": regression}[data.task](model, *data.splits)
 
 
-def _only_a_csv_has(target: str, data: str) -> str:
-    return f"target is {target!r}, but data is {data!r}; only a .csv has a target column"
-
-
-def _only_a_table_leaves(task: str, data: str) -> str:
-    return f"task is {task!r}, but data is {data!r}; only a .csv or a .npz leaves the task open"
+def check_no_roles(roles: Roles, data: str) -> None:
+    """Raise ValueError if something is said of columns, but the data have none."""
+    for role, given in roles._asdict().items():
+        if given and role == "task":
+            raise ValueError(
+                f"task is {given!r}, but data is {data!r}; only a .csv or a .npz leaves the task open"
+            )
+        if given:
+            raise ValueError(
+                f"{role} is {given!r}, but data is {data!r}; only a .csv has {_WHAT.get(role, 'columns')}"
+            )
 
 
 def problem_source(problem: Problem, data: str = "your problem") -> Source:
@@ -108,7 +140,7 @@ def problem_source(problem: Problem, data: str = "your problem") -> Source:
 
 def _named_splits(name: str) -> SplitData:
     if name not in datasets.DATASETS and Path(name).exists():
-        raise ValueError(f"data is {name!r}; a file must be a .csv, a .npz or a .py")
+        raise ValueError(f"data is {name!r}; a file must be a .csv, .tsv, .txt, .csv.gz, .npz or .py")
     splits = datasets.load(name)
     task = datasets.DATASETS[name].task
     num_classes = 1 + int(max(labels.max() for _, labels in splits)) if task == "classification" else 1
@@ -116,27 +148,58 @@ def _named_splits(name: str) -> SplitData:
     return SplitData(name, splits, task, num_classes, None, code)
 
 
-def _table_splits(data: str, table: Table, call: str) -> SplitData:
-    check_target(data, table)
-    flat = np.reshape(table.inputs, (len(table.inputs), -1))
-    splits = datasets.split(flat, table.labels, table.task)
+def _table_splits(data: "str | pd.DataFrame", roles: Roles) -> SplitData:
+    if isinstance(data, str):
+        if roles.target is None:
+            raise ValueError(f"target is missing: name the column of {data} to predict")
+        _check_exists(data)
+    given = [repr(data) if isinstance(data, str) else "frame"]
+    given += [f"{role}={value!r}" for role, value in roles._asdict().items() if value]
+    comment = (
+        "" if isinstance(data, str) else "# frame = ...  the DataFrame that was given to jaxgd.compare\n"
+    )
+    return _prepared_splits(
+        table(data, **roles._asdict()), f"{comment}table = jaxgd.table({', '.join(given)})"
+    )
+
+
+def _prepared_splits(prepared: PreparedTable, code: str) -> SplitData:
+    report = prepared.report
+    return SplitData(
+        data=report.data,
+        splits=datasets.Splits(prepared.train, prepared.valid, prepared.test),
+        task=prepared.task,
+        num_outputs=len(prepared.classes) or 1,
+        made=None if report.roles.split else _drawn(report.data),
+        code=["", code, "train, valid, test = table.train, table.valid, table.test"],
+        way=report.way,
+        table=report,
+        target_scale=prepared.target_scale,
+    )
+
+
+def _drawn(data: str) -> str:
+    return f"{data} has no splits: 20 % of its rows were drawn for validation and 20 % for the test (seed 0)."
+
+
+def _archive_splits(data: str, task: str | None) -> SplitData:
+    found = read_npz(data, task)
+    check_target(data, found)
+    flat = np.reshape(found.inputs, (len(found.inputs), -1))
+    splits = datasets.split(flat, found.labels, found.task)
     code = [
         "from jaxgd import datasets",
-        f"from jaxgd.training.data.tables import {call.partition('(')[0]}",
+        "from jaxgd.training.data.tables import read_npz",
         "",
-        f"table = {call}",
+        f"table = read_npz({data!r}, {task!r})",
         "inputs = table.inputs.reshape(len(table.inputs), -1)",
         "train, valid, test = datasets.split(inputs, table.labels, table.task)",
     ]
-    made = f"{data} has no splits: 20 % of its rows were drawn for validation and 20 % for the test (seed 0)."
-    return SplitData(data, splits, table.task, len(table.class_names) or 1, made, code)
+    return SplitData(data, splits, found.task, len(found.class_names) or 1, _drawn(data), code)
 
 
-def _user_source(place: str, target: str | None, task: str | None) -> Source:
-    if target is not None:
-        raise ValueError(_only_a_csv_has(target, place))
-    if task is not None:
-        raise ValueError(_only_a_table_leaves(task, place))
+def _user_source(place: str, roles: Roles) -> Source:
+    check_no_roles(roles, place)
     found, file = load_object(place)
     problem = call_user(found, file) if callable(found) and not isinstance(found, Problem) else found
     if not isinstance(problem, Problem):

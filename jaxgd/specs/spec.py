@@ -21,16 +21,20 @@ from jaxgd.specs.settings import (
     known_settings,
     words,
 )
-from jaxgd.specs.sources import is_python
+from jaxgd.specs.sources import is_data_file, is_python
 from jaxgd.sweeps.draws import METHODS, draw, int_uniform, log_uniform, uniform
 
 TABLE = Allowed("a table", lambda value: isinstance(value, Mapping))
 LIST = Allowed("a list of values", lambda value: isinstance(value, list))
 POINTS = Allowed("a list of tables", lambda value: isinstance(value, list))
+NAMES = Allowed("a list of names", lambda value: isinstance(value, list) and all(map(TEXT.test, value)))
 _TOP = {
     "data": TEXT,
     "target": TEXT,
     "task": words("classification", "regression"),
+    "drop": NAMES,
+    "group": TEXT,
+    "split": TEXT,
     "epochs": COUNT,
     "metric": TEXT,
     "fixed": TABLE,
@@ -80,7 +84,7 @@ def read_spec(path: str | os.PathLike) -> Spec:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     data = document.get("data")
-    if isinstance(data, str) and Path(data.partition(":")[0]).suffix.lower() in (".csv", ".npz", ".py"):
+    if isinstance(data, str) and (is_data_file(data) or Path(data.partition(":")[0]).suffix.lower() == ".py"):
         document["data"] = str(path.parent.resolve() / data)
     return parse_spec(document, str(path))
 

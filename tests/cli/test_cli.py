@@ -86,9 +86,21 @@ def test_list(capsys):
         ("--data digts", "unknown data set 'digts'; did you mean 'digits'?"),
         ("--data no.csv --target y", "data is 'no.csv'; there is no such file"),
         ("--data text.csv", "target is missing: name the column of text.csv to predict"),
-        ("--data text.csv --target y", "text.csv: row 2 (line 3), column 'x': 'high' is not a number"),
-        ("--data hole.csv --target y", "hole.csv: row 1 (line 2), column 'x': the cell is missing"),
+        (
+            "--data text.csv --target y",
+            "text.csv: 2 rows with a target are too few to split in three; 5 or more",
+        ),
+        ("--data hole.csv --target y", "hole.csv: row 2 (line 3) has 1 cells; the header has 2 columns"),
         ("--data text.csv --target z", "text.csv: no column 'z'"),
+        (
+            "--data text.csv --target y --drop x,y",
+            "target is 'y', which drop names too; a column has one role",
+        ),
+        ("--data text.csv --target y --drop z", "text.csv: no column 'z' for drop; its columns: x, y"),
+        ("text.csv --target y --group x --split x", "group is 'x' and split is 'x'; one of them decides"),
+        ("ids.csv --target y", "leave out with --drop 'a b,name'"),
+        ("--drop x", "drop is ('x',), but data is 'digits'; only a .csv has columns"),
+        ("--group x", "group is 'x', but data is 'digits'; only a .csv has a group column"),
         ("--data no.py:problem", "there is no file no.py"),
         ("--data mine.py:problm", "mine.py has no 'problm'; did you mean 'problem'?"),
         ("--data mine.py:broken", "mine.py:9: ZeroDivisionError: division by zero"),
@@ -103,7 +115,9 @@ def test_list(capsys):
 )
 def test_bad_input(folder, capsys, arguments, message):
     (folder / "text.csv").write_text("x,y\n1,2\nhigh,3\n")
-    (folder / "hole.csv").write_text("x,y\n,2\n1,3\n")
+    (folder / "hole.csv").write_text("x,y\n,2\n1\n")
+    rows = "".join(f"2020-01-{i + 1:02},n{i},{i % 2}\n" for i in range(20))
+    (folder / "ids.csv").write_text(f"a b,name,y\n{rows}")
     (folder / "mine.py").write_text(MINE)
     line = refused(capsys, "compare", *arguments.split())
     assert line.startswith("jaxgd")
@@ -284,3 +298,26 @@ def test_ctrl_c(tmp_path):
     assert "Traceback" not in err
     assert time.perf_counter() - started < 20
     assert not (tmp_path / "page.html").exists()
+
+
+def test_what_became_of_a_table_is_told(folder, capsys):
+    rows = "".join(
+        f"{i},{'ab'[i % 2]},{i // 5},{'' if i % 9 else i},{'no' if i % 3 else 'yes'}\n" for i in range(60)
+    )
+    (folder / "t.tsv").write_text(f",kind,who,gap,y\n{rows}".replace(",", "\t"))
+    options = "--target y --group who --drop gap --optimizers sgd --batch-sizes full --learning-rates 0.1"
+    assert cli.main(["compare", "t.tsv", *options.split(), "--epochs", "1", "--seeds", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "t.tsv: 2 features from 1 column"
+    assert lines[1].startswith(
+        "  Rows      60: 35 train, 15 valid, 10 test (whole groups of 'who', 60 %, 20 %"
+    )
+    assert "  Task      classification of 'y', 2 classes: no (40), yes (20)" in lines
+    assert "  Words     kind (2 words); one feature for each word" in lines
+    page = (folder / "report.html").read_text()
+    for text in (
+        "column 1 (without a name, it numbers or names the rows)",
+        "gap (dropped)",
+        "2 classes: no (40)",
+    ):
+        assert text in page

@@ -194,3 +194,55 @@ def test_a_saved_spec_does_not_choose_what_runs(data, tmp_path, monkeypatch):
 def test_data_take_no_problem():
     with pytest.raises(ValueError, match="but the sweep's data are 'breast_cancer', which is no code"):
         runs_of(jaxgd.load(DATA / "format_1"), "my.py:problem")
+
+
+TABLE = """
+data = "t.csv"
+target = "y"
+drop = ["id"]
+group = "who"
+epochs = 1
+fixed = { optimizer = "sgd", batch_size = "full", model = "linear" }
+axes = { learning_rate = [0.1, 0.2] }
+"""
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("train", "train", "valid", "test")
+    rows = "".join(f"n{i},{i // 4},{i},{words[i % 4]},{'no' if i % 3 else 'yes'}\n" for i in range(60))
+    Path("t.csv").write_text(f"id,who,a,part,y\n{rows}")
+
+
+def test_the_columns_of_a_table_have_roles(table):
+    made = runs(TABLE, ('group = "who"', 'group = "who"\ntask = "classification"'))
+    assert made.table is not None
+    assert [column.name for column in made.table.columns if column.is_feature] == ["a", "part"]
+    assert made.table.splits == {"train": 36, "valid": 12, "test": 12}
+    made = runs(TABLE, ('group = "who"', 'split = "part"'))
+    assert (made.warning, shapes(made.make_trainer({"learning_rate": 0.1}))) == (None, [(2,), (2, 2)])
+
+
+def test_a_saved_sweep_of_a_table_is_found_again(table, tmp_path):
+    made = runs(TABLE)
+    made.run(progress=False).save(tmp_path / "out")
+    again = runs_of(jaxgd.load(tmp_path / "out"))
+    assert again.table == made.table
+    assert again.spec.document["drop"] == ["id"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('drop = ["id"]', 'drop = "id"'), "mine.toml: drop is 'id'; a list of names is expected"),
+        (('drop = ["id"]', "drop = [1]"), r"mine.toml: drop is \[1\]; a list of names is expected"),
+        (('group = "who"', "group = 1"), "mine.toml: group is 1; a text is expected"),
+        (('group = "who"', 'groups = "who"'), "mine.toml: unknown key 'groups'; did you mean 'group'"),
+        (('drop = ["id"]', 'drop = ["y"]'), "target is 'y', which drop names too"),
+        (('drop = ["id"]', ""), r"t.csv: a column cannot be used: 'id' .*; leave out with --drop id"),
+    ],
+)
+def test_roles_that_cannot_be(table, change, message):
+    with pytest.raises(ValueError, match=message):
+        runs(TABLE, change)

@@ -1,6 +1,8 @@
+import gzip
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import jaxgd
@@ -72,6 +74,55 @@ def test_a_npz(folder):
     assert same_data(run_setup(source), source.problem)
 
 
+@pytest.mark.parametrize("name", ["t.csv", "T.TSV", "t.txt", "t.csv.gz"])
+def test_every_kind_of_table(folder, name):
+    text = "a;kind;y\n" + "".join(f"{i};{'uv'[i % 2]};{i % 3}\n" for i in range(40))
+    (folder / name).write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    source = load_source(name, "y", drop="a", split=None)
+    assert source.model == "mlp([2, 64, 3])"
+    assert source.table is not None
+    assert source.table.classes == {"0": 14, "1": 13, "2": 13}
+    assert f"jaxgd.table({name!r}, target='y', drop=('a',))" in str(source.setup)
+    assert same_data(run_setup(source), source.problem)
+
+
+def test_splits_of_a_table():
+    frame = pd.DataFrame({"a": range(60), "g": [i // 4 for i in range(60)], "y": [i % 2 for i in range(60)]})
+    frame["s"] = ["train", "train", "valid", "test"] * 15
+    drawn = load_source(frame, "y", drop=["s"])
+    assert drawn.made_splits is not None
+    assert "jaxgd.table(frame, target='y', drop=('s',))" in str(drawn.setup)
+    given = load_source(frame, "y", split="s")
+    assert (given.made_splits, counts(given.problem)) == (None, [30, 15, 15])
+    assert given.splits == "as column 's' says, standardised by the training part"
+    assert counts(load_source(frame, "y", group="g", drop=["s"]).problem) == [36, 12, 12]
+
+
+def test_a_prepared_table():
+    frame = pd.DataFrame({"a": range(60), "y": [i % 2 for i in range(60)]})
+    table = jaxgd.table(frame, "y")
+    source = load_source(table)
+    assert np.array_equal(np.asarray(source.problem.train[0]), table.train[0])
+    assert source.table is table.report
+    with pytest.raises(ValueError, match=r"target is 'y', but data is 'a prepared table'"):
+        load_source(table, "y")
+
+
+def test_a_comparison_of_a_table():
+    frame = pd.DataFrame({"a": range(60), "y": ["no"] * 50 + ["yes"] * 10})
+    few = {"optimizers": "sgd", "batch_sizes": "full", "learning_rates": [0.1], "epochs": 1, "seeds": 1}
+    found = jaxgd.compare(frame, **few, target="y", progress=False)
+    assert found.data == "the DataFrame"
+    assert any(line.startswith("The classes are uneven: 83%") for line in found.warnings)
+    assert found.about.table is not None
+    same = jaxgd.compare(jaxgd.table(frame, "y"), **few, progress=False, data="mine")
+    assert (same.data, same.cells[0].test) == ("mine", found.cells[0].test)
+    with pytest.raises(ValueError, match=r"target is 'y', but data is 'a Problem'; only a .csv has a target"):
+        jaxgd.compare(
+            jaxgd.regression(jaxgd.linear(1, 1), (np.zeros((9, 1)), np.zeros(9))), **few, target="y"
+        )
+
+
 def test_labels_of_a_npz_are_names(folder):
     inputs = np.random.default_rng(0).normal(size=(20, 3))
     for labels in (np.arange(20) % 2 * 2 - 1, np.arange(20) % 2 * (2**32 + 1), 2019 + np.arange(20) % 2):
@@ -141,11 +192,14 @@ def test_a_problem_built_elsewhere():
         (("no.csv",), "target is missing: name the column of no.csv"),
         (("digits", "price"), "target is 'price', but data is 'digits'; only a .csv"),
         (("digits", None, "regression"), "task is 'regression', but data is 'digits'"),
-        (("notes.txt",), "data is 'notes.txt'; a file must be a .csv, a .npz or a .py"),
+        (("no.npz", "y"), "target is 'y', but data is 'no.npz'; only a .csv has a target column"),
+        (("notes.txt",), "target is missing: name the column of notes.txt to predict"),
+        (("notes.md",), "data is 'notes.md'; a file must be a .csv, .tsv, .txt, .csv.gz, .npz or .py"),
         (("no.py:problem",), "there is no file no.py"),
     ],
 )
 def test_bad_input(folder, arguments, message):
-    (folder / "notes.txt").write_text("hello")
+    for name in ("notes.txt", "notes.md"):
+        (folder / name).write_text("hello")
     with pytest.raises(ValueError, match=message):
         load_source(*arguments)

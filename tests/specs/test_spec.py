@@ -96,6 +96,9 @@ def test_json_keeps_a_spec(text):
 def test_data_are_found_beside_the_file(tmp_path):
     for given, path in {
         "a/b.csv": str(tmp_path / "a/b.csv"),
+        "a/B.CSV.GZ": str(tmp_path / "a/B.CSV.GZ"),
+        "b.tsv": str(tmp_path / "b.tsv"),
+        "b.txt": str(tmp_path / "b.txt"),
         "my.py:problem": str(tmp_path / "my.py:problem"),
         "package.module:problem": "package.module:problem",
         "/elsewhere/b.npz": "/elsewhere/b.npz",

@@ -183,6 +183,7 @@ def _facts(comparison: Comparison) -> dict[str, str]:
     stages = ", ".join(f"{name} {seconds_text(spent)}" for name, spent in about.stage_seconds.items())
     facts = {
         "Data": comparison.data,
+        **(about.table.facts() if about.table else {}),
         "Splits": about.splits,
         "Model": about.model,
         "Grid": f"{sizes} = {count_text(grid.status.size, 'run')} of {count_text(about.epochs, 'epoch')}",

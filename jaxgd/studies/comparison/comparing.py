@@ -5,7 +5,8 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
 from jaxgd.specs.choices import Choices, Seeds, check_choices
 from jaxgd.specs.presets import DEFAULT
-from jaxgd.specs.sources import Source, load_source, problem_source
+from jaxgd.specs.sources import NO_ROLES, Source, check_no_roles, load_source, problem_source
 from jaxgd.specs.splits import num_rows
 from jaxgd.specs.wording import count_text
 from jaxgd.studies.comparison.answer import (
@@ -35,15 +36,19 @@ from jaxgd.studies.comparison.quality import Quality, quality_of, write_quality
 from jaxgd.studies.comparison.rounds import Rounds, run_rounds
 from jaxgd.studies.comparison.snippets import write_snippet
 from jaxgd.studies.comparison.stages import run_cells, run_grid, time_cells
+from jaxgd.tables.prepared import PreparedTable
+from jaxgd.tables.report import TableReport
+from jaxgd.tables.roles import Roles, check_roles
 from jaxgd.training import Problem
 from jaxgd.training.fitting import check_epochs
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 INTERVALS = (
     "scores and differences have 95 % intervals over fresh seeds (initialisation and data order) and over "
-    "test "
-    "rows; the differences from the best of the others hold for all cells together (Hsu's multiple "
-    "comparisons "
-    "with the best)"
+    "test rows; the differences from the best of the others hold for all cells together (Hsu's multiple "
+    "comparisons with the best)"
 )
 
 
@@ -66,6 +71,7 @@ class About(NamedTuple):
     cores: int
     command: str
     intervals: str = INTERVALS
+    table: TableReport | None = None  # what became of the columns of a table
 
     @property
     def wall_seconds(self) -> float:
@@ -99,7 +105,7 @@ class Comparison:
 
 
 def compare(
-    problem: Problem | Source | str,
+    problem: "Problem | Source | PreparedTable | pd.DataFrame | str",
     optimizers: str | Iterable[str] | None = None,
     batch_sizes: int | str | Iterable[int | str] | None = None,
     learning_rates: Iterable[float] | Mapping[str, Iterable[float]] | None = None,
@@ -107,6 +113,11 @@ def compare(
     seeds: int = DEFAULT.seeds,
     fresh_seeds: int = DEFAULT.fresh_seeds,
     *,
+    target: str | None = None,
+    task: str | None = None,
+    drop: str | Iterable[str] = (),
+    group: str | None = None,
+    split: str | None = None,
     first_seed: int = 0,
     max_seeds: int | None = None,
     max_seconds: float = DEFAULT.max_seconds,
@@ -123,7 +134,7 @@ def compare(
 
     Args:
         problem: a `Problem`, or text that names one: "digits", "my.py:problem". Missing validation or
-            test examples are drawn from the training examples.
+            test examples are drawn from the training examples. Or a table: what `jaxgd.table` takes or gives.
         optimizers: names, or "all"; sgd, momentum and adam if None.
         batch_sizes: whole numbers or "full"; full, 128, 32 and 1 if None, as far as the data allow.
         learning_rates: one grid for all optimizers, or {optimizer: grid}; each optimizer's preset if None.
@@ -135,6 +146,11 @@ def compare(
         max_seconds: about how long further rounds may take, from the end of the first.
         margin: up to this difference two cells are equal for practical purposes, in units of the score (0.01
             is one point of accuracy); max(0.5 points, one test row) if None, 2 % of a loss.
+        target: of a table, the column to predict.
+        task: of a table, as in `jaxgd.table`; and so are the next three.
+        drop: columns to leave out.
+        group: a column; rows with one value in it come into one split.
+        split: a column that says train, valid or test of each row.
         data: what to call the data in the report.
         progress: draw a progress bar and say on stderr what is going on.
         command: the command line to show in the report.
@@ -153,16 +169,20 @@ def compare(
         max_seconds,
         margin,
     )
-    experiment = plan_comparison(problem, choices, data)
+    roles = check_roles(target, task, drop, group, split)
+    experiment = plan_comparison(problem, choices, data, roles)
     return run_comparison(experiment, progress=progress, command=command)
 
 
 def plan_comparison(
-    problem: Problem | Source | str, choices: Choices | None = None, data: str | None = None
+    problem: "Problem | Source | PreparedTable | pd.DataFrame | str",
+    choices: Choices | None = None,
+    data: str | None = None,
+    roles: Roles = NO_ROLES,
 ) -> Experiment:
     """What `compare` would run; the preset's choices if None. Nothing is compiled."""
     choices = check_choices() if choices is None else choices
-    source = _source(problem, data)
+    source = _source(problem, data, roles)
     num_train = source.problem.num_examples
     check_epochs(choices.epochs, num_train)
     return Experiment(
@@ -224,7 +244,7 @@ def _comparison(
     )
     found = found_in(subject, grid, fresh, clock, judged, constant)
     recommended = found.recommended if judged.beats_constant else None
-    quality = None if recommended is None else _quality(source.problem, fresh, recommended)
+    quality = None if recommended is None else _quality(source, fresh, recommended)
     details = [write_batch_sizes(found), write_remedy(found), write_choice(found)]
     details += [] if quality is None else [write_quality(quality)]
     return Comparison(
@@ -237,12 +257,16 @@ def _comparison(
         recommended=recommended,
         sentence=write_answer(found),
         details=[line for line in details if line],
-        warnings=write_warnings(found, grid, first_round(fresh), linear, source.made_splits),
+        warnings=[
+            *write_warnings(found, grid, first_round(fresh), linear, source.made_splits),
+            *(source.table.notes if source.table else ()),
+        ],
         about=_about(experiment, grid, fresh, rounds.looks.counts, found.margin, seconds, command),
         snippet=write_snippet(experiment, recommended or found.cells[0]),
         constant=constant,
         linear=linear,
         quality=quality,
+        classes=tuple(source.table.classes) if source.table else (),
     )
 
 
@@ -275,17 +299,21 @@ def _with_rates(experiment: Experiment, fresh: xr.Dataset, grid: xr.Dataset) -> 
     return fresh.assign(learning_rate=(("optimizer", "batch_size"), rates.transpose(*rates.dims).values))
 
 
-def _quality(problem: Problem, fresh: xr.Dataset, cell: Cell) -> Quality | None:
+def _quality(source: Source, fresh: xr.Dataset, cell: Cell) -> Quality | None:
     runs = fresh.sel(optimizer=cell.optimizer, batch_size=cell.batch_size)
-    return quality_of(problem, runs.isel(seed=(runs.status != NOT_RUN).values))
+    ran = runs.isel(seed=(runs.status != NOT_RUN).values)
+    return quality_of(source.problem, ran, source.target_scale)
 
 
-def _source(problem: Problem | Source | str, data: str | None) -> Source:
+def _source(problem, data: str | None, roles: Roles) -> Source:
     if isinstance(problem, Source):
         return problem
-    if isinstance(problem, str):
-        return load_source(problem)
-    return problem_source(problem, "your problem" if data is None else data)
+    is_frame = hasattr(problem, "columns")
+    if not (is_frame or isinstance(problem, str | Path | PreparedTable)):
+        check_no_roles(roles, "a Problem")
+        return problem_source(problem, "your problem" if data is None else data)
+    source = load_source(problem, **roles._asdict())
+    return source if data is None else source._replace(data=data)
 
 
 def _announcement(experiment: Experiment) -> str:
@@ -333,4 +361,5 @@ def _about(
         device=device_name(jax.devices()),
         cores=num_cores(),
         command=command or "jaxgd.compare(...)",
+        table=experiment.source.table,
     )

@@ -38,22 +38,24 @@ def run_rounds(
     Whether a round is the last is known before its scores are looked at, from the clock: the error that later
     looks would have had is then its own.
     """
-    begun, fresh, counts = time.perf_counter(), first, experiment.seeds.rounds
+    begun, fresh, counts, number = time.perf_counter(), first, experiment.seeds.rounds, 0
     cells = list(range(len(experiment.places)))  # that were run in this round
-    for number, count in enumerate(counts):
-        is_last = count == counts[-1]
-        if not is_last:
-            cost = run_seconds(fresh, clock)[cells].sum() * (counts[number + 1] - count)
-            left = experiment.seeds.seconds - (time.perf_counter() - begun)
-            is_last = _FIXED_SECONDS + _BESIDE_UPDATES * cost > left
+    while True:
+        count, left = counts[number], experiment.seeds.seconds - (time.perf_counter() - begun)
+        following = counts[number + 1] if number + 1 < len(counts) else None
+        is_last = following is None or _cost(fresh, clock, cells, following - count) > left
         looks = Looks(tuple(counts[: number + 1]), counts[-1], is_last)
         judged = judge(fresh, clock, experiment.score, constant, looks, experiment.margin)
-        if is_last or not judged.undecided:
-            break
-        cells = judged.undecided
+        if following is None or is_last or not judged.undecided:
+            return Rounds(fresh, judged, looks)
+        cells, number = judged.undecided, number + 1
         places = [experiment.places[cell] for cell in cells]
-        seeds = experiment.seeds.fresh(count, counts[number + 1])
+        seeds = experiment.seeds.fresh(count, following)
         say(f"{len(cells)} undecided cells on {len(seeds)} more fresh seeds")
         more = run_cells(experiment, chosen, places, seeds, progress)
         fresh = xr.concat([fresh, more], "seed", data_vars="minimal", coords="minimal")
-    return Rounds(fresh, judged, looks)
+
+
+def _cost(fresh: xr.Dataset, clock: xr.Dataset, cells: list[int], num_seeds: int) -> float:
+    """About how many seconds so many more seeds of these cells take."""
+    return _FIXED_SECONDS + _BESIDE_UPDATES * float(run_seconds(fresh, clock)[cells].sum()) * num_seeds

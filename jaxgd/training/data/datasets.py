@@ -12,6 +12,8 @@ import numpy as np
 
 from jaxgd.aliases import WholeNumber
 from jaxgd.arguments import whole_number
+from jaxgd.tables.scaling import centre_and_scale, standardised
+from jaxgd.tables.splitting import random_parts
 
 Examples = tuple[np.ndarray, np.ndarray]
 
@@ -99,10 +101,7 @@ def split(inputs, labels, task: str, seed: int = 0) -> Splits:
         )
     if len(inputs) < 5:
         raise ValueError(f"{len(inputs)} examples are too few to split in three; give at least 5")
-    order = np.random.default_rng(seed).permutation(len(inputs))
-    # Whole-number arithmetic: int(0.6 * n) depends on how 0.6 * n rounds.
-    first, second = 3 * len(order) // 5, 3 * len(order) // 5 + len(order) // 5
-    parts = order[:first], order[first:second], order[second:]
+    parts = random_parts(len(inputs), seed)
     inputs = _standardised(inputs, parts[0])
     labels = _class_indices(labels) if task == "classification" else _standardised(labels, parts[0])
     return Splits(*((inputs[part], labels[part]) for part in parts))
@@ -128,13 +127,7 @@ def _checked(name: str, values) -> np.ndarray:
 
 def _standardised(values: np.ndarray, train: np.ndarray) -> np.ndarray:
     """The values less the training mean, over the training standard deviation; 0 where that is 0."""
-    known = values[train]
-    # The range is tested too: the mean of equal numbers rounds, and leaves a standard deviation above 0.
-    spread = np.where(np.ptp(known, axis=0) > 0, known.std(axis=0), 0)
-    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-    # An outlier in another part, beside a training part that hardly varies, can leave float32's range.
-    limit = np.finfo(np.float32).max
-    return np.clip((values - known.mean(axis=0)) * scale, -limit, limit).astype(np.float32)
+    return standardised(values, *centre_and_scale(values[train]))
 
 
 def _class_indices(labels: np.ndarray) -> np.ndarray:
