@@ -2,6 +2,9 @@
 
 import math
 
+# A difference of so small a loss is written with a power of ten.
+_MOST_DECIMALS = 5
+
 
 def batch_text(batch_size: int, num_train: int) -> str:
     """The name of a batch size: "batch 32", or "full batch" where it is every training example."""
@@ -33,16 +36,15 @@ def gap_text(gap: float, low: float, high: float, score: str) -> str:
     if math.isnan(gap):
         return "unknown"
     places = _decimals(high - low) if score == "loss" else 1
+    style = ".1e" if places > _MOST_DECIMALS else f".{places}f"
     unit, factor = ("", 1) if score == "loss" else (" points", 100)
-    ends = (
-        "" if math.isnan(low + high) else f", {_end(factor * low, places)} to {_end(factor * high, places)}"
-    )
-    return f"{factor * gap:+.{places}f}{unit}{ends}"
+    ends = "" if math.isnan(low + high) else f", {_end(factor * low, style)} to {_end(factor * high, style)}"
+    return f"{factor * gap:+{style}}{unit}{ends}"
 
 
-def _end(value: float, places: int) -> str:
+def _end(value: float, style: str) -> str:
     """An end of an interval; "?" where nothing is known of it."""
-    return f"{value:+.{places}f}" if math.isfinite(value) else "?"
+    return f"{value:+{style}}" if math.isfinite(value) else "?"
 
 
 def margin_text(margin: float, score: str) -> str:

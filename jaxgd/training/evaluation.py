@@ -11,7 +11,7 @@ from jaxgd.aliases import FloatScalar, ModelState, Params
 from jaxgd.machine.compiling import own_programs
 from jaxgd.pytrees import check_unchanged
 from jaxgd.training.batching import take
-from jaxgd.training.gradients import CHUNK, example_losses, example_metrics, split_means
+from jaxgd.training.gradients import CHUNK, example_losses, example_metrics, or_one, split_means
 from jaxgd.training.problems.problem import Problem, num_examples
 
 
@@ -79,5 +79,5 @@ def _example_scores(problem, params, split, model_state):
 
     parts = jax.lax.map(chunk_scores, jnp.arange(0, size, chunk))
     losses, weights, metrics = jax.tree.map(lambda part: part.reshape(-1)[:size], parts)
-    losses = jnp.where(weights == 0, 0, losses) * weights / jnp.mean(weights)
+    losses = jnp.where(weights == 0, 0, losses) * weights / or_one(jnp.mean(weights))
     return {"loss": losses, **metrics}

@@ -73,6 +73,12 @@ def test_list(capsys):
         ("--epochs 2.5", "epochs must be a whole number, 1 or more, got 2.5"),
         ("--epochs many", "epochs must be a whole number, 1 or more, got 'many'"),
         ("--seeds 0", "seeds must be a whole number, 1 or more, got 0"),
+        ("--fresh-seeds 0", "fresh_seeds must be a whole number, 1 or more, got 0"),
+        ("--first-seed -1", "first_seed must be a whole number, 0 or more, got -1"),
+        ("--max-seeds 3", "max_seeds must be fresh_seeds or more, 5, got 3"),
+        ("--max-seconds long", "max_seconds must be a number, 0 or more, got 'long'"),
+        ("--max-seconds inf", "max_seconds must be a finite number, 0 or more, got inf"),
+        ("--margin -0.1", "margin must be a finite number, 0 or more, got -0.1"),
         ("--optimizers adm", "unknown optimizer 'adm'; did you mean 'adam'?"),
         ("--optimizers ,", "optimizers is empty"),
         ("--batch-sizes 0", 'batch_sizes has 0; allowed: "full", or whole numbers from 1'),
@@ -214,7 +220,7 @@ import jax.numpy as jnp
 import numpy as np
 import jaxgd
 
-inputs = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+inputs = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
 problem = jaxgd.regression(jaxgd.linear(2, 1), (inputs, inputs[:, 0]))
 
 def loss(params, batch):
@@ -241,18 +247,44 @@ def keys_are_not_none():
 def test_a_comparison(folder, capsys):
     (folder / "mine.py").write_text(RUN)
     options = (
-        "--data mine.py:problem --optimizers sgd --batch-sizes full,8 --learning-rates 0.1,0.3 --epochs 2"
+        "--data mine.py:problem --optimizers sgd --batch-sizes full,8 --learning-rates 0.1,0.3 --epochs 2 "
+        "--max-seconds 0"
     )
     assert cli.main(["compare", *options.split(), "--out", "page.html"]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert lines[0].startswith("On mine.py:problem, 2 epochs: sgd, ")
+    assert lines[0].startswith("On mine.py:problem, 2 epochs: use sgd, ")
+    assert "Intervals cover fresh seeds and test rows" in out
+    assert "Predicting the mean of the training targets every time gives a test loss of " in out
     assert "! The problem has no validation and no test split" in out
     assert lines[-1] == f"Report: {folder / 'page.html'}"
     assert "12 runs of 2 epochs" in err
     page = (folder / "page.html").read_text()
-    assert re.search(r"On mine\.py:problem, 2 epochs: sgd", page)
+    assert re.search(r"On mine\.py:problem, 2 epochs: use sgd", page)
     assert f"jaxgd compare {options} --out page.html" in page
+
+
+def test_the_same_command_with_other_seeds(folder, capsys):
+    """Anybody can repeat a comparison, with the same seeds or with others."""
+    (folder / "mine.py").write_text(RUN)
+    command = (
+        "compare mine.py:problem --optimizers adam --batch-sizes 8 --learning-rates 0.1 --epochs 1 --seeds 2"
+    )
+    said = []
+    for seeds in (
+        "--fresh-seeds 6 --max-seeds 6",
+        "--fresh-seeds 6 --max-seeds 6",
+        "--fresh-seeds 6 --max-seeds 6 --first-seed 50",
+    ):
+        assert cli.main([*command.split(), *seeds.split(), "--out", "page.html"]) == 0
+        said.append(capsys.readouterr().out.splitlines()[0])
+        facts = (folder / "page.html").read_text()
+        first = 50 if "50" in seeds else 0
+        assert f"<dd>{first} to {first + 1} chose the rates, fresh ones follow</dd>" in facts
+        assert "6 after each round: 6 runs" in facts
+        assert f"range({first + 2}, {first + 8})" in facts
+    assert "over 6 fresh seeds" in said[0]
+    assert said[0] == said[1] != said[2]
 
 
 def test_an_error_inside_the_users_loss(folder, capsys):

@@ -3,10 +3,14 @@
 import numpy as np
 import xarray as xr
 
+from jaxgd.specs.choices import check_seeds
 from jaxgd.specs.presets import LEARNING_RATES
-from jaxgd.studies.comparison.cells import rank_cells
-from jaxgd.studies.comparison.comparing import About, Comparison
-from jaxgd.studies.comparison.findings import write_sentence, write_warnings
+from jaxgd.studies.comparison.answer import Subject, write_answer, write_batch_sizes, write_choice
+from jaxgd.studies.comparison.baselines import Baseline
+from jaxgd.studies.comparison.comparing import About, Comparison, found_in
+from jaxgd.studies.comparison.findings import write_warnings
+from jaxgd.studies.comparison.judging import Looks, judge
+from jaxgd.studies.comparison.quality import Quality, write_quality
 
 NUM_TRAIN, NUM_VALID, NUM_TEST = 1078, 359, 360
 # How far each optimizer gets in one update at its best rate, and that rate at the full batch.
@@ -43,19 +47,42 @@ def synthetic_comparison(
     for optimizer, batch_size in unlucky:
         _diverge(fresh, {"optimizer": optimizer, "batch_size": batch_size, "seed": fresh.seed[0]})
     clock = _clock(optimizers, batch_sizes)
-    cells = rank_cells(grid, fresh, clock, score)
+    looks, constant = Looks((fresh_seeds,), fresh_seeds, True), _constant(score)
+    judged = judge(fresh, clock, score, constant, looks)
+    subject = Subject(data, score, epochs, NUM_TRAIN, NUM_TEST, fresh_seeds)
+    found = found_in(subject, grid, fresh, clock, judged, constant)
+    quality = _quality(score)
     return Comparison(
         data=data,
         score=score,
         grid=grid,
         fresh=fresh,
         clock=clock,
-        cells=cells,
-        sentence=write_sentence(data, score, epochs, fresh_seeds, NUM_TRAIN, cells),
-        warnings=write_warnings(score, NUM_TRAIN, grid, fresh, cells, None),
-        about=_about(data, grid, fresh, epochs, seeds, fresh_seeds),
-        snippet=_snippet(cells[0], data, epochs),
+        cells=list(found.cells),
+        recommended=found.recommended if found.beats_constant else None,
+        sentence=write_answer(found),
+        details=[write_batch_sizes(found), write_choice(found), write_quality(quality)],
+        warnings=write_warnings(found, grid, fresh, None, None),
+        about=_about(data, grid, fresh, epochs, seeds, fresh_seeds, found.margin),
+        snippet=_snippet(found.cells[0], data, epochs),
+        constant=constant,
+        linear=Baseline("scikit-learn's linear model", 0.9, np.full(NUM_TEST, 0.9)),
+        quality=quality,
     )
+
+
+def _constant(score):
+    """Right about the first tenth of the test examples, or a loss of 2.3 for each."""
+    rows = np.full(NUM_TEST, 2.3) if score == "loss" else (np.arange(NUM_TEST) < NUM_TEST // 10).astype(float)
+    return Baseline("the most common class of the training examples", float(rows.mean()), rows)
+
+
+def _quality(score):
+    if score == "loss":
+        return Quality({"root mean squared error": 0.5}, None)
+    confusion = 33 * np.eye(10)
+    confusion[3, 8], confusion[8, 3] = 1.4, 12.25
+    return Quality({"balanced accuracy": 0.97, "log loss": 0.07}, confusion)
 
 
 def _run(optimizer, batch_size, rate, seed, epochs):
@@ -129,14 +156,10 @@ def _fresh(grid, epochs, seeds, score):
     rates = grid.learning_rate.isel(rate=best).transpose("optimizer", "batch_size").values
     places = ((i, optimizers[i[0]], batch_sizes[i[1]], rates[i[:2]], seeds[i[2]]) for i in np.ndindex(*shape))
     values, status, _ = _runs(places, shape, epochs, score)
-    wobble = np.random.default_rng(0).normal(size=shape)
-    test = {"test_loss": values["valid_loss"][..., -1] * (1.05 + 0.03 * wobble)}
-    if score != "loss":
-        hits = np.minimum(1, values[f"valid_{score}"][..., -1] - 0.004 + 0.003 * wobble)
-        test[f"test_{score}"] = np.round(hits * NUM_TEST) / NUM_TEST
+    rows = _test_scores(values, shape, score)
     return xr.Dataset(
         {name: ((*dims, "epoch"), value) for name, value in values.items()}
-        | {name: (dims, value) for name, value in test.items()}
+        | {"test_scores": ((*dims, "example"), rows), f"test_{score}": (dims, rows.mean(-1))}
         | {"status": (dims, status), "learning_rate": (("optimizer", "batch_size"), rates)},
         {
             "optimizer": optimizers,
@@ -146,6 +169,18 @@ def _fresh(grid, epochs, seeds, score):
         },
         {"num_train": NUM_TRAIN},
     )
+
+
+def _test_scores(values, shape, score):
+    """The score of each test example: some are hard for every run, and each run has its own chance."""
+    generator = np.random.default_rng(0)
+    hardness, chance = generator.normal(size=NUM_TEST), generator.normal(size=(*shape, NUM_TEST))
+    if score == "loss":
+        factors = np.exp(0.5 * hardness + 0.1 * chance)
+        return 1.05 * values["valid_loss"][..., -1:] * factors / factors.mean(-1, keepdims=True)
+    share = np.clip(values[f"valid_{score}"][..., -1:] - 0.004, 0, 1)
+    ranks = (hardness + 0.2 * chance).argsort(-1).argsort(-1)
+    return np.where(np.isnan(share), np.nan, ranks < np.round(share * NUM_TEST))
 
 
 def _diverge(fresh, place):
@@ -161,28 +196,30 @@ def _clock(optimizers, batch_sizes):
     slower = np.array([1 + 0.15 * i for i in range(len(optimizers))])[:, None]
     seconds = slower * (1.5e-6 + 4e-7 * sizes)
     memory = np.round(slower * (230_000 + 900 * sizes)).astype(int)
+    turns = seconds[..., None] * np.array([1.0, 1.04, 0.98])
     dims = ("optimizer", "batch_size")
     return xr.Dataset(
         {
             "seconds_per_update": (dims, seconds),
             "examples_per_second": (dims, sizes / seconds),
             "bytes": (dims, memory),
+            "seconds_by_turn": ((*dims, "turn"), turns),
         },
         {"optimizer": list(optimizers), "batch_size": list(batch_sizes)},
         {"num_train": NUM_TRAIN},
     )
 
 
-def _about(data, grid, fresh, epochs, seeds, fresh_seeds):
+def _about(data, grid, fresh, epochs, seeds, fresh_seeds, margin):
     return About(
         epochs=epochs,
-        seeds=seeds,
-        fresh_seeds=fresh_seeds,
+        seeds=check_seeds(seeds, fresh_seeds, 0, fresh_seeds, 0),
+        fresh_counts=(fresh_seeds,),
+        margin=margin,
         num_train=NUM_TRAIN,
         num_valid=NUM_VALID,
         num_test=NUM_TEST,
         splits=f"{NUM_TRAIN:,} training, {NUM_VALID} validation and {NUM_TEST} test, at random",
-        intervals="± is a 95 % t interval over the fresh seeds; differences are paired by seed",
         examples_seen=int(grid.examples.isel(epoch=-1).sum() + fresh.examples.isel(epoch=-1).sum()),
         stage_seconds={"grid": 15.0, "fresh seeds": 4.0, "clock": 2.4},
         versions={"jaxgd": "0.1.0", "jax": "0.10.2", "optax": "0.2.8", "numpy": "2.3.1"},

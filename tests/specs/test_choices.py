@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from jaxgd.arguments import whole_number
-from jaxgd.specs.choices import check_batch_sizes, check_choices, check_learning_rates, check_optimizers
+from jaxgd.specs.choices import (
+    Seeds,
+    check_batch_sizes,
+    check_choices,
+    check_learning_rates,
+    check_optimizers,
+    check_seeds,
+)
 from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, QUICK
 
 
@@ -105,6 +112,75 @@ def test_presets_are_valid(sizes):
     assert optimizers == sizes.optimizers
     assert set(check_learning_rates(None, optimizers)) == set(optimizers)
     assert check_batch_sizes(sizes.batch_sizes, 1000) == sizes.batch_sizes
+
+
+def test_seeds():
+    assert check_seeds(None, None, None, None, None) == Seeds(0, 3, 5, 40, 60.0)
+    assert check_seeds(None, None, None, None, None, QUICK) == Seeds(0, 2, 5, 5, 60.0)
+    assert check_seeds(np.int64(2), 6, 10, 7, 0) == Seeds(10, 2, 6, 7, 0.0)
+    # More fresh seeds than the preset has at most are all in the first round.
+    assert check_seeds(None, 50, None, None, None).rounds == [50]
+    assert check_seeds(None, 8, None, None, None, QUICK).rounds == [8]
+
+
+def test_fresh_seeds_follow_the_tuning_seeds():
+    seeds = Seeds(10, 3, 5, 40, 60.0)
+    assert list(seeds.tuning) == [10, 11, 12]
+    assert list(seeds.fresh(0, 5)) == [13, 14, 15, 16, 17]
+    assert list(seeds.fresh(5, 7)) == [18, 19]
+
+
+@pytest.mark.parametrize(
+    ("fresh", "most", "rounds"),
+    [
+        (5, 40, [5, 10, 20, 40]),
+        (5, 5, [5]),
+        (5, 13, [5, 10, 13]),
+        (3, 40, [3, 6, 12, 24, 40]),
+        (8, 16, [8, 16]),
+    ],
+)
+def test_rounds_double(fresh, most, rounds):
+    assert Seeds(0, 3, fresh, most, 60.0).rounds == rounds
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"seeds": 0}, ValueError, "^seeds must be a whole number, 1 or more, got 0$"),
+        ({"fresh_seeds": 0}, ValueError, "^fresh_seeds must be a whole number, 1 or more, got 0$"),
+        ({"fresh_seeds": 2.5}, TypeError, "^fresh_seeds must be a whole number, 1 or more, got 2.5$"),
+        ({"first_seed": -1}, ValueError, "^first_seed must be a whole number, 0 or more, got -1$"),
+        ({"first_seed": True}, TypeError, "^first_seed must be a whole number, 0 or more, got True$"),
+        (
+            {"first_seed": 2**32 - 42},
+            ValueError,
+            r"^first_seed must leave all seeds below 2\*\*32, got 4294967254$",
+        ),
+        ({"max_seeds": 0}, ValueError, "^max_seeds must be a whole number, 1 or more, got 0$"),
+        ({"max_seeds": 4}, ValueError, "^max_seeds must be fresh_seeds or more, 5, got 4$"),
+        ({"max_seconds": -0.5}, ValueError, "^max_seconds must be a finite number, 0 or more, got -0.5$"),
+        ({"max_seconds": math.inf}, ValueError, "^max_seconds must be a finite number, 0 or more, got inf$"),
+        ({"max_seconds": "60"}, TypeError, "^max_seconds must be a number, 0 or more, got '60'$"),
+        ({"margin": -0.01}, ValueError, "^margin must be a finite number, 0 or more, got -0.01$"),
+        ({"margin": math.nan}, ValueError, "^margin must be a finite number, 0 or more, got nan$"),
+        ({"margin": True}, TypeError, "^margin must be a number, 0 or more, got True$"),
+        ({"margin": [0.1]}, TypeError, r"^margin must be a number, 0 or more, got \[0.1\]$"),
+    ],
+)
+def test_bad_seeds_and_margins(given, error, message):
+    with pytest.raises(error, match=message):
+        check_choices(**given)
+
+
+def test_all_seeds_are_below_2_to_the_32():
+    assert check_choices(first_seed=2**32 - 43).seeds.fresh(0, 40).stop == 2**32
+
+
+def test_margins():
+    assert check_choices().margin is None
+    assert check_choices(margin=0).margin == 0.0
+    assert check_choices(margin=np.float32(0.5)).margin == 0.5
 
 
 def test_preset_rates_are_evenly_spread():

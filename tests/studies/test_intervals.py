@@ -22,23 +22,29 @@ def test_pairing_removes_what_seeds_share():
     shared = np.array([0.0, 10.0, 20.0])
     difference = paired_interval(shared + 1, shared)
     assert difference == Interval(1.0, 0.0)
-    assert not difference.includes_zero
+    assert difference.side == 0
     assert t_interval(shared).halfwidth > 20
 
 
-def test_includes_zero_at_its_bound():
-    assert Interval(-0.5, 0.5).includes_zero
-    assert not Interval(-0.5, 0.4999).includes_zero
-    assert Interval(0.0, 0.0).includes_zero
+def test_the_side_of_zero():
+    assert Interval(-0.5, 0.5).side == Interval(0.5, 0.5).side == 0
+    assert (Interval(-0.5, 0.4999).side, Interval(0.5, 0.4999).side) == (-1, 1)
+    # Equal at all seeds: there may be no chance in it.
+    assert Interval(1.0, 0.0).side == Interval(0.0, 0.0).side == 0
 
 
-def test_unknown_includes_nothing():
+def test_of_the_unknown_no_side_is_known():
     assert math.isnan(t_interval([0.7]).halfwidth)
-    assert not t_interval([0.7]).includes_zero
-    assert not paired_interval([0.1, math.nan], [0.1, 0.2]).includes_zero
+    assert t_interval([0.7]).side == 0
+    assert paired_interval([0.1, math.nan], [0.1, 0.2]).side == 0
+
+
+def test_a_smaller_error_is_a_wider_interval():
+    # t(4) at 99.5 % is 4.604095.
+    assert t_interval([1, 2, 3, 4, 5], error=0.01).halfwidth == pytest.approx(3.255587, abs=1e-5)
 
 
 def test_covers_as_often_as_it_says():
     samples = np.random.default_rng(0).normal(size=(4000, 5))
-    covered = np.mean([t_interval(row).includes_zero for row in samples])
+    covered = np.mean([t_interval(row).side == 0 for row in samples])
     assert covered == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 4000))

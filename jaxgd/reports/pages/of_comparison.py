@@ -33,8 +33,7 @@ def page(comparison: Comparison) -> str:
     about, score = comparison.about, comparison.score
     scored = (
         f"Test scores are {score} on {count_text(about.num_test, 'example')}; intervals (95\u00a0%) cover "
-        f"fresh "
-        "seeds and these test rows. Learning rates were chosen on the validation split, with other seeds."
+        "fresh seeds and these test rows. Rates were chosen on the validation split, with other seeds."
     )
     return sections_page(
         "jaxgd compare",
@@ -57,7 +56,8 @@ def page(comparison: Comparison) -> str:
 
 
 def _fresh(comparison: Comparison) -> str:
-    return count_text(comparison.about.seeds.num_fresh, "fresh seed")
+    """How many fresh seeds every cell has, which the curves are drawn of."""
+    return count_text(first_round(comparison.fresh).sizes["seed"], "fresh seed")
 
 
 def _optimizers(comparison: Comparison) -> list[str]:
@@ -116,9 +116,8 @@ def _maps(comparison: Comparison) -> Section:
         "Which learning rate for which batch size?",
         f"Final validation {score} after {count_text(about.epochs, 'epoch')}, mean over "
         f"{count_text(about.seeds.num_tuning, 'seed')}: learning rate across, batch size up, both "
-        f"logarithmic. The line "
-        "joins the best rate of each batch size; where it touches the side of its map, a better rate may lie "
-        "outside.",
+        "logarithmic. The line joins the best rate of each batch size; where it touches the side of its map, "
+        "a better rate may lie outside.",
         [rates_of(str(name)) for name in comparison.grid.optimizer.values],
         columns=SMALL,
     )
@@ -143,12 +142,9 @@ def _cells(comparison: Comparison) -> Section:
     return Section(
         "Every optimizer and batch size, at its best rate",
         f"Ordered by validation {score} of the fresh seeds; judged by their test {score}. Verdicts are read "
-        f"off "
-        "the interval of the difference to the best of the others, in which + is better: better or worse "
-        "where "
-        f"it lies beyond the margin of {margin_text(about.margin, score)}, as good where it can be at most "
-        f"that "
-        "much worse. Bold: shown to be as good as the best. A heading sorts.",
+        "off the interval of the difference to the best of the others, in which + is better: better or worse "
+        f"where it lies beyond the margin of {margin_text(about.margin, score)}, as good where it can be at "
+        "most that much worse. Bold: shown to be as good as the best. A heading sorts.",
         table=cells_table(comparison),
         caption=" ".join(baseline_lines(comparison.constant, comparison.linear, score)),
     )
@@ -169,8 +165,7 @@ def _confusion(comparison: Comparison) -> list[Section]:
         Section(
             "Which classes are taken for which",
             "Test examples of the class of the row that the recommended cell takes for the class of the "
-            "column, "
-            "mean over its fresh seeds.",
+            "column, mean over its fresh seeds.",
             table=SortedTable(["", *names], rows),
         )
     ]
@@ -188,10 +183,9 @@ def _facts(comparison: Comparison) -> dict[str, str]:
         "Model": about.model,
         "Grid": f"{sizes} = {count_text(grid.status.size, 'run')} of {count_text(about.epochs, 'epoch')}",
         "Rerun": f"best rate of each cell on fresh seeds, {', '.join(map(str, about.fresh_counts))} after "
-        f"each "
-        f"round: {count_text(int((comparison.fresh.status != NOT_RUN).sum()), 'run')}",
+        f"each round: {count_text(int((comparison.fresh.status != NOT_RUN).sum()), 'run')}",
         "Seeds": f"{about.seeds.tuning.start} to {about.seeds.tuning.stop - 1} chose the rates, fresh ones "
-        f"follow",
+        "follow",
         "Intervals": about.intervals,
         "Budget": f"{about.examples_seen:,} training examples processed (repeats counted)",
         "Time": f"{seconds_text(about.wall_seconds)} in all, compilation included: {stages}",

@@ -27,7 +27,7 @@ def _table(comparison: Comparison) -> Table:
     table = Table(box=None, pad_edge=False, caption=_caption(comparison, len(shown)), caption_justify="left")
     table.add_column("optimizer")
     for name in ("batch", "rate", f"test {comparison.score}, 95 %", "against the best other", "verdict"):
-        table.add_column(Text(name), justify="right")
+        table.add_column(Text(name), justify="right", overflow="fold")
     for name in ("seeds", "updates", "seconds"):
         table.add_column(Text(name), justify="right")
     for cell in shown:  # as texts: a string may hold the brackets of rich's markup

@@ -1,6 +1,7 @@
 """What needs no training by gradients: a constant prediction, and scikit-learn's linear model."""
 
 import warnings
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,14 +48,15 @@ def constant_predictor(problem: Problem, score: str) -> Baseline | None:
 def linear_predictor(problem: Problem, score: str) -> Baseline | None:
     """Logistic or ridge regression, its strength chosen on the validation examples; None where it cannot be.
 
-    The penalty becomes weaker, by factors of ten, until the score on validation examples falls.
+    The penalty becomes weaker, by factors of ten, until the score on validation examples falls. It cannot be
+    where scikit-learn is missing (extra `data`).
 
     Args:
         problem: with validation and test examples; the inputs are one array.
         score: "accuracy" or "loss".
     """
     task = _decides(problem, score)
-    if task is None or not hasattr(problem.train[0], "shape"):
+    if task is None or not hasattr(problem.train[0], "shape") or find_spec("sklearn") is None:
         return None
     (inputs, targets), valid, test = (
         (np.asarray(split[0], np.float64).reshape(len(split[0]), -1), _targets(problem, name))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from jaxgd.studies.comparison.experiment import Experiment, Place
+from jaxgd.studies.comparison.experiment import CellPlace, Experiment
 
 NOT_RUN = "not run"
 
@@ -77,7 +77,7 @@ def best_rates(grid: xr.Dataset, score: str) -> xr.DataArray:
     return xr.DataArray(chosen, coords, ("optimizer", "batch_size"))
 
 
-def chosen_rates(experiment: Experiment, grid: xr.Dataset) -> dict[Place, float]:
+def chosen_rates(experiment: Experiment, grid: xr.Dataset) -> dict[CellPlace, float]:
     """The best rate of each cell."""
     best = best_rates(grid, experiment.score).values
     return {

@@ -1,6 +1,7 @@
 """Which optimizer, batch size and learning rate: one call that trains them all and says what it found."""
 
 import functools
+import math
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -91,9 +92,7 @@ class Comparison:
     cells: list[Cell] = field(repr=False)  # best first by the fresh seeds' validation scores
     recommended: Cell | None = field(repr=False)  # None where nothing is recommended
     sentence: str  # what to use
-    details: list[
-        str
-    ]  # on batch sizes, what would tell more, how the choice looks on fresh seeds, other measures
+    details: list[str]  # on batch sizes, what would tell more, the choice on fresh seeds, other measures
     warnings: list[str]
     about: About = field(repr=False)
     snippet: str = field(repr=False)
@@ -282,6 +281,7 @@ def found_in(
     cells = cells_of(grid, fresh, clock, subject.score, judged)
     place, shown = judged.recommendation
     best = None if place is None else cells[judged.order.index(place)]
+    best = None if best is None or math.isnan(best.test) else best  # every cell diverged on a fresh seed
     margin, beats = judged.conclusion.margin, judged.beats_constant
     return Found(
         **vars(subject),

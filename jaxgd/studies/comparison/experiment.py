@@ -11,7 +11,7 @@ from jaxgd.specs.sources import Source
 from jaxgd.training import Trainer, trainer
 
 
-class Place(NamedTuple):
+class CellPlace(NamedTuple):
     """Where a cell is: an optimizer, and a batch size as it was given, a number or "full"."""
 
     optimizer: str
@@ -46,14 +46,14 @@ class Experiment:
         return len(self.learning_rates[self.optimizers[0]])
 
     @property
-    def places(self) -> Sequence[Place]:
+    def places(self) -> Sequence[CellPlace]:
         """Every optimizer at every batch size."""
-        return [Place(name, size) for name in self.optimizers for size in self.batch_sizes]
+        return [CellPlace(name, size) for name in self.optimizers for size in self.batch_sizes]
 
-    def index(self, place: Place) -> tuple[int, int]:
+    def index(self, place: CellPlace) -> tuple[int, int]:
         """Where a place is among the optimizers and the batch sizes."""
         return self.optimizers.index(place.optimizer), self.batch_sizes.index(place.batch_size)
 
-    def trainer(self, place: Place, learning_rate: float) -> Trainer:
+    def trainer(self, place: CellPlace, learning_rate: float) -> Trainer:
         """The trainer of one run."""
         return trainer(self.source.problem, getattr(named, place.optimizer)(learning_rate), place.batch_size)

@@ -44,17 +44,16 @@ def write_warnings(
 
 
 def _linear_is_better(found: Found, linear: Baseline | None) -> list[str]:
-    """Where the linear model's score lies above the recommended cell's interval."""
-    cell = found.recommended
-    if linear is None or cell is None or math.isnan(cell.test):
+    """Where the linear model's score lies beyond the interval of every cell that has one."""
+    known = [cell for cell in found.cells if not math.isnan(cell.test_low)]
+    if linear is None or not known:
         return []
-    sign, end = (1, cell.test_high) if higher_is_better(found.score) else (-1, cell.test_low)
+    if higher_is_better(found.score):
+        is_better = linear.score > max(cell.test_high for cell in known)
+    else:
+        is_better = linear.score < min(cell.test_low for cell in known)
     value = score_text(linear.score, math.nan, math.nan, found.score)
-    return (
-        [f"{linear.text} scores better than every cell here: {value}."]
-        if sign * linear.score > sign * end
-        else []
-    )
+    return [f"{linear.text} scores better than every cell here: {value}."] if is_better else []
 
 
 def _few_rows(found: Found) -> list[str]:
@@ -69,7 +68,8 @@ def _few_rows(found: Found) -> list[str]:
 
 def _without_chance(found: Found) -> list[str]:
     """Cells whose runs do not depend on the seed."""
-    names = [cell_text(cell, found.num_train) for cell in found.cells if not cell.chance and cell.seeds > 1]
+    same = [cell for cell in found.cells if not cell.chance and not math.isnan(cell.test)]
+    names = [cell_text(cell, found.num_train) for cell in same]
     if not names:
         return []
     return [f"No seed changes {list_text(names)}: one run, whose interval covers test rows alone."]

@@ -66,7 +66,7 @@ def judge(
         loss.
     """
     places = list(np.ndindex(*clock.seconds_per_update.shape))
-    chance = [_has_chance(fresh, place) for place in places]
+    chance = [_differs(fresh, place) for place in places]
     scores = _scores(fresh, score, places, chance)
     has_verdicts = looks.counts[0] >= LEAST_SEEDS
     counts = looks.counts if has_verdicts else (LEAST_SEEDS,)
@@ -114,7 +114,12 @@ def _ran(fresh: xr.Dataset, place: tuple[int, int]) -> xr.Dataset:
     return runs.isel(seed=(runs.status != NOT_RUN).values)
 
 
-def _has_chance(fresh: xr.Dataset, place: tuple[int, int]) -> bool:
+def has_chance(fresh: xr.Dataset) -> bool:
+    """Whether more seeds may be other runs, of any cell."""
+    return any(_differs(fresh, place) for place in np.ndindex(*fresh.status.shape[:2]))
+
+
+def _differs(fresh: xr.Dataset, place: tuple[int, int]) -> bool:
     """Whether its runs differ: a full batch from a start at zero is the same run at every seed."""
     losses = _ran(fresh, place).train_loss.transpose("seed", "epoch").values
     return len(losses) < 2 or differs(np.nan_to_num(losses))
@@ -173,5 +178,5 @@ def _cell(index, place, grid: xr.Dataset, fresh: xr.Dataset, clock: xr.Dataset, 
         seconds=updates * float(timing.seconds_per_update),
         bytes=int(timing.bytes),
         diverged=int((runs.status == "diverged").sum()),
-        seconds_by_turn=tuple(updates * timing.seconds_by_turn.values) if "seconds_by_turn" in timing else (),
+        seconds_by_turn=tuple((updates * timing.seconds_by_turn.values).tolist()),
     )

@@ -1,5 +1,6 @@
 """How good the recommended cell is by other measures than the score that decided."""
 
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -47,14 +48,16 @@ def _number(outputs, targets):
 
 
 def quality_of(problem: Problem, runs: xr.Dataset, scale: float = 1.0) -> Quality | None:
-    """The measures of one cell; None where its predictions are not known, or where a run diverged.
+    """The measures of one cell; None without scikit-learn, known predictions, or where a run diverged.
 
     Args:
         problem: with test examples.
         runs: its fresh seeds: `test_predictions` [seed, example] and `test_loss` [seed].
         scale: what one unit of the targets is in those that the data came in.
     """
-    if "test_predictions" not in runs or not np.isfinite(runs.test_predictions.values).all():
+    if find_spec("sklearn") is None or "test_predictions" not in runs:
+        return None
+    if not np.isfinite(runs.test_predictions.values).all():
         return None
     targets, predictions = np.asarray(problem.test[1]), runs.test_predictions.values
     if task_of(problem) == "regression":

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import xarray as xr
 
+from jaxgd.specs.wording import count_text
 from jaxgd.studies.comparison.baselines import Baseline
 from jaxgd.studies.comparison.experiment import Experiment
-from jaxgd.studies.comparison.judging import Judgement, Looks, judge, run_seconds
+from jaxgd.studies.comparison.judging import Judgement, Looks, has_chance, judge, run_seconds
 from jaxgd.studies.comparison.stages import Chosen, run_cells
 
 # Runs take so many times as long as their updates alone, with validation and what is between programs.
@@ -42,7 +43,7 @@ def run_rounds(
     cells = list(range(len(experiment.places)))  # that were run in this round
     while True:
         count, left = counts[number], experiment.seeds.seconds - (time.perf_counter() - begun)
-        following = counts[number + 1] if number + 1 < len(counts) else None
+        following = counts[number + 1] if number + 1 < len(counts) and has_chance(fresh) else None
         is_last = following is None or _cost(fresh, clock, cells, following - count) > left
         looks = Looks(tuple(counts[: number + 1]), counts[-1], is_last)
         judged = judge(fresh, clock, experiment.score, constant, looks, experiment.margin)
@@ -51,7 +52,7 @@ def run_rounds(
         cells, number = judged.undecided, number + 1
         places = [experiment.places[cell] for cell in cells]
         seeds = experiment.seeds.fresh(count, following)
-        say(f"{len(cells)} undecided cells on {len(seeds)} more fresh seeds")
+        say(f"{count_text(len(cells), 'undecided cell')} on {count_text(len(seeds), 'more fresh seed')}")
         more = run_cells(experiment, chosen, places, seeds, progress)
         fresh = xr.concat([fresh, more], "seed", data_vars="minimal", coords="minimal")
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from jaxgd.specs.splits import num_rows
 from jaxgd.studies.comparison.cells import NOT_RUN
-from jaxgd.studies.comparison.experiment import Experiment, Place
+from jaxgd.studies.comparison.experiment import CellPlace, Experiment
 from jaxgd.studies.comparison.quality import PREDICTION, with_predictions
 from jaxgd.sweeps import SweepResult, plan, sweep
 from jaxgd.sweeps.runs import Run
@@ -20,7 +20,7 @@ from jaxgd.training.evaluation import example_scores
 _TURNS, _SECONDS = 5, 0.05
 
 # The rate of each cell.
-Chosen = Mapping[Place, float]
+Chosen = Mapping[CellPlace, float]
 
 
 def run_grid(experiment: Experiment, progress: bool) -> xr.Dataset:
@@ -34,7 +34,7 @@ def run_grid(experiment: Experiment, progress: bool) -> xr.Dataset:
 
     def make_trainer(hp):
         rate = experiment.learning_rates[hp.optimizer][hp.rate]
-        return experiment.trainer(Place(hp.optimizer, hp.batch_size), rate)
+        return experiment.trainer(CellPlace(hp.optimizer, hp.batch_size), rate)
 
     grid = _sweep_apart(make_trainer, axes, experiment.epochs, progress).dataset
     rates = [experiment.learning_rates[name] for name in experiment.optimizers]
@@ -43,7 +43,7 @@ def run_grid(experiment: Experiment, progress: bool) -> xr.Dataset:
 
 
 def run_cells(
-    experiment: Experiment, chosen: Chosen, places: Sequence[Place], seeds: range, progress: bool
+    experiment: Experiment, chosen: Chosen, places: Sequence[CellPlace], seeds: range, progress: bool
 ) -> xr.Dataset:
     """These cells, each at its rate, on these seeds, among all cells: those not asked for are not run.
 
@@ -52,7 +52,7 @@ def run_cells(
     axes = {"cell": [place._asdict() for place in places], "seed": seeds}
 
     def make_trainer(hp):
-        place = Place(hp.optimizer, hp.batch_size)
+        place = CellPlace(hp.optimizer, hp.batch_size)
         return experiment.trainer(place, chosen[place])
 
     result = _sweep_apart(make_trainer, axes, experiment.epochs, progress)

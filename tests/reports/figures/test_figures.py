@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxgd.reports.figures import cost_curves, learning_curves, rate_map
+from jaxgd.reports.figures import cost_curves, learning_curves, maps, rate_map
 from jaxgd.studies.comparison.cells import final_scores
 
 
@@ -127,3 +127,29 @@ def test_costs_show_every_optimizer_and_highlight_one(comparison, cost):
     np.testing.assert_allclose(
         named(figure, "adam").y, comparison.clock[cost].sel(optimizer="adam").sortby("batch_size"), rtol=1e-3
     )
+
+
+def test_a_map_names_the_rates_that_were_chosen(comparison):
+    for optimizer in ("adam", "sgd"):
+        figure = map_of(comparison, optimizer)
+        rates = comparison.grid.learning_rate.sel(optimizer=optimizer).values
+        best = comparison.fresh.learning_rate.sel(optimizer=optimizer).values
+        chosen = figure.layout.meta["chosen"]
+        assert chosen == sorted({int(np.flatnonzero(rates == rate)[0]) for rate in best})
+        assert [figure.layout.xaxis.ticktext[place] for place in chosen] == [f"{rates[k]:g}" for k in chosen]
+
+
+@pytest.mark.parametrize(
+    ("count", "chosen", "shown"),
+    [
+        (6, [2], range(6)),
+        (16, [], range(0, 16, 2)),
+        # Every second one, but none beside the chosen.
+        (16, [3], [0, 3, 6, 8, 10, 12, 14]),
+        (16, [3, 4], [0, 3, 4, 6, 8, 10, 12, 14]),
+    ],
+)
+def test_labels_are_thinned_around_the_chosen(count, chosen, shown):
+    texts = maps._thinned([str(k) for k in range(count)], chosen)
+    assert [int(text) for text in texts if text] == list(shown)
+    assert len(texts) == count

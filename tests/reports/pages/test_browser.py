@@ -1,7 +1,9 @@
 """The page as a browser shows it. Left out where there is no Chromium (see conftest.py)."""
 
 import dataclasses
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from jaxgd.reports.pages import of_comparison
@@ -10,9 +12,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def path(synthetic_comparison, tmp_path_factory):
+def made(synthetic_comparison):
+    return synthetic_comparison(data="<script>alert(1)</script>.csv", unlucky=[("momentum", 32)])
+
+
+@pytest.fixture(scope="module")
+def path(made, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    made = synthetic_comparison(data="<script>alert(1)</script>.csv", unlucky=[("momentum", 32)])
     of_comparison.write(made, path)
     return path
 
@@ -85,14 +91,50 @@ def test_the_budget_moves_the_order(browser, path):
 
 def test_a_heading_sorts_and_what_diverged_comes_last(browser, path):
     browser.open(path, 1280, 850)
-    scores = "[...document.querySelectorAll('.cells tbody tr')].map(row => row.cells[5].dataset.sort)"
+    rows = "[...document.querySelector('.cells').querySelectorAll('tbody tr')]"
+    scores = f"{rows}.map(row => row.cells[4].dataset.sort)"
     for _ in range(2):
-        browser.evaluate("document.querySelectorAll('.cells thead tr:last-child button')[5].click()")
+        browser.evaluate("document.querySelectorAll('.cells thead tr:last-child button')[4].click()")
         *known, last = browser.evaluate(scores)
         assert last == ""
     known = [float(score) for score in known]
     assert known == sorted(known, reverse=True)
     assert browser.evaluate("document.querySelectorAll('.cells th[aria-sort=descending]').length") == 1
+
+
+LABELS = """
+[...document.querySelectorAll('.plot')]
+  .filter(plot => plot.data.some(trace => trace.type === 'heatmap'))
+  .map(plot => {
+    const labels = [...plot.querySelectorAll('.xaxislayer-above .xtick text, .xaxislayer-below .xtick text')];
+    const { left, right } = plot.getBoundingClientRect();
+    return { left, right, labels: labels.map(label => {
+      const place = label.getBoundingClientRect();
+      return [label.textContent, place.left, place.right];
+    }) };
+  })
+"""
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_rates_of_a_map_do_not_touch_and_name_the_chosen(browser, made, path, width):
+    browser.open(path, width, 850)
+    drawn = browser.evaluate(LABELS)
+    names = [str(name) for name in made.grid.optimizer.values]
+    assert len(drawn) == len(names)
+    for name, plot in zip(names, drawn, strict=True):
+        labels = sorted((label for label in plot["labels"] if label[0]), key=lambda label: label[1])
+        for (_, _, right), (_, left, _) in pairwise(labels):
+            assert right + 2 < left
+        assert plot["left"] <= labels[0][1]
+        assert labels[-1][2] <= plot["right"] + 1
+        rates = made.grid.learning_rate.sel(optimizer=name).values
+        chosen = np.flatnonzero(np.isin(rates, made.fresh.learning_rate.sel(optimizer=name).values))
+        shown = {text for text, _, _ in labels}
+        # Maps are narrow: where chosen rates are neighbours, not each of them has room.
+        named = {k for k in chosen if f"{rates[k]:g}" in shown}
+        assert all(k in named or {k - 1, k + 1} & named for k in chosen)
+    assert_quiet(browser)
 
 
 def test_command_and_snippet_can_be_copied(browser, path):

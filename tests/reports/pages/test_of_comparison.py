@@ -5,11 +5,13 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
 from jaxgd.reports import page
 from jaxgd.reports.pages import of_comparison
+from jaxgd.studies.comparison.answer import baseline_lines
 
 TEMPLATES = Path(page.__file__).parent / "templates"
 
@@ -99,9 +101,9 @@ def test_the_json_is_valid_and_has_every_figure(text, comparison):
         *[1] * len(optimizers),
         *[len(optimizers)] * 2,
     ]
-    assert figures["figure-0-0"]["counts"] == [len(optimizers), len(measures)]
-    assert figures["figure-0-0"]["titles"][0].startswith(comparison.cells[0].optimizer)
-    for figure in figures["figure-0-0"]["figures"]:
+    assert figures["figure-1-0"]["counts"] == [len(optimizers), len(measures)]
+    assert figures["figure-1-0"]["titles"][0].startswith(comparison.cells[0].optimizer)
+    for figure in figures["figure-1-0"]["figures"]:
         clocks = figure["layout"]["meta"]["clocks"]
         assert list(clocks) == ["epochs", "updates", "examples", "seconds"]
         assert {len(clock["of"]) for clock in clocks.values()} == {len(figure["data"])}
@@ -138,25 +140,97 @@ def test_what_a_user_names_is_escaped(synthetic_comparison):
 
 def test_numbers_say_which_split_they_come_from(text, comparison):
     document = Document(text)
-    assert (
-        f"{comparison.score} on the test split (360 examples), mean over 5 fresh seeds" in document.texts["p"]
+    scored = (
+        f"Test scores are {comparison.score} on 360 examples; intervals (95\u00a0%) cover fresh seeds and "
+        "these test rows. Rates were chosen on the validation split, with other seeds."
     )
+    assert scored in document.texts["p"]
+    assert comparison.about.intervals in document.texts["dd"]
     assert "Validation split (359 examples), 5 fresh seeds" in document.texts["p"]
     assert f"Final validation {comparison.score} after 20 epochs, mean over 3 seeds" in document.texts["p"]
-    assert {"Validation", "Test, 5 fresh seeds"} <= set(re.findall(r'colspan="\d">([^<]*)<', text))
+    groups = {f"Validation {comparison.score}", f"Test {comparison.score}, fresh seeds"}
+    assert groups <= set(re.findall(r'colspan="\d">([^<]*)<', text))
+    assert "0 to 2 chose the rates, fresh ones follow" in document.texts["dd"]
 
 
 def test_the_table_has_every_cell_in_order(text, comparison):
-    rows = re.findall(r"<tr(?: class=\"same\")?>(<td.*?)</tr>", text)
-    assert len(rows) == len(comparison.cells)
+    rows = table_rows(text)[: len(comparison.cells)]
     for row, cell in zip(rows, comparison.cells, strict=True):
         keys = re.findall(r'data-sort="([^"]*)"', row)
         assert keys[1:4] == [cell.optimizer, str(cell.batch_size), str(cell.learning_rate)]
-        verdict = "the first" if cell is comparison.cells[0] else "cannot tell"
-        assert (keys[7] in ("the first", "cannot tell")) == (keys[7] == verdict and cell.indistinguishable)
+        recommended = ", recommended" if cell is comparison.recommended else ""
+        assert keys[6] == f"{cell.verdict}{recommended}"
+        assert keys[7] == "5"
     last = re.findall(r'data-sort="([^"]*)"', rows[-1])
     assert last[1:3] == ["momentum", "32"]
-    assert last[5:9] == ["", "", "diverged", "1"]
+    assert last[4:9] == ["", "", "no verdict", "5", "1"]
+
+
+def table_rows(text):
+    """The rows of all tables of the page, that of the cells first."""
+    return re.findall(r"<tr(?: class=\"\w+\")?>(<td.*?)</tr>", text, re.DOTALL)
+
+
+def test_the_table_comes_first(text):
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
+    places = [
+        headings.index(name)
+        for name in ("Every optimizer and batch size, at its best rate", "What an update costs")
+    ]
+    assert places[0] == min(k for k, name in enumerate(headings) if name != "Before you rely on it")
+    assert places[0] < places[1]
+
+
+def test_details_and_baselines_are_there(text, comparison):
+    document = Document(text)
+    assert all(line in document.texts["p"] for line in comparison.details)
+    notes = re.findall(r'<p class="note">(.*?)</p>', text)
+    lines = baseline_lines(comparison.constant, comparison.linear, comparison.score)
+    assert unescape(notes[0]) == " ".join(lines)
+
+
+def test_the_confusion_of_a_classification(text, comparison):
+    """A row for each class, its name first; none for a regression."""
+    rows = table_rows(text)[len(comparison.cells) :]
+    shown = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
+    if comparison.score == "loss":
+        assert shown == []
+        return
+    assert "Which classes are taken for which" in text
+    assert [row[0] for row in shown] == [str(k) for k in range(10)]
+    assert shown[3] == ["3", "0", "0", "0", "33", "0", "0", "0", "0", "1.4", "0"]
+    assert shown[8][4] == "12.2"
+
+
+@pytest.mark.parametrize(("classes", "shown"), [(12, True), (13, False)])
+def test_the_confusion_of_many_classes_is_left_out(synthetic_comparison, classes, shown):
+    made = synthetic_comparison(optimizers=("adam",), batch_sizes=(32,), epochs=1)
+    quality = made.quality._replace(confusion=np.eye(classes))
+    text = of_comparison.page(dataclasses.replace(made, quality=quality))
+    assert ("Which classes are taken for which" in text) == shown
+
+
+def test_classes_have_their_names(synthetic_comparison):
+    made = synthetic_comparison(optimizers=("adam",), batch_sizes=(32,), epochs=1)
+    quality = made.quality._replace(confusion=np.array([[5.0, 1.0], [0.5, 4.0]]))
+    text = of_comparison.page(dataclasses.replace(made, quality=quality, classes=("<no>", "yes")))
+    assert re.findall(r"<td[^>]*>(&lt;no&gt;|yes)</td>", text) == ["&lt;no&gt;", "yes"]
+
+
+def test_curves_say_how_many_seeds_they_are_drawn_of(synthetic_comparison):
+    """All that every cell has: after further rounds for all cells more than the first round had."""
+    made = synthetic_comparison(optimizers=("adam",), batch_sizes=(32,), epochs=1)
+    about = made.about._replace(seeds=made.about.seeds._replace(num_fresh=2), fresh_counts=(2, 5))
+    figures = payload(of_comparison.page(dataclasses.replace(made, about=about)))["figures"]
+    assert figures["figure-1-0"]["titles"][0] == "adam: validation accuracy, 5 fresh seeds"
+
+
+def test_a_run_without_chance_is_called_one_run(synthetic_comparison):
+    made = synthetic_comparison(optimizers=("adam",), batch_sizes=(32, 1), epochs=1)
+    once = [dataclasses.replace(made.cells[0], chance=False), made.cells[1]]
+    rows = table_rows(of_comparison.page(dataclasses.replace(made, cells=once)))
+    assert ">one run</td>" in rows[0]
+    assert ">5</td>" in rows[1]
 
 
 def test_settings_command_and_snippet_are_there(text, comparison):
@@ -176,7 +250,7 @@ def test_the_smallest_comparison_has_a_page(synthetic_comparison, score):
     )
     made = dataclasses.replace(made, grid=made.grid.isel(rate=[1]))
     text = of_comparison.page(made)
-    assert payload(text)["figures"]["figure-0-0"]["counts"] == [1, len({score, "loss"})]
+    assert payload(text)["figures"]["figure-1-0"]["counts"] == [1, len({score, "loss"})]
 
 
 def test_a_comparison_in_which_all_diverged_has_a_page(synthetic_comparison):

@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from jaxgd.studies.comparison.answer import Subject
+from jaxgd.studies.comparison.cells import NOT_RUN
+from jaxgd.studies.comparison.comparing import found_in
+from jaxgd.studies.comparison.judging import Looks, judge
+
 NUM_TRAIN = 100
 GRID = ("optimizer", "batch_size", "rate", "seed")
 FRESH = ("optimizer", "batch_size", "seed")
@@ -42,50 +47,88 @@ def make_grid():
 
 @pytest.fixture
 def make_fresh():
-    """fresh(test_accuracy [optimizer, batch_size, seed], rates [optimizer, batch_size]): one epoch."""
+    """fresh(test_scores [optimizer, batch_size, seed, example], valid [.., seed], ...): one epoch.
 
-    def make(optimizers, batch_sizes, rates, accuracy, loss=None):
-        accuracy = np.asarray(accuracy, float)
-        loss = 1 - accuracy if loss is None else np.asarray(loss, float)
-        updates = -(-NUM_TRAIN // np.asarray(batch_sizes))[None, :, None, None]
-        coords = coordinates(
-            optimizer=optimizers, batch_size=batch_sizes, seed=range(3, 3 + accuracy.shape[2]), epoch=[1]
-        )
+    valid: the validation scores, the test scores if None. score: what both are. losses: train_loss, different
+    for each seed if None. NaN in a run's test scores: it diverged. not_run: places (optimizer, batch size,
+    seed) that were not run, as numbers.
+    """
+
+    def make(optimizers, batch_sizes, rates, test, valid=None, score="accuracy", losses=None, not_run=()):
+        test = np.asarray(test, float)
+        mean = test.mean(-1)
+        valid = mean if valid is None else np.broadcast_to(np.asarray(valid, float), mean.shape)
+        losses = 0.1 * np.arange(1.0, 1 + mean.shape[-1]) if losses is None else losses
+        updates = np.broadcast_to(-(-NUM_TRAIN // np.asarray(batch_sizes))[None, :, None], mean.shape)
+        status = np.where(np.isnan(mean), "diverged", "completed").astype(object)
+        for place in not_run:
+            status[place] = NOT_RUN
         curve = (*FRESH, "epoch")
-        shape = (*accuracy.shape, 1)
-        return xr.Dataset(
-            {
-                "test_accuracy": (FRESH, accuracy),
-                "test_loss": (FRESH, loss),
-                "valid_accuracy": (curve, accuracy[..., None]),
-                "valid_loss": (curve, loss[..., None]),
-                "updates": (curve, np.broadcast_to(updates, shape)),
-                "examples": (curve, np.full(shape, NUM_TRAIN)),
-                "status": (FRESH, np.where(np.isnan(accuracy), "diverged", "completed")),
-                "learning_rate": (FRESH[:2], np.asarray(rates, float)),
-            },
-            coords,
-        )
+        columns = {
+            "test_scores": ((*FRESH, "example"), test),
+            f"test_{score}": (FRESH, mean),
+            "train_loss": (curve, np.broadcast_to(losses, mean.shape)[..., None]),
+            "valid_loss": (curve, (valid if score == "loss" else 1 - valid)[..., None]),
+            f"valid_{score}": (curve, valid[..., None]),
+            "updates": (curve, updates[..., None]),
+            "examples": (curve, np.full((*mean.shape, 1), NUM_TRAIN)),
+            "status": (FRESH, status.astype(str)),
+            "learning_rate": (FRESH[:2], np.broadcast_to(np.asarray(rates, float), mean.shape[:2])),
+        }
+        seeds = range(3, 3 + mean.shape[-1])
+        coords = coordinates(optimizer=optimizers, batch_size=batch_sizes, seed=seeds, epoch=[1])
+        return xr.Dataset(columns, coords)
 
     return make
 
 
 @pytest.fixture
 def make_clock():
-    """clock(seconds_per_update [optimizer, batch_size])."""
+    """clock(seconds of an update [optimizer, batch_size] or [.., turn], bytes alike)."""
 
-    def make(optimizers, batch_sizes, seconds):
+    def make(optimizers, batch_sizes, seconds, memory=1000):
         seconds = np.asarray(seconds, float)
+        turns = seconds if seconds.ndim == 3 else np.repeat(seconds[..., None], 3, axis=-1)
+        median = np.median(turns, axis=-1)
         return xr.Dataset(
             {
-                "seconds_per_update": (FRESH[:2], seconds),
-                "examples_per_second": (FRESH[:2], np.asarray(batch_sizes) / seconds),
-                "bytes": (FRESH[:2], np.full(seconds.shape, 1000)),
+                "seconds_per_update": (FRESH[:2], median),
+                "examples_per_second": (FRESH[:2], np.asarray(batch_sizes) / median),
+                "bytes": (FRESH[:2], np.broadcast_to(memory, median.shape)),
+                "seconds_by_turn": ((*FRESH[:2], "turn"), turns),
             },
             coordinates(optimizer=optimizers, batch_size=batch_sizes),
         )
 
     return make
+
+
+@pytest.fixture
+def find(make_grid, make_fresh, make_clock):
+    """find(test_scores [cell, seed, example], ...): what is found in optimizers "a", "b", .. at batch 10.
+
+    seconds: of a run of each. The rest as of `make_fresh`, `make_clock` and `judge`.
+    """
+
+    def find(test, valid=None, *, seconds=None, memory=1000, score="accuracy", constant=None, **rest):
+        test = np.asarray(test, float)[:, None]
+        names, sizes = [chr(97 + k) for k in range(len(test))], [10]
+        margin, looks = (
+            rest.pop("margin", None),
+            rest.pop("looks", Looks((test.shape[2],), test.shape[2], True)),
+        )
+        valid = None if valid is None else np.asarray(valid, float)[:, None, None]
+        if "losses" in rest:
+            rest["losses"] = np.asarray(rest["losses"], float)[:, None]
+        fresh = make_fresh(names, sizes, 0.1, test, valid, score, **rest)
+        seconds = np.ones(len(test)) if seconds is None else np.asarray(seconds, float)
+        clock = make_clock(names, sizes, seconds[:, None] / 10, np.asarray(memory).reshape(-1, 1))
+        grid = make_grid(names, sizes, [0.1], np.full((len(test), 1, 1, 2), 0.9))
+        judged = judge(fresh, clock, score, constant, looks, margin)
+        subject = Subject("digits", score, 20, NUM_TRAIN, test.shape[-1], looks.most)
+        return found_in(subject, grid, fresh, clock, judged, constant)
+
+    return find
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
+"""Which rate a cell gets, and the order of cells."""
+
 import math
 
 import numpy as np
-import pytest
 
-from jaxgd.studies.comparison.cells import best_rates, rank_cells
+from jaxgd.studies.comparison.cells import best_rates, first_round, order_of
 
 NAN = math.nan
 TWO = (["sgd", "adam"], [100, 10])
@@ -36,58 +37,35 @@ def test_lower_loss_is_better(make_grid):
     assert best_rates(grid, "loss").values.tolist() == [[1]]
 
 
-@pytest.fixture
-def two_by_two(make_grid, make_fresh, make_clock):
-    """Best rates 0.1, 0.1, 1.0, 0.1, so validation scores .80, .90, .95, .85."""
-    valid = [[[[0.8], [0.7]], [[0.9], [0.3]]], [[[0.7], [0.95]], [[0.85], [0.2]]]]
-    test = [[[0.7, 0.8, 0.9], [0.8, 0.9, 1.0]], [[0.9, 0.9, 0.9], [0.5, 0.5, 0.5]]]
-    rates = [[0.1, 0.1], [1.0, 0.1]]
-
-    def build(test=test):
-        return (
-            make_grid(*TWO, [0.1, 1.0], valid),
-            make_fresh(*TWO, rates, test),
-            make_clock(*TWO, [[0.01, 0.002], [0.02, 0.004]]),
-        )
-
-    return build
+def scores(cells, rows=4):
+    """Test scores [optimizer, batch_size, seed, example], alike for every example."""
+    return np.repeat(np.asarray(cells, float)[..., None], rows, axis=-1)
 
 
-def test_order_is_by_validation_and_scores_are_of_the_test_split(two_by_two):
-    cells = rank_cells(*two_by_two(), "accuracy")
-    assert [(c.optimizer, c.batch_size, c.valid) for c in cells] == [
-        ("adam", 100, 0.95),
-        ("sgd", 10, 0.9),
-        ("adam", 10, 0.85),
-        ("sgd", 100, 0.8),
-    ]
-    assert [c.test for c in cells] == pytest.approx([0.9, 0.9, 0.5, 0.8])
-    assert [c.learning_rate for c in cells] == [1.0, 0.1, 0.1, 0.1]
+def test_the_order_is_by_the_fresh_seeds_validation_score(make_fresh):
+    test = scores([[[0.9] * 3, [0.1] * 3], [[0.5] * 3, [0.2] * 3]])
+    valid = [[[0.8] * 3, [0.9] * 3], [[0.95] * 3, [0.85] * 3]]
+    assert order_of(make_fresh(*TWO, 0.1, test, valid), "accuracy") == [(1, 0), (0, 1), (1, 1), (0, 0)]
 
 
-def test_differences_are_paired_against_the_first(two_by_two):
-    first, second, third, fourth = rank_cells(*two_by_two(), "accuracy")
-    assert (first.difference, first.difference_halfwidth, first.indistinguishable) == (0, 0, True)
-    # Differences -.1, 0, .1: mean 0, s = .1, t(2) = 4.302653: 4.302653 * .1 / sqrt(3).
-    assert (second.difference, second.difference_halfwidth) == pytest.approx((0, 0.248414), abs=1e-6)
-    assert second.indistinguishable
-    assert (third.difference, third.difference_halfwidth) == pytest.approx((-0.4, 0), abs=1e-9)
-    assert not third.indistinguishable
-    assert fourth.difference == pytest.approx(-0.1)
+def test_what_a_fresh_seed_lost_comes_last(make_fresh):
+    test = scores([[[0.9, NAN, 0.9], [0.1] * 3], [[NAN] * 3, [0.2] * 3]])
+    valid = [[[0.99] * 3, [0.9] * 3], [[0.95] * 3, [0.85] * 3]]
+    order = order_of(make_fresh(*TWO, 0.1, test, valid), "accuracy")
+    assert order[:2] == [(0, 1), (1, 1)]
+    assert set(order[2:]) == {(0, 0), (1, 0)}
 
 
-def test_costs_of_one_run(two_by_two):
-    first, second = rank_cells(*two_by_two(), "accuracy")[:2]
-    assert (first.updates, first.examples, first.seconds) == (1, 100, pytest.approx(0.02))
-    assert (second.updates, second.examples, second.seconds) == (10, 100, pytest.approx(0.02))
-    assert first.bytes == 1000
+def test_equal_accuracies_are_ordered_by_the_loss(make_fresh):
+    fresh = make_fresh(*TWO, 0.1, scores([[[0.9] * 3] * 2] * 2), np.full((2, 2, 3), 0.9))
+    fresh.valid_loss[:] = np.reshape([0.4, 0.1, 0.2, 0.3], (2, 2, 1, 1))
+    assert order_of(fresh, "accuracy") == [(0, 1), (1, 0), (1, 1), (0, 0)]
 
 
-def test_a_cell_with_a_diverged_fresh_seed_comes_last(two_by_two):
-    test = [[[0.7, 0.8, 0.9], [0.8, 0.9, 1.0]], [[0.9, NAN, 0.9], [0.5, 0.5, 0.5]]]
-    cells = rank_cells(*two_by_two(test), "accuracy")
-    assert (cells[0].optimizer, cells[0].batch_size) == ("sgd", 10)
-    last = cells[-1]
-    assert (last.optimizer, last.batch_size, last.diverged) == ("adam", 100, 1)
-    assert np.isnan(last.test)
-    assert not last.indistinguishable
+def test_the_first_round_has_the_seeds_of_every_cell(make_fresh):
+    test = scores(np.full((2, 2, 4), 0.9))
+    test[0, 1, 2:] = NAN
+    fresh = make_fresh(*TWO, 0.1, test, not_run=[(0, 1, 2), (0, 1, 3)])
+    assert first_round(fresh).seed.values.tolist() == [3, 4]
+    # A mean is over the seeds that a cell was run on.
+    assert order_of(fresh, "accuracy") == [(0, 0), (0, 1), (1, 0), (1, 1)]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import jaxgd
+from jaxgd.sweeps import timing
 from jaxgd.sweeps.axes import Point
 from jaxgd.sweeps.engine.clock import LaneAlone
 from jaxgd.sweeps.engine.execution import Engine
@@ -92,6 +93,30 @@ def test_turns_are_kept(clock):
     turns = np.array(clock.attrs["seconds_by_turn"])
     assert turns.shape == (2, 3)
     np.testing.assert_allclose(np.median(turns, axis=1), clock.seconds_per_update)
+
+
+def test_runs_take_turns_whatever_their_optimizers(monkeypatch):
+    """A machine that slows down slows all of them: no run is timed after another one is done."""
+    calls = []
+
+    class Recorded(LaneAlone):
+        def calibrate(self, seconds, settle=False):
+            calls.append(("calibrate", id(self)))
+
+        def seconds_per_update(self):
+            calls.append(("timed", id(self)))
+            return float(len(calls))
+
+    monkeypatch.setattr(timing, "LaneAlone", Recorded)
+    optimizers = [jaxgd.sgd(0.01), jaxgd.momentum(0.01), jaxgd.adam(0.01)]
+    runs = [Run(i, jaxgd.trainer(PROBLEM, one, 16), 0) for i, one in enumerate(optimizers)]
+    timed = timing.time_alone(runs, 2, repeats=2, seconds=0.01)
+    assert [what for what, _ in calls] == ["calibrate"] * 3 + ["timed"] * 6
+    order = [lane for _, lane in calls]
+    assert len(set(order)) == 3
+    assert order == order[:3] * 3
+    assert timed.seconds.tolist() == [[4, 7], [5, 8], [6, 9]]
+    assert (timed.bytes > INPUTS.nbytes).all()
 
 
 def test_only_updates_that_were_made_are_counted():
