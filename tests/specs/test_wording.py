@@ -12,7 +12,7 @@ from jaxgd.specs.wording import (
     regime_text,
     score_text,
 )
-from jaxgd.studies.verdicts.concluding import Scores, conclude
+from jaxgd.studies.verdicts.concluding import CellScores, conclude
 
 NAN = math.nan
 
@@ -59,7 +59,7 @@ def test_gaps(gap, low, high, score, text):
 def test_no_text_crosses_0_or_100_percent(right, seeds):
     """Whatever the rows: the ends that are printed lie within what an accuracy can be."""
     rows = np.tile(np.arange(30) < right, (seeds, 1)).astype(float)
-    found = conclude(Scores([rows, np.tile(np.arange(30) < 15, (seeds, 1)) * 1.0], True, True), 0.02)
+    found = conclude(CellScores([rows, np.tile(np.arange(30) < 15, (seeds, 1)) * 1.0], True, True), 0.02)
     for score, low, high in zip(found.score, found.score_low, found.score_high, strict=True):
         _, ends = score_text(score, low, high, "accuracy").split(" % (")
         least, most = map(float, ends.rstrip(")").split(" to "))
