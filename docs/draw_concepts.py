@@ -15,11 +15,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import jax
+from claims import PAGES, replayed
 from plotly.offline import get_plotlyjs
 
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images" / "concepts"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -33,14 +33,6 @@ Plotly.newPlot("plot", figure.data, figure.layout)
   .then(plot => Plotly.toImage(plot, {{format: "svg", width: {width}, height: {height}}}))
   .then(url => document.getElementById("svg").textContent = url);
 </script>"""
-
-
-def figure_of(page: Path):
-    """The figure that the page's blocks leave behind."""
-    namespace = {"__name__": page.stem}
-    for block in BLOCK.findall(page.read_text()):
-        exec(compile(block, str(page), "exec"), namespace)
-    return namespace["figure"]
 
 
 def svg_of(figure) -> str:
@@ -63,9 +55,9 @@ def svg_of(figure) -> str:
 
 def main(names: list[str]) -> None:
     """Draw the pages of these names, or all."""
-    for page in sorted((DOCS / "concepts").glob("*.md")):
+    for page in sorted(PAGES.glob("*.md")):
         if page.stem != "index" and (not names or page.stem in names):
-            svg = svg_of(figure_of(page))
+            svg = svg_of(replayed(page.stem, first_seed=0)["figure"])
             (IMAGES / f"{page.stem}.svg").write_text(svg)
             print(f"{page.stem}: {len(svg) / 1000:.0f} kB")  # noqa: T201
 

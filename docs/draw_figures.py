@@ -9,7 +9,8 @@ Needs the `docs` and `all` extras and a Chromium on the path, which runs Plotly'
 import sys
 
 import jax
-from draw_concepts import BLOCK, DOCS, svg_of
+from claims import BLOCK
+from draw_concepts import DOCS, svg_of
 
 # Width and height of each figure; None for the others of a page.
 SIZES = {

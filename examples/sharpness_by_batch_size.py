@@ -5,13 +5,14 @@ to batch size. So SGD trains every batch size three times: for the same epochs a
 epochs at a rate in proportion to the batch size, and for the same updates at one rate. Sharpness is the
 largest eigenvalue of the Hessian of the training loss, in evaluation mode, over all training examples.
 
-    python examples/sharpness_by_batch_size.py [epochs] [seeds] [training examples]
+    python examples/sharpness_by_batch_size.py [epochs] [seeds] [training examples] [first seed]
 """
 
 import sys
 
 import jax
 import numpy as np
+from scipy.stats import t as student
 
 import jaxgd
 
@@ -29,10 +30,11 @@ def protocols(epochs):
     }
 
 
-def main(epochs=8, seeds=4, num_examples=3000):
+def main(epochs=8, seeds=12, num_examples=3000, first_seed=0):
     (inputs, labels), valid, test = jaxgd.datasets.load("mnist5k")
     train = (inputs[:num_examples], labels[:num_examples])
     problem = jaxgd.classification(jaxgd.mlp([784, 32, 10]), train, valid, test)
+    axes = {"seed": range(first_seed, first_seed + seeds)}
     print(f"{seeds} seeds, {num_examples} examples: mean ± standard deviation over seeds, after training")
     for name, (grows, epochs_of) in protocols(epochs).items():
         print(
@@ -42,7 +44,7 @@ def main(epochs=8, seeds=4, num_examples=3000):
         for size in BATCH_SIZES:
             rate = RATE * size / SMALL if grows else RATE
             trainer = jaxgd.trainer(problem, jaxgd.sgd(rate), size)
-            runs = jaxgd.sweep(lambda hp: trainer, {"seed": range(seeds)}, epochs_of(size), progress=False)  # noqa: B023
+            runs = jaxgd.sweep(lambda hp: trainer, axes, epochs_of(size), progress=False)  # noqa: B023
             ends[size] = jaxgd.curvature.curvature_of(runs, problem, jax.random.key(0), probes=8, steps=20)
             accuracy = runs.dataset.valid_accuracy.isel(epoch=-1)
             columns = [ends[size].sharpness, ends[size].trace, ends[size].loss, accuracy]
@@ -51,10 +53,10 @@ def main(epochs=8, seeds=4, num_examples=3000):
         for name in ("sharpness", "trace"):
             # Seed by seed: the runs of a seed start from the same parameters.
             ratios = np.log(ends[LARGE][name] / ends[SMALL][name]).values
-            error = 2 * ratios.std(ddof=1) / np.sqrt(seeds)
+            error = student.ppf(0.975, seeds - 1) * ratios.std(ddof=1) / np.sqrt(seeds)
             ratio, low, high = np.exp([ratios.mean(), ratios.mean() - error, ratios.mean() + error])
             print(f"  {name}: batch {LARGE} ends at {ratio:.2f} times that of batch {SMALL}", end=" ")
-            print(f"({low:.2f} to {high:.2f}, two standard errors)")
+            print(f"({low:.2f} to {high:.2f}, 95 % t interval)")
 
 
 if __name__ == "__main__":

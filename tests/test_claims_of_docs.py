@@ -1,0 +1,60 @@
+"""What the pages of docs/concepts say holds for two sets of seeds that no page shows.
+
+`docs/claims.py` measures the statements. A false one passes with probability 0.001 at most for each set, so
+1e-6 for both; `benchmarks/claims_of_docs.py` measures on more seeds how often a true one is missed.
+"""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "docs" / "claims.py"
+spec = importlib.util.spec_from_file_location("claims", SOURCE)
+claims = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(claims)
+
+SETS = (1000, 2000)
+
+
+def test_every_concept_has_its_statements():
+    pages = {page.stem for page in claims.PAGES.glob("*.md")} - {"index"}
+    assert pages == set(claims.STATEMENTS)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("promoting")  # the blocks run as a reader runs them
+@pytest.mark.parametrize("page", claims.STATEMENTS)
+def test_what_to_see_is_seen_with_other_seeds(page):
+    for first_seed in SETS:
+        found = claims.claims_of(page, first_seed)
+        assert len(found) > 1
+        missed = [claim for claim in found if not claim.is_supported]
+        assert not missed, f"seeds from {first_seed}: {missed}"
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high", "supported"),
+    [
+        ([1.0, 1.2, 0.8, 1.1], 0.0, float("inf"), True),
+        ([1.0, -1.2, 0.8, 1.1], 0.0, float("inf"), False),  # the mean is above 0, the interval is not
+        ([-1.0, -1.2, -0.8, -1.1], 0.0, float("inf"), False),
+        ([0.1, -0.1, 0.05, -0.05], -2.0, 2.0, True),
+        ([0.1, -0.1, 0.05, float("nan")], -2.0, 2.0, False),
+    ],
+)
+def test_a_claim_is_supported_by_its_interval(values, low, high, supported):
+    assert claims.Claim("", values, low, high).is_supported is supported
+
+
+def test_a_claim_without_effect_passes_as_rarely_as_it_says():
+    draws = claims.np.random.default_rng(0).normal(size=(20_000, 10))
+    share = sum(claims.Claim("", values).is_supported for values in draws) / len(draws)
+    assert share < 0.001 + 4 * (0.001 / len(draws)) ** 0.5
+
+
+def test_a_page_that_cannot_start_elsewhere_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "fixed.md").write_text("```python\nseeds = range(5)\n```\n")
+    monkeypatch.setattr(claims, "PAGES", tmp_path)
+    with pytest.raises(ValueError, match=r"fixed\.md must have the line `first_seed = 0`"):
+        claims.replayed("fixed", 1000)
