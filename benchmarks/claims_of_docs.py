@@ -62,18 +62,16 @@ def edge_of_stability(rate: float, num_seeds: int = 40) -> None:
     problem, seeds = network_of_the_curvature_page(), np.arange(num_seeds) + FIRST_SEEDS[0]
     trainer = jaxgd.trainer(problem, jaxgd.sgd(rate), "full")
     runs = jaxgd.sweep(lambda hp: trainer, {"seed": seeds}, epochs=600, progress=False)
-    start = jax.vmap(lambda seed: problem.init(jax.random.key(seed)))(seeds)
-    before = jaxgd.curvature.sharpness(problem, start, jax.random.key(0), steps=20)
-    after = jaxgd.curvature.curvature_of(runs, problem, jax.random.key(0), steps=20).sharpness.values
     went_on = np.isfinite(runs.dataset.train_loss.isel(epoch=-1).values)
+    starts = [trainer.init(jax.random.key(seed)).params for seed in seeds[went_on]]
+    start = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
+    before = jaxgd.curvature.sharpness(problem, start, jax.random.key(0), steps=20)
+    after = jaxgd.curvature.curvature_of(runs, problem, jax.random.key(0), steps=20).sharpness.values[went_on]
+    print(f"  rate {rate}, 2/rate = {2 / rate:g}: {(~went_on).sum()} of {num_seeds} runs diverged")
     print(
-        f"  rate {rate}, 2/rate = {2 / rate:g}: {num_seeds - went_on.sum()} of {num_seeds} runs diverged;",
-        end=" ",
+        f"    the others' sharpness: from {before.min():.1f} .. {before.max():.1f} before training", end=" "
     )
-    print(f"sharpness {before.min():.1f} to {before.max():.1f} before training,", end=" ")
-    print(
-        f"{after[went_on].min():.1f} to {after[went_on].max():.1f} after 600 epochs of the others", flush=True
-    )
+    print(f"to {after.min():.1f} .. {after.max():.1f}", flush=True)
 
 
 def main(num_sets="4", *pages):
