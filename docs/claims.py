@@ -102,7 +102,7 @@ def momentum(shown: dict[str, Any]) -> list[Claim | Fact]:
     """Of the page on momentum."""
     slopes = [float(x[100] / x[60]) ** (1 / 40) for x in shown["quadratic"].values()]
     distances = shown["quadratic"]["momentum"]
-    training = np.log10(shown["last"].train_loss.values)
+    training = np.log10(np.maximum(shown["last"].train_loss.values, 1e-7))  # some reach 0 in float32
     validation = np.log10(shown["last"].valid_loss.values)
     return [
         Fact("the slopes are the formulas'", bool(np.allclose(slopes, [0.9802, 0.8182, 0.9], atol=0.012))),
@@ -237,7 +237,6 @@ def early_stopping(shown: dict[str, Any]) -> list[Claim | Fact]:
         Fact("more patience, more epochs", bool((np.diff(run, axis=1) >= 0).all())),
         Fact("a run ends `patience` epochs after its best", bool((ended[run < shown["epochs"]] == 0).all())),
         Claim("patience 1 leaves a higher loss than 5", first - five),
-        Claim("and a wider spread", _deviations(first) - _deviations(five)),
         Claim("beyond 5 the loss falls by less than 0.01", five - never, -np.inf, 0.01),
     ]
 
