@@ -59,13 +59,12 @@ def network_of_the_curvature_page() -> jaxgd.Problem:
 
 def edge_of_stability(rate: float, num_seeds: int = 40) -> None:
     """Print how many runs of gradient descent diverge, and where the others' sharpness begins and ends."""
-    problem, seeds = network_of_the_curvature_page(), np.arange(num_seeds) + FIRST_SEEDS[0]
+    problem, seeds = network_of_the_curvature_page(), range(FIRST_SEEDS[0], FIRST_SEEDS[0] + num_seeds)
     trainer = jaxgd.trainer(problem, jaxgd.sgd(rate), "full")
     runs = jaxgd.sweep(lambda hp: trainer, {"seed": seeds}, epochs=600, progress=False)
     went_on = np.isfinite(runs.dataset.train_loss.isel(epoch=-1).values)
-    starts = [trainer.init(jax.random.key(seed)).params for seed in seeds[went_on]]
-    start = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
-    before = jaxgd.curvature.sharpness(problem, start, jax.random.key(0), steps=20)
+    keys = [jax.random.key(seed) for seed in seeds]
+    before = jaxgd.curvature.sharpness_along(trainer, keys, epochs=1, steps=20).sharpness[went_on, 0]
     after = jaxgd.curvature.curvature_of(runs, problem, jax.random.key(0), steps=20).sharpness.values[went_on]
     print(f"  rate {rate}, 2/rate = {2 / rate:g}: {(~went_on).sum()} of {num_seeds} runs diverged")
     print(

@@ -55,7 +55,8 @@ def together(sets: Sequence[Claim | Fact]) -> Claim | Fact:
     first = sets[0]
     if isinstance(first, Fact):
         return first._replace(is_supported=all(fact.is_supported for fact in sets))
-    return first._replace(values=np.concatenate([np.ravel(claim.values) for claim in sets]))
+    values = [np.ravel(claim.values) for claim in sets if isinstance(claim, Claim)]
+    return first._replace(values=np.concatenate(values))
 
 
 def replayed(page: str, first_seed: int) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "docs" / "claims.py"
 spec = importlib.util.spec_from_file_location("claims", SOURCE)
+assert spec is not None
+assert spec.loader is not None
 claims = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(claims)
 
