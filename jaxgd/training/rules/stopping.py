@@ -255,8 +255,8 @@ def reduce_on_plateau(
     """The trainer whose updates shrink by `factor` when `monitor` has not improved for `patience` epochs.
 
     It multiplies the optimizer's updates, as a lower learning rate would. The factor that an epoch's updates
-    had is `rate_scale` in the history. The defaults are those of Keras; a cooldown is counted as in Optax, one
-    epoch longer than in Keras.
+    had is `rate_scale` in the history. The defaults are those of Keras; a cooldown is counted as in Optax,
+    an epoch longer than in Keras.
 
     Args:
         trainer: the trainer.
