@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import jax
 import numpy as np
+import optax
 
 from jaxgd.aliases import Number, NumberOrSchedule
 from jaxgd.optim.hyperparameters import PLAIN, Role, as_number, check_number, stored_function
@@ -91,8 +92,8 @@ Positive = Annotated[Number, _Number("above 0")]
 Fraction = Annotated[Number, _Number(_FRACTION)]
 # A fraction that is stored as one minus itself; `h.b1` and `h.one_minus_b1` are both exact.
 Decay = Annotated[Any, _Number(_FRACTION, is_complement=True)]
-# Numbers, 0 or more, or schedules.
-Rate = Annotated[NumberOrSchedule, _Number(_OR_MORE, may_be_scheduled=True, below_0=_ASCENT)]
+# Numbers, 0 or more, or schedules. A rate has Optax's name for these: programs that read it know by that.
+Rate = Annotated[optax.ScalarOrSchedule, _Number(_OR_MORE, may_be_scheduled=True, below_0=_ASCENT)]
 Strength = Annotated[NumberOrSchedule, _Number(_OR_MORE, may_be_scheduled=True)]
 # 0 or more, where 0 is off and is not shown.
 Offset = Annotated[Number, _Number(_OR_MORE, hides_zero=True)]
