@@ -5,13 +5,16 @@ of two differences that share a cell is one number for each shared cell, the mea
 one-factor approximation of Hsu 1992, Journal of Computational and Graphical Statistics 1, 151-168).
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
-from scipy.stats import studentized_range
 
+# A normal variable: places, and the probability around each.
+_PLACES = np.linspace(-9, 9, 1801)
+_PARTS = np.exp(-(_PLACES**2) / 2) / np.exp(-(_PLACES**2) / 2).sum()
+_HALVINGS = 60
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
 _GRID = np.linspace(0, 0.95, 20)  # correlations; a level changes little between two of them
 
@@ -30,9 +33,15 @@ def one_sided_levels(error: float, comparisons: int, correlation: np.ndarray) ->
 def pairwise_level(error: float, cells: int) -> float:
     """The one-sided level of both directions of each pair of cells, of which none fails but with `error`.
 
-    From the range of so many independent normal variables; safe for unequal variances (Hayter 1984).
+    From the range of so many independent normal variables; safe for unequal variances (Hayter 1984). Here by
+    a sum over the least of them: `scipy.stats` would be half a second of a command's start.
     """
-    return float(ndtr(-studentized_range.isf(error, cells, np.inf) / np.sqrt(2)))
+
+    def excess(width: float) -> float:
+        inside = ndtr(_PLACES + width) - ndtr(_PLACES)
+        return 1 - cells * float((_PARTS * inside ** (cells - 1)).sum()) - error
+
+    return float(ndtr(-_root(excess, 0.0, 40.0) / np.sqrt(2)))
 
 
 def correlations(variance: np.ndarray) -> np.ndarray:
@@ -63,4 +72,12 @@ def _level(error: float, comparisons: int, correlation: float) -> float:
         return 1 - float((_WEIGHTS * inside**comparisons).sum() / _WEIGHTS.sum()) - error
 
     least, most = float(-ndtri(error)), float(-ndtri(error / comparisons))
-    return float(ndtr(-float(brentq(excess, least - 1e-9, most + 1e-9))))  # pyright: ignore[reportArgumentType]
+    return float(ndtr(-_root(excess, least - 1e-9, most + 1e-9)))
+
+
+def _root(falling: Callable[[float], float], low: float, high: float) -> float:
+    """Where a falling function is 0, by halving."""
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return (low + high) / 2

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
+from scipy.stats import studentized_range
 
 from jaxgd.studies.verdicts.levels import correlations, one_sided_levels, pairwise_level
 
@@ -29,6 +30,13 @@ def test_strong_correlation_by_simulation():
 @pytest.mark.parametrize(("cells", "tabled"), [(2, 2.77), (3, 3.31), (12, 4.62)])
 def test_tukeys_table(cells, tabled):
     assert bound(pairwise_level(0.05, cells)) * np.sqrt(2) == pytest.approx(tabled, abs=0.006)
+
+
+@pytest.mark.parametrize("error", [0.05, 0.0125, 0.0003])
+@pytest.mark.parametrize("cells", [2, 3, 12, 40])
+def test_the_range_is_scipys(error, cells):
+    expected = ndtr(-studentized_range.isf(error, cells, np.inf) / np.sqrt(2))
+    assert pairwise_level(error, cells) == pytest.approx(expected, rel=1e-5)
 
 
 def test_correlations_of_independent_cells():
