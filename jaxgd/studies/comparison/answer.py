@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from jaxgd.specs.wording import batch_text, count_text, gap_text, list_text, score_text
 from jaxgd.studies.comparison.baselines import Baseline
 from jaxgd.studies.comparison.cells import Cell, higher_is_better
+from jaxgd.studies.verdicts.recommending import EQUALLY_FAST
 from jaxgd.studies.verdicts.spending import LEAST_SEEDS
 
 _MANY_ROWS = 1000  # more of them would tell little more
-CLEARLY_FASTER = 1.1  # up to this ratio two timings on a shared machine are the same
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def times_faster(cell: Cell, other: Cell) -> float | None:
     """
     ratios = [b / a for a, b in zip(cell.seconds_by_turn, other.seconds_by_turn, strict=False)]
     ratio = other.seconds / cell.seconds
-    return ratio if min(ratios, default=ratio) > CLEARLY_FASTER else None
+    return ratio if min(ratios, default=ratio) > EQUALLY_FAST else None
 
 
 def _standing(found: Found, cell: Cell) -> str:

@@ -86,6 +86,11 @@ def chosen_rates(experiment: Experiment, grid: xr.Dataset) -> dict[CellPlace, fl
     }
 
 
+def ran(runs: xr.Dataset) -> xr.Dataset:
+    """The seeds that a cell was run on, of its runs."""
+    return runs.isel(seed=(runs.status != NOT_RUN).values)
+
+
 def first_round(fresh: xr.Dataset) -> xr.Dataset:
     """The seeds that every cell was run on."""
     return fresh.isel(seed=(fresh.status != NOT_RUN).all(["optimizer", "batch_size"]).values)

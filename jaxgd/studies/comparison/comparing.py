@@ -29,7 +29,7 @@ from jaxgd.studies.comparison.answer import (
     write_remedy,
 )
 from jaxgd.studies.comparison.baselines import Baseline, constant_predictor, linear_predictor
-from jaxgd.studies.comparison.cells import NOT_RUN, Cell, best_rates, chosen_rates, first_round
+from jaxgd.studies.comparison.cells import Cell, best_rates, chosen_rates, first_round, ran
 from jaxgd.studies.comparison.experiment import Experiment
 from jaxgd.studies.comparison.findings import write_warnings
 from jaxgd.studies.comparison.judging import Judgement, cells_of
@@ -301,8 +301,7 @@ def _with_rates(experiment: Experiment, fresh: xr.Dataset, grid: xr.Dataset) -> 
 
 def _quality(source: Source, fresh: xr.Dataset, cell: Cell) -> Quality | None:
     runs = fresh.sel(optimizer=cell.optimizer, batch_size=cell.batch_size)
-    ran = runs.isel(seed=(runs.status != NOT_RUN).values)
-    return quality_of(source.problem, ran, source.target_scale)
+    return quality_of(source.problem, ran(runs), source.target_scale)
 
 
 def _source(problem, data: str | None, roles: Roles) -> Source:

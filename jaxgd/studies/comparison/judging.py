@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxgd.studies.comparison.baselines import Baseline
-from jaxgd.studies.comparison.cells import NOT_RUN, Cell, final_scores, higher_is_better, order_of
+from jaxgd.studies.comparison.cells import Cell, final_scores, higher_is_better, order_of, ran
 from jaxgd.studies.verdicts.concluding import CellScores, Conclusion, conclude, differs
 from jaxgd.studies.verdicts.margins import accuracy_margin, loss_margin
 from jaxgd.studies.verdicts.recommending import (
@@ -109,9 +109,8 @@ def _updates(fresh: xr.Dataset) -> np.ndarray:
 
 
 def _ran(fresh: xr.Dataset, place: tuple[int, int]) -> xr.Dataset:
-    """The fresh seeds that a cell was run on."""
-    runs = fresh.isel(optimizer=place[0], batch_size=place[1])
-    return runs.isel(seed=(runs.status != NOT_RUN).values)
+    """The fresh seeds that the cell at a place was run on."""
+    return ran(fresh.isel(optimizer=place[0], batch_size=place[1]))
 
 
 def has_chance(fresh: xr.Dataset) -> bool:

@@ -14,26 +14,12 @@ up to 1, so all looks together are wrong with the whole error at most, however t
 on who goes on.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 LEAST_SEEDS = 5  # with fewer there is no verdict
 ROUNDS = (5, 10, 20, 40)
-
-
-def rounds_up_to(most: int) -> tuple[int, ...]:
-    """How many seeds there are after each round: 5, 10, 20, 40 and so on, the last one `most`.
-
-    Raises:
-        ValueError: most is less than 5.
-    """
-    if most < LEAST_SEEDS:
-        raise ValueError(f"max_seeds must be {LEAST_SEEDS} or more, got {most}: fewer allow no verdict")
-    doublings = int(math.log2(most / LEAST_SEEDS))
-    rounds = [LEAST_SEEDS * 2**k for k in range(doublings + 1)]
-    return tuple(rounds if rounds[-1] == most else [*rounds, most])
 
 
 def shares_of_error(looks: Sequence[int], most: int, last: bool = False) -> list[float]:

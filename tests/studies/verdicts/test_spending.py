@@ -1,6 +1,7 @@
 import pytest
 
-from jaxgd.studies.verdicts.spending import rounds_up_to, shares_of_error
+from jaxgd.specs.choices import Seeds
+from jaxgd.studies.verdicts.spending import shares_of_error
 
 
 @pytest.mark.parametrize(
@@ -8,12 +9,7 @@ from jaxgd.studies.verdicts.spending import rounds_up_to, shares_of_error
     [(5, (5,)), (9, (5, 9)), (10, (5, 10)), (40, (5, 10, 20, 40)), (50, (5, 10, 20, 40, 50))],
 )
 def test_rounds_double(most, rounds):
-    assert rounds_up_to(most) == rounds
-
-
-def test_fewer_than_five_seeds():
-    with pytest.raises(ValueError, match="max_seeds must be 5 or more, got 4"):
-        rounds_up_to(4)
+    assert Seeds(0, 1, 5, most, 60.0).rounds == list(rounds)
 
 
 def test_the_error_grows_with_the_seeds():
