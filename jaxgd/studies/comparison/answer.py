@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jaxgd.specs.wording import batch_text, count_text, gap_text, list_text, score_text
 from jaxgd.studies.comparison.baselines import Baseline
-from jaxgd.studies.comparison.cells import Cell, higher_is_better
+from jaxgd.studies.comparison.cells import Cell, sign_of
 from jaxgd.studies.verdicts.recommending import EQUALLY_FAST
 from jaxgd.studies.verdicts.spending import LEAST_SEEDS
 
@@ -134,8 +134,7 @@ def write_choice(found: Found) -> str:
         return ""
     if math.isnan(cell.tuning_valid + cell.valid):
         return ""
-    sign = 1 if higher_is_better(found.score) else -1
-    is_flattered = sign * cell.tuning_valid > sign * cell.valid
+    is_flattered = sign_of(found.score) * (cell.tuning_valid - cell.valid) > 0
     return (
         f"Validation {found.score} of this choice: {_alone(cell.tuning_valid, found.score)} on the seeds "
         f"that chose its rate, {_alone(cell.valid, found.score)} on fresh ones"

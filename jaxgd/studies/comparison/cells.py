@@ -55,6 +55,11 @@ def higher_is_better(score: str) -> bool:
     return score != "loss"
 
 
+def sign_of(score: str) -> int:
+    """1 where a larger value of the score is better, -1 where a smaller one is."""
+    return 1 if higher_is_better(score) else -1
+
+
 def final_scores(dataset: xr.Dataset, score: str, split: str = "valid") -> xr.DataArray:
     """Each run's score after its last epoch (NaN where it diverged or was not run)."""
     values = dataset[f"{split}_{score}"]
@@ -108,8 +113,7 @@ def _badness(runs: xr.Dataset, score: str) -> xr.DataArray:
 
     Means over the seeds that were run, infinite if one of them diverged.
     """
-    sign = -1 if higher_is_better(score) else 1
     lost = (runs.status == "diverged").any("seed")
-    keys = [sign * final_scores(runs, score), final_scores(runs, "loss")]
+    keys = [-sign_of(key) * final_scores(runs, key) for key in (score, "loss")]
     stacked = xr.concat([key.mean("seed").where(~lost) for key in keys], "key", coords="minimal")
     return stacked.fillna(np.inf).transpose(..., "key")

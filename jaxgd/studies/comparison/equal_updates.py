@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from jaxgd.studies.comparison.cells import higher_is_better
+from jaxgd.studies.comparison.cells import sign_of
 from jaxgd.studies.intervals import paired_interval
 
 _ERROR = 0.05  # of all pairs of an optimizer together
@@ -44,9 +44,8 @@ def find_reversal(fresh: xr.Dataset, optimizer: str, score: str) -> Reversal | N
 
 
 def _reverses(small: xr.Dataset, large: xr.Dataset, score: str, error: float) -> bool:
-    sign = 1 if higher_is_better(score) else -1
-    small_curve = sign * small[f"valid_{score}"].transpose("seed", "epoch").values
-    large_curve = sign * large[f"valid_{score}"].transpose("seed", "epoch").values
+    small_curve = sign_of(score) * small[f"valid_{score}"].transpose("seed", "epoch").values
+    large_curve = sign_of(score) * large[f"valid_{score}"].transpose("seed", "epoch").values
     small_updates, large_updates = small.updates.values.max(0), large.updates.values.max(0)
     # The curve has a point at each epoch's end. The small batch's first point at or after the large one's
     # last update gives the small batch at least as many updates, so the claim errs on the side of saying

@@ -8,7 +8,7 @@ import xarray as xr
 from jaxgd.specs.wording import batch_text, count_text, list_text, regime_text, score_text
 from jaxgd.studies.comparison.answer import Found, cell_text
 from jaxgd.studies.comparison.baselines import Baseline
-from jaxgd.studies.comparison.cells import higher_is_better
+from jaxgd.studies.comparison.cells import higher_is_better, sign_of
 from jaxgd.studies.comparison.equal_updates import find_reversal
 from jaxgd.studies.edges import edge_of
 from jaxgd.studies.verdicts.margins import FEW_ROWS, smallest_difference
@@ -77,7 +77,7 @@ def _without_chance(found: Found) -> list[str]:
 
 def _passed_over(found: Found) -> list[str]:
     """Cells of which a fresh seed diverged, though others did better than what is recommended."""
-    sign, first = 1 if higher_is_better(found.score) else -1, found.cells[0]
+    sign, first = sign_of(found.score), found.cells[0]
     return [
         f"{cell_text(cell, found.num_train)}: better on the tuning seeds, but {cell.diverged} of "
         f"{count_text(cell.seeds, 'fresh seed')} diverged, so it is passed over."

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxgd.studies.comparison.baselines import Baseline
-from jaxgd.studies.comparison.cells import Cell, final_scores, higher_is_better, order_of, ran
+from jaxgd.studies.comparison.cells import Cell, final_scores, higher_is_better, order_of, ran, sign_of
 from jaxgd.studies.verdicts.concluding import CellScores, Conclusion, conclude, differs
 from jaxgd.studies.verdicts.margins import accuracy_margin, loss_margin
 from jaxgd.studies.verdicts.recommending import (
@@ -77,19 +77,18 @@ def judge(
     order = [places.index(place) for place in order_of(fresh, score)]
     costs = run_seconds(fresh, clock), clock.bytes.values.reshape(-1)
     recommendation = recommend(conclusion, order, *costs)
-    beats = recommendation.cell is not None and _beats(scores, recommendation.cell, constant)
+    beats = recommendation.cell is not None and _beats(scores, recommendation.cell, constant, sign_of(score))
     undecided = worth_more_seeds(conclusion, order, *costs, chance)
     return Judgement(conclusion, recommendation, order, chance, beats, undecided)
 
 
-def _beats(scores: CellScores, cell: int, constant: Baseline | None) -> bool:
+def _beats(scores: CellScores, cell: int, constant: Baseline | None, sign: int) -> bool:
     """Whether a cell is shown to beat the constant prediction; with fewer than 5 seeds, whether it did."""
     if constant is None:
         return True
     alone = scores._replace(values=[scores.values[cell]], chance=[_chance_of(scores, cell)])
     count = len(alone.values[0])
     if count < LEAST_SEEDS and _chance_of(scores, cell):
-        sign = 1 if scores.higher_is_better else -1
         return bool(sign * (alone.values[0].mean() - constant.score) > 0)
     bound = lower_bounds_over(alone, constant.rows, (max(count, LEAST_SEEDS),), [1.0])
     return bool(bound[0] > 0)
