@@ -29,7 +29,7 @@ from jaxgd.studies.comparison.answer import (
     write_remedy,
 )
 from jaxgd.studies.comparison.baselines import Baseline, constant_predictor, linear_predictor
-from jaxgd.studies.comparison.cells import Cell, best_rates, chosen_rates, first_round, ran
+from jaxgd.studies.comparison.cells import Cell, chosen_rates, first_round, ran
 from jaxgd.studies.comparison.experiment import Experiment
 from jaxgd.studies.comparison.findings import write_warnings
 from jaxgd.studies.comparison.judging import Judgement, cells_of
@@ -231,8 +231,7 @@ def _comparison(
     seconds: list[float],
     command: str | None,
 ) -> Comparison:
-    source, judged = experiment.source, rounds.judged
-    fresh = _with_rates(experiment, rounds.fresh, grid)
+    source, fresh, judged = experiment.source, rounds.fresh, rounds.judged
     subject = Subject(
         source.data,
         experiment.score,
@@ -292,11 +291,6 @@ def found_in(
         constant=constant,
         beats_constant=beats,
     )
-
-
-def _with_rates(experiment: Experiment, fresh: xr.Dataset, grid: xr.Dataset) -> xr.Dataset:
-    rates = grid.learning_rate.isel(rate=best_rates(grid, experiment.score))
-    return fresh.assign(learning_rate=(("optimizer", "batch_size"), rates.transpose(*rates.dims).values))
 
 
 def _quality(source: Source, fresh: xr.Dataset, cell: Cell) -> Quality | None:

@@ -47,7 +47,8 @@ def run_cells(
 ) -> xr.Dataset:
     """These cells, each at its rate, on these seeds, among all cells: those not asked for are not run.
 
-    Beside history and status of each run: `test_<score>`, and `test_scores`, the score of each test example.
+    Beside history and status of each run: `test_<score>`, `test_scores`, the score of each test example, and
+    `learning_rate`, which every cell has, [optimizer, batch size].
     """
     axes = {"cell": [place._asdict() for place in places], "seed": seeds}
 
@@ -60,6 +61,10 @@ def run_cells(
     found = result.dataset.assign(_test_scores(experiment, result)).reset_coords(counts)
     index = [experiment.index(place) for place in places]
     spread = {str(name): _spread(experiment, index, column) for name, column in found.data_vars.items()}
+    rates = [
+        [chosen[CellPlace(name, size)] for size in experiment.batch_sizes] for name in experiment.optimizers
+    ]
+    spread["learning_rate"] = (("optimizer", "batch_size"), rates)
     coords = {
         "optimizer": list(experiment.optimizers),
         "batch_size": [_as_number(experiment, size) for size in experiment.batch_sizes],

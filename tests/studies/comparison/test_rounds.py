@@ -32,9 +32,7 @@ def run(make_fresh, make_clock, monkeypatch):
             where = [i for i, name in enumerate(NAMES) if CellPlace(name, 10) not in places]
             lost = [(i, 0, k) for i in where for k in range(len(fresh_seeds))]
             test[where] = np.nan
-            more = make_fresh(list(NAMES), [10], 0.1, test, not_run=lost, losses=losses).drop_vars(
-                "learning_rate"
-            )
+            more = make_fresh(list(NAMES), [10], 0.1, test, not_run=lost, losses=losses)
             return more.assign_coords(seed=list(fresh_seeds)).set_coords(["updates", "examples"])
 
         def judge(fresh, clock, score, constant, looks, margin):
