@@ -1,12 +1,12 @@
 """What a comparison says in words."""
 
-import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxgd.studies.comparison.answer import (
-    Found,
     baseline_lines,
     constant_text,
     times_faster,
@@ -16,61 +16,11 @@ from jaxgd.studies.comparison.answer import (
     write_remedy,
 )
 from jaxgd.studies.comparison.baselines import Baseline
-from jaxgd.studies.comparison.cells import Cell
 
-N = 1078
-CONSTANT = Baseline("the most common class of the training examples", 0.1, np.zeros(360))
-FIRST = Cell(
-    optimizer="momentum",
-    batch_size=32,
-    learning_rate=0.04,
-    seeds=5,
-    chance=True,
-    tuning_valid=0.985,
-    valid=0.98,
-    test=0.974,
-    test_low=0.952,
-    test_high=0.986,
-    gap=0.001,
-    gap_low=-0.004,
-    gap_high=0.009,
-    bound=-0.003,
-    verdict="as good",
-    updates=680,
-    examples=21560,
-    seconds=0.42,
-    bytes=1000,
-    diverged=0,
-    seconds_by_turn=(0.42, 0.42, 0.42),
-)
-
-
-def cell(base=FIRST, **changes):
-    made = {**vars(base), **changes}
-    if "seconds" in changes and "seconds_by_turn" not in changes:
-        made["seconds_by_turn"] = (changes["seconds"],) * 3
-    return Cell(**made)
-
-
+made_up = runpy.run_path(str(Path(__file__).with_name("made_up.py")))
+cell, found = made_up["make_cell"], made_up["make_found"]
+N, CONSTANT, FIRST, LOST = (made_up[name] for name in ("NUM_TRAIN", "CONSTANT", "FIRST", "LOST"))
 WORSE = {"verdict": "worse", "gap": -0.03, "gap_low": -0.05, "gap_high": -0.01}
-LOST = dict.fromkeys(("test", "test_low", "test_high", "gap", "gap_low", "gap_high", "valid"), math.nan)
-LOST |= {"verdict": "no verdict", "diverged": 2}
-
-
-def found(*others, first=FIRST, recommended=0, shown=None, beats=True, constant=CONSTANT, **changes):
-    cells = [first, *others]
-    chosen = None if recommended is None else cells[recommended]
-    made = {"data": "digits", "score": "accuracy", "epochs": 20, "num_train": N, "num_test": 360, "most": 40}
-    shown = chosen is not None and chosen.is_as_good if shown is None else shown
-    return Found(
-        **{**made, **changes},
-        cells=cells,
-        recommended=chosen,
-        shown=shown,
-        margin=0.005,
-        constant=constant,
-        beats_constant=beats,
-    )
 
 
 def test_as_good_as_the_best():

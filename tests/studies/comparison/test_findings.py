@@ -1,46 +1,24 @@
 """Warnings of a comparison: each where it is true, and nowhere else."""
 
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jaxgd.studies.comparison.answer import Found
 from jaxgd.studies.comparison.baselines import Baseline
-from jaxgd.studies.comparison.cells import Cell
 from jaxgd.studies.comparison.findings import write_warnings
 
-N = 1078
+made_up = runpy.run_path(str(Path(__file__).with_name("made_up.py")))
+make_cell, make_found = made_up["make_cell"], made_up["make_found"]
+N, LOST = made_up["NUM_TRAIN"], made_up["LOST"]
 NAN = math.nan
-FIRST = Cell(
-    optimizer="momentum",
-    batch_size=32,
-    learning_rate=0.1,
-    seeds=5,
-    chance=True,
-    tuning_valid=0.985,
-    valid=0.98,
-    test=0.974,
-    test_low=0.952,
-    test_high=0.986,
-    gap=0.001,
-    gap_low=-0.004,
-    gap_high=0.009,
-    bound=-0.003,
-    verdict="as good",
-    updates=680,
-    examples=21560,
-    seconds=0.42,
-    bytes=1000,
-    diverged=0,
-    seconds_by_turn=(0.42, 0.43, 0.42),
-)
-LOST = dict.fromkeys(("valid", "test", "test_low", "test_high", "gap", "gap_low", "gap_high"), NAN)
-LOST |= {"verdict": "no verdict", "diverged": 1}
+FIRST = make_cell(learning_rate=0.1)
 
 
 def other(optimizer="momentum", batch_size=128, **changes):
-    return Cell(**{**vars(FIRST), "optimizer": optimizer, "batch_size": batch_size, **changes})
+    return make_cell(FIRST, optimizer=optimizer, batch_size=batch_size, **changes)
 
 
 @pytest.fixture
@@ -66,20 +44,7 @@ def warn(make_grid, make_fresh):
         linear = (
             None if linear is None else Baseline("scikit-learn's logistic regression", linear, np.zeros(1))
         )
-        found = Found(
-            data="digits",
-            score=score,
-            epochs=20,
-            num_train=N,
-            num_test=num_test,
-            most=40,
-            cells=cells,
-            recommended=first,
-            shown=True,
-            margin=0.005,
-            constant=None,
-            beats_constant=True,
-        )
+        found = make_found(*others, first=first, constant=None, score=score, num_test=num_test)
         return write_warnings(found, grid, fresh, linear, made)
 
     return warn
@@ -188,7 +153,7 @@ def test_order_reverses_at_equal_updates(make_curves, make_grid):
     fresh = make_curves([100, 50], [np.array([0.3, 0.7]) + jitter, np.array([0.6, 0.8]) - jitter])
     first = other("sgd", 50)
     grid = make_grid(["sgd"], [100, 50], [0.01, 0.1, 1.0], [[[[0.8, 0.8], [0.9, 0.9], [0.7, 0.7]]] * 2])
-    found = Found("d", "accuracy", 2, 100, 360, 40, [first], first, True, 0.005, None, True)
+    found = make_found(first=first, epochs=2, num_train=100)
     assert write_warnings(found, grid, fresh, None, None) == [
         "BGD made 2 updates, batch 50 4: at equal updates the order reverses (sgd)."
     ]
