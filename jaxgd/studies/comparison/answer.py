@@ -75,22 +75,28 @@ def _covered_score(found: Found, cell: Cell) -> str:
 
 
 def write_batch_sizes(found: Found) -> str:
-    """The second sentence: which batch sizes are as good, and from where on it gets worse or slower."""
+    """The second sentence: which batch sizes are as good, and which are worse, diverged or slower."""
     sizes = sorted({cell.batch_size for cell in found.cells})
     if found.recommended is None or not found.beats_constant or len(sizes) < 2:
         return ""
-    by_size = {size: [cell for cell in found.cells if cell.batch_size == size] for size in sizes}
-    good = [size for size in sizes if any(cell.is_as_good for cell in by_size[size])]
-    bad = [size for size in sizes if all(cell.verdict == "worse" for cell in by_size[size])]
-    rest = [size for size in sizes if size not in (*good, *bad)]
-    parts = [
+    known = [cell for cell in found.cells if not math.isnan(cell.test)]
+    by_size = {size: [cell for cell in known if cell.batch_size == size] for size in sizes}
+    sentence = "; ".join([*_standings(found, by_size), *_slower(found, by_size)])
+    return f"Batch size: {sentence}."
+
+
+def _standings(found: Found, by_size: dict[int, list[Cell]]) -> list[str]:
+    """How the batch sizes stand, by those of their cells that did not diverge on a fresh seed."""
+    good = [size for size, cells in by_size.items() if any(cell.is_as_good for cell in cells)]
+    lost = [size for size, cells in by_size.items() if not cells]
+    bad = [size for size, cells in by_size.items() if cells and all(one.verdict == "worse" for one in cells)]
+    rest = [size for size in by_size if size not in (*good, *lost, *bad)]
+    return [
         *([f"{_sizes_text(good, found)} {_are(good)} as good as the best"] if good else []),
         *[f"{batch_text(size, found.num_train)} is worse ({_nearest(by_size[size], found)})" for size in bad],
+        *([f"at {_sizes_text(lost, found)} every cell diverged on a fresh seed"] if lost else []),
         *([f"of {_sizes_text(rest, found)} these runs cannot tell"] if rest else []),
-        *_slower(found, by_size),
     ]
-    sentence = "; ".join(parts)
-    return f"Batch size: {sentence}."
 
 
 def write_remedy(found: Found) -> str:
@@ -202,7 +208,7 @@ def _slower(found: Found, by_size: dict[int, list[Cell]]) -> list[str]:
     """How many times as long a run takes at each size where it clearly takes longer than the recommended."""
     cell = found.recommended
     assert cell is not None
-    cheapest = {size: min(cells, key=lambda one: one.seconds) for size, cells in by_size.items()}
+    cheapest = {size: min(cells, key=lambda one: one.seconds) for size, cells in by_size.items() if cells}
     ratios = {size: times_faster(cell, one) for size, one in cheapest.items() if size != cell.batch_size}
     return [
         f"a run at {batch_text(size, found.num_train)} takes {ratio:.1f}x as long"

@@ -167,6 +167,24 @@ def test_a_batch_size_is_worse_by_its_nearest_cell():
     assert "full batch is worse (-3.0 points, -5.0 to -1.0)" in write_batch_sizes(made)
 
 
+def test_a_batch_size_at_which_every_cell_diverged_is_not_one_that_cannot_be_told():
+    """Its runs ended early, so nothing is said of how long they take."""
+    made = found(
+        cell(batch_size=1, **LOST, seconds=4.2),
+        cell(batch_size=1, **LOST, seconds=4.2),
+        cell(batch_size=N, verdict="cannot tell"),
+    )
+    assert write_batch_sizes(made) == (
+        "Batch size: batch 32 is as good as the best; at batch 1 every cell diverged on a fresh seed; "
+        "of full batch these runs cannot tell."
+    )
+
+
+def test_a_batch_size_is_judged_by_the_cells_that_did_not_diverge():
+    made = found(cell(batch_size=N, **LOST), cell(batch_size=N, **WORSE))
+    assert write_batch_sizes(made).endswith("; full batch is worse (-3.0 points, -5.0 to -1.0).")
+
+
 def test_one_batch_size_needs_no_sentence():
     assert write_batch_sizes(found(cell(optimizer="adam"))) == ""
 
