@@ -61,8 +61,8 @@ def _few_rows(found: Found) -> list[str]:
         return []
     least = 100 * smallest_difference(found.num_test)
     return [
-        f"{found.num_test} test rows cannot show a difference below {least:.0f} points, however many seeds "
-        "are run."
+        f"{found.num_test} test rows are few: a difference on the same rows at every seed must be about "
+        f"{least:.0f} points or more to be shown, however many seeds are run."
     ]
 
 

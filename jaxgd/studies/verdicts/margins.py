@@ -21,11 +21,11 @@ def loss_margin(loss: float, constant: float | None = None) -> float:
 
 
 def smallest_difference(num_rows: int, error: float = 0.05) -> float:
-    """The least difference in accuracy that so many test rows can show; 1 where they can show none.
+    """The least difference in accuracy that so many test rows can show where seeds agree; 1 where none.
 
-    The cell that is ahead is right on some rows more and the other one on none, all seeds agree, and the
-    interval still has to lie above the margin. Seeds that differ, and more than two cells looked at, need
-    more.
+    The cell that is ahead is right on some rows more and the other one on none, at every seed, and the
+    interval still has to lie above the margin. Seeds in rounds, and more than two cells, need more. Where it
+    is other rows at other seeds, few seeds need more and many seeds less.
     """
     rows = np.arange(1, num_rows + 1)
     mean = rows / num_rows

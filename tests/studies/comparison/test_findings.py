@@ -73,7 +73,8 @@ def test_a_linear_model_with_less_loss(warn):
 
 def test_few_test_rows(warn):
     assert warn(num_test=115) == [
-        "115 test rows cannot show a difference below 5 points, however many seeds are run."
+        "115 test rows are few: a difference on the same rows at every seed must be about 5 points or more "
+        "to be shown, however many seeds are run."
     ]
     assert warn(num_test=200) == []
     assert warn(num_test=115, score="loss") == []
