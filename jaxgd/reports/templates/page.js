@@ -21,15 +21,21 @@
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
-  // The labels of an axis that fit side by side: the chosen ones first, then the ends, then the rest.
+  const pen = document.createElement("canvas").getContext("2d");
+
+  // The labels of an axis that fit side by side: the chosen ones first, for which there is a second line, then the
+  // ends, then the rest.
   function fitting({ tickvals, ticktext, range }, width, chosen) {
     const at = (k) => (width * (tickvals[k] - range[0])) / (range[1] - range[0]);
-    const half = (k) => 3.7 * ticktext[k].length + 3;
-    const keys = ticktext.map((_, k) => k), shown = [];
+    pen.font = `12px ${colour("--sans")}`;
+    const half = (k) => pen.measureText(plain(ticktext[k])).width / 2 + 2;
+    const keys = ticktext.map((_, k) => k), lines = [[], []];
+    const fits = (k) => (line) => line.every((other) => Math.abs(at(other) - at(k)) > half(other) + half(k));
     for (const k of [...chosen, 0, keys.length - 1, ...keys]) {
-      if (ticktext[k] && shown.every((other) => Math.abs(at(other) - at(k)) > half(other) + half(k))) shown.push(k);
+      if (!ticktext[k] || lines[1].includes(k)) continue;
+      lines.slice(0, chosen.includes(k) ? 2 : 1).find(fits(k))?.push(k);
     }
-    return ticktext.map((text, k) => (shown.includes(k) ? text : ""));
+    return ticktext.map((text, k) => (lines[0].includes(k) ? text : lines[1].includes(k) ? `<br>${text}` : ""));
   }
 
   function themed(layout, isSmall) {
@@ -60,6 +66,7 @@
     const { xaxis } = made, width = byId(place).clientWidth - (made.margin?.l ?? 80) - (made.margin?.r ?? 80);
     if (meta.chosen && xaxis.ticktext && xaxis.range) {
       made.xaxis = { ...xaxis, tickangle: 0, ticktext: fitting(xaxis, width, meta.chosen) };
+      if (made.xaxis.ticktext.some((text) => text.startsWith("<br>"))) made.margin.b += 14;
     }
     if (meta.clocks) {
       made.xaxis = { ...made.xaxis, ...meta.clocks[clocks[place]].xaxis };
