@@ -105,13 +105,13 @@ def print_files(compare: bool) -> None:
     print(f"\n{sum(row[0] for row in rows)} of {len(rows)} files give a result.")
 
 
-def write_numbers(file: Path) -> None:
-    """A file of normal numbers with a header."""
+def write_numbers(file: Path, rows: int = ROWS) -> None:
+    """A file of so many rows of normal numbers, with a header."""
     generator = np.random.default_rng(0)
     with file.open("w") as out:
         out.write(",".join(f"c{place}" for place in range(COLUMNS)) + "\n")
         for _ in range(20):
-            np.savetxt(out, generator.normal(size=(ROWS // 20, COLUMNS)), delimiter=",", fmt="%.5g")
+            np.savetxt(out, generator.normal(size=(rows // 20, COLUMNS)), delimiter=",", fmt="%.5g")
 
 
 def resident() -> int:
@@ -119,8 +119,10 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-def measure(reader: str, file: str) -> None:
-    """Prints the CPU seconds of reading the file, and the growth of memory in sizes of the float64 table."""
+def measure(reader: str, file: str, rows: str) -> None:
+    """Prints the CPU seconds of reading the file of so many rows, and the growth of memory in sizes of its
+    float64 table.
+    """
     import pandas as pd
 
     from jaxgd.tables import preparing  # noqa: F401 - loaded before the clock starts
@@ -135,7 +137,7 @@ def measure(reader: str, file: str) -> None:
     threading.Thread(target=watch, daemon=True).start()
     before = time.process_time()
     pd.read_csv(file) if reader == "pandas" else jaxgd.table(file, f"c{COLUMNS - 1}")
-    print(time.process_time() - before, (peak[0] - start) / (8 * ROWS * COLUMNS))
+    print(time.process_time() - before, (peak[0] - start) / (8 * int(rows) * COLUMNS))
 
 
 def print_cost(repeats: int = 5) -> None:
@@ -146,7 +148,7 @@ def print_cost(repeats: int = 5) -> None:
         write_numbers(file)
         for _ in range(repeats):
             for reader, measured in found.items():
-                command = [sys.executable, __file__, "--measure", reader, str(file)]
+                command = [sys.executable, __file__, "--measure", reader, str(file), str(ROWS)]
                 run = subprocess.run(command, capture_output=True, text=True, check=True)
                 measured.append(tuple(map(float, run.stdout.split())))
     cpu, memory = ({r: np.median(v, axis=0)[i] for r, v in found.items()} for i in (0, 1))
@@ -161,7 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="thirty real tables, or the cost of a large one")
     parser.add_argument("--compare", action="store_true", help="a quick comparison on each file")
     parser.add_argument("--cost", action="store_true", help="CPU and memory of a large file")
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         measure(*arguments.measure)
