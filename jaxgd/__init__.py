@@ -35,7 +35,8 @@ if TYPE_CHECKING:
         stack as stack,
     )
     from jaxgd.reports import figures as figures, figures as views  # noqa: F401
-    from jaxgd.studies.comparison.comparing import Comparison as Comparison, compare as compare
+    from jaxgd.studies.comparison.comparing import compare as compare
+    from jaxgd.studies.comparison.conclusions import Comparison as Comparison
     from jaxgd.sweeps import (
         Best as Best,
         Plan as Plan,
@@ -101,7 +102,8 @@ _HOMES = {
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
     "enable_compilation_cache",
     "jaxgd.tables.prepared": "table PreparedTable",
-    "jaxgd.studies.comparison.comparing": "compare Comparison",
+    "jaxgd.studies.comparison.comparing": "compare",
+    "jaxgd.studies.comparison.conclusions": "Comparison",
 }
 _MODULES = {
     "optim": "jaxgd.optim",

@@ -7,7 +7,7 @@ from jaxgd.specs.choices import check_seeds
 from jaxgd.specs.presets import LEARNING_RATES
 from jaxgd.studies.comparison.answer import Subject, write_answer, write_batch_sizes, write_choice
 from jaxgd.studies.comparison.baselines import Baseline
-from jaxgd.studies.comparison.comparing import About, Comparison, found_in
+from jaxgd.studies.comparison.conclusions import About, Comparison, found_in
 from jaxgd.studies.comparison.findings import write_warnings
 from jaxgd.studies.comparison.judging import Looks, judge
 from jaxgd.studies.comparison.quality import Quality, write_quality

@@ -9,7 +9,7 @@ from jaxgd.reports.page import SortedTable, TableCell
 from jaxgd.reports.scales import bytes_text, seconds_text
 from jaxgd.specs.wording import gap_text, score_text
 from jaxgd.studies.comparison.cells import Cell
-from jaxgd.studies.comparison.comparing import Comparison
+from jaxgd.studies.comparison.conclusions import Comparison
 
 WIDTH, HEIGHT = 96, 14  # of the picture of an interval, in pixels
 

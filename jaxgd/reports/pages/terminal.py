@@ -7,7 +7,7 @@ from rich.text import Text
 from jaxgd.specs.wording import gap_text, score_text
 from jaxgd.studies.comparison.answer import baseline_lines
 from jaxgd.studies.comparison.cells import Cell
-from jaxgd.studies.comparison.comparing import Comparison
+from jaxgd.studies.comparison.conclusions import Comparison
 
 NUM_ROWS = 8
 

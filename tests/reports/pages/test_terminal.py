@@ -11,7 +11,7 @@ from rich.console import Console
 from jaxgd.reports.pages import terminal
 from jaxgd.studies.comparison.baselines import Baseline
 from jaxgd.studies.comparison.cells import Cell
-from jaxgd.studies.comparison.comparing import Comparison
+from jaxgd.studies.comparison.conclusions import Comparison
 
 
 def cell(optimizer, batch_size, **changes):

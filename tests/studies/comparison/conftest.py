@@ -6,7 +6,7 @@ import xarray as xr
 
 from jaxgd.studies.comparison.answer import Subject
 from jaxgd.studies.comparison.cells import NOT_RUN
-from jaxgd.studies.comparison.comparing import found_in
+from jaxgd.studies.comparison.conclusions import found_in
 from jaxgd.studies.comparison.judging import Looks, judge
 
 NUM_TRAIN = 100
