@@ -1,7 +1,8 @@
 """What the pages of docs/concepts say holds for two sets of seeds that no page shows.
 
 `docs/claims.py` measures the statements. A false one passes with probability 0.001 at most;
-`benchmarks/claims_of_docs.py` estimates on more seeds how often a true one is missed.
+`benchmarks/claims_of_docs.py` estimates on more seeds how often a true one is missed. The two pages whose
+networks take longest, a minute each, are left to it.
 """
 
 import importlib.util
@@ -17,6 +18,7 @@ claims = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(claims)
 
 SETS = (1000, 2000)
+LONG = {"initialisation", "activations"}
 
 
 def test_every_concept_has_its_statements():
@@ -26,7 +28,7 @@ def test_every_concept_has_its_statements():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("promoting")  # the blocks run as a reader runs them
-@pytest.mark.parametrize("page", claims.STATEMENTS)
+@pytest.mark.parametrize("page", [page for page in claims.STATEMENTS if page not in LONG])
 def test_what_to_see_is_seen_with_other_seeds(page):
     missed = [claim for claim in claims.measured(page, SETS) if not claim.is_supported]
     assert not missed
