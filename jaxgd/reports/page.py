@@ -1,5 +1,7 @@
 """A page of sections, each of words, figures and a table, as one HTML file that needs no network."""
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -98,7 +100,9 @@ def sections_page(
     """
     shown = [_shown(place, section) for place, section in enumerate(sections)]
     figures = {figure["place"]: figure.pop("payload") for section in shown for figure in section["figures"]}
+    scripts = [get_plotlyjs(), _text_of("page.js")]
     return _template().render(
+        policy=Markup(_policy(scripts)),
         kicker=kicker,
         headline=headline,
         deck=[deck] if isinstance(deck, str) else deck,
@@ -107,17 +111,41 @@ def sections_page(
         warnings=warnings,
         code=code or {},
         payload=_payload({"figures": figures, "glyphs": GLYPHS}),
-        plotly=Markup(get_plotlyjs()),
+        scripts=[Markup(script) for script in scripts],
+    )
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """What a browser may run on the page: scripts of exactly these texts; and load: what the page carries.
+
+    Styles may stand in the page: plotly.js adds its own, and without a request no style can tell anything.
+    """
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 
 @cache
-def _template() -> jinja2.Template:
-    """The template beside this module; whatever it is given is escaped unless it is marked as HTML."""
+def _environment() -> jinja2.Environment:
+    """The templates beside this module; whatever they are given is escaped unless it is marked as HTML."""
     loader = jinja2.PackageLoader("jaxgd.reports", "templates")
     options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
-    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **options)
-    return environment.get_template("page.html")
+    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, **options)
+
+
+def _template() -> jinja2.Template:
+    return _environment().get_template("page.html")
+
+
+@cache
+def _text_of(name: str) -> str:
+    """The text of a file among the templates."""
+    environment = _environment()
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
 
 
 def _payload(data: Any) -> Markup:
