@@ -46,6 +46,7 @@ def add(commands) -> None:
         metavar="my.py:problem",
         help="of a sweep whose data are code: that code, which a folder does not choose",
     )
+    option("--data", metavar="FILE", help="of a sweep of a file that lies elsewhere now: that file")
     option("--out", default="landscape.html", metavar="FILE", help="where to write the page [landscape.html]")
     option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
     landscape.set_defaults(run=_landscape)
@@ -63,7 +64,7 @@ def _landscape(arguments: argparse.Namespace, command: str) -> None:
     check_extras("plotly", "jinja2")
     jax_start.start_jax(cache=not arguments.no_cache)
     if is_folder:
-        _write_sweep_page(source, arguments.problem, out, command)
+        _write_sweep_page(source, arguments, out, command)
     else:
         _write_surface_page(choices, out, command)
     print(f"Page: {out.resolve()}")
@@ -74,8 +75,9 @@ def _surface_choices(arguments: argparse.Namespace) -> dict:
     name, names, sizes = arguments.source, arguments.optimizers, arguments.batch_sizes
     if name not in SURFACES:
         raise InputError(_no_such_source(name))
-    if arguments.problem is not None:
-        raise InputError(f"problem belongs to a saved sweep, but {name!r} is a surface")
+    for option in ("problem", "data"):
+        if getattr(arguments, option) is not None:
+            raise InputError(f"{option} belongs to a saved sweep, but {name!r} is a surface")
     with bad_input():
         choices = {
             "name": name,
@@ -107,7 +109,7 @@ def _write_surface_page(choices: dict, out: Path, command: str) -> None:
     write_page(out, surface_page(study))
 
 
-def _write_sweep_page(folder: Path, problem: str | None, out: Path, command: str) -> None:
+def _write_sweep_page(folder: Path, arguments: argparse.Namespace, out: Path, command: str) -> None:
     """The page of a saved sweep, its data and models built again from the spec that was saved with it."""
     from functools import partial
 
@@ -118,7 +120,7 @@ def _write_sweep_page(folder: Path, problem: str | None, out: Path, command: str
 
     with bad_input():
         result = load(folder)
-        runs = runs_of(result, problem)
+        runs = runs_of(result, arguments.problem, arguments.data)
     with errors_in(runs.file):
         trainer_of = partial(runs.trainer_of, result)
         landscape = look(result, trainer_of, runs.metric, lambda text: print(text, file=sys.stderr))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from jaxgd import optim
 from jaxgd.arguments import one_of
 from jaxgd.specs.settings import MODELS, OFF, optimizers
-from jaxgd.specs.sources import build_problem, is_python, load_source, load_splits
+from jaxgd.specs.sources import build_problem, is_data_file, is_python, load_source, load_splits
 from jaxgd.specs.spec import Spec, parse_spec
 from jaxgd.sweeps import SweepResult, sweep
 from jaxgd.sweeps.axes import checked_axes
@@ -32,7 +33,7 @@ class SpecRuns:
 
     def __init__(self, spec: Spec):
         self.spec, document = spec, spec.document
-        data, given = document["data"], {role: document[role] for role in Roles._fields if role in document}
+        data, given = spec.data, {role: document[role] for role in Roles._fields if role in document}
         self._problems: dict[Any, Problem] = {}
         self._data = None
         if is_python(data):
@@ -121,35 +122,51 @@ class SpecRuns:
         return self.make_trainer({name: values[int(place)] for (name, values), place in pairs})
 
 
-def runs_of(result: SweepResult, problem: str | None = None) -> SpecRuns:
+def runs_of(result: SweepResult, problem: str | None = None, data: str | None = None) -> SpecRuns:
     """The runs that a saved result came from, with data and models again.
 
     Args:
         result: of a sweep that a file described.
         problem: for a sweep of code, such as "my.py:problem": that code. The spec names it too, but whoever
             made the folder wrote it, and a folder does not choose what is run.
+        data: for a sweep of a file of data that is no longer where the spec says, seen from the current
+            folder: where it is.
 
     Raises:
         ValueError: the sweep was called from Python, so that only its owner can build its problem; `problem`
-            is missing, or given for a sweep of data.
+            is missing, or given for a sweep of data; `data` is given for another sweep.
     """
     if result.spec is None:
         raise ValueError("the sweep has no spec: it was called from Python, which has its problem")
-    document = dict(result.spec)
-    data = str(document.get("data"))
-    if not is_python(data):
-        if problem is not None:
-            raise ValueError(f"problem is {problem!r}, but the sweep's data are {data!r}, which is no code")
-    elif problem is None:
+    saved = str(result.spec.get("data"))
+    found = _own_problem(saved, problem, data) if is_python(saved) else _own_file(saved, problem, data)
+    return SpecRuns(parse_spec({**result.spec, "data": found}, "the saved spec"))
+
+
+def _own_problem(saved: str, problem: str | None, data: str | None) -> str:
+    """The code of a saved sweep, as its user names it."""
+    if data is not None:
+        raise ValueError(f"data is {data!r}, but the sweep's data are {saved!r}, which is code")
+    if problem is None:
         raise ValueError(
-            f"the spec names code, {data!r}, and a saved folder does not choose what is run: if you trust "
+            f"the spec names code, {saved!r}, and a saved folder does not choose what is run: if you trust "
             'that code, name it yourself, as --problem my.py:problem (from Python, problem="my.py:problem")'
         )
-    elif not is_python(problem):
+    if not is_python(problem):
         raise ValueError(f"problem is {problem!r}; code such as my.py:problem is needed")
-    else:
-        document["data"] = problem
-    return SpecRuns(parse_spec(document, "the saved spec"))
+    return problem
+
+
+def _own_file(saved: str, problem: str | None, data: str | None) -> str:
+    """The data of a saved sweep: what the spec names, or where the file is now."""
+    if problem is not None:
+        raise ValueError(f"problem is {problem!r}, but the sweep's data are {saved!r}, which is no code")
+    if data is not None and not (is_data_file(saved) and is_data_file(data)):
+        raise ValueError(f"data is {data!r}, but the sweep's data are {saved!r}; only a file can be elsewhere")
+    found = saved if data is None else data
+    if is_data_file(found) and not Path(found).is_file():
+        raise ValueError(f"there is no file {found!r} here: name it, as --data FILE (from Python, data=FILE)")
+    return found
 
 
 def _flat(point: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,14 +61,23 @@ _RANGES = {"uniform": uniform, "log_uniform": log_uniform, "int_uniform": int_un
 class Spec(NamedTuple):
     """A sweep that a file describes.
 
-    file: what complaints call it. document: what it holds, as JSON can hold it; a path to data is absolute.
-    fixed: settings that all runs share. axes: as `jaxgd.sweep` takes them, drawn points among them.
+    file: what complaints call it. document: what it holds, as JSON can hold it; a path to data is as it was
+    typed. fixed: settings that all runs share. axes: as `jaxgd.sweep` takes them, drawn points among them.
+    folder: where a relative path to data is looked for, the current folder if empty.
     """
 
     file: str
     document: dict[str, Any]
     fixed: dict[str, Any]
     axes: dict[str, list[Any]]
+    folder: str = ""
+
+    @property
+    def data(self) -> str:
+        """The data as they are loaded: a path with its folder, or a name."""
+        data = self.document["data"]
+        is_path = is_data_file(data) or Path(data.partition(":")[0]).suffix.lower() == ".py"
+        return os.path.join(self.folder, data) if is_path else data
 
 
 def read_spec(path: str | os.PathLike) -> Spec:
@@ -83,10 +92,7 @@ def read_spec(path: str | os.PathLike) -> Spec:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
-    data = document.get("data")
-    if isinstance(data, str) and (is_data_file(data) or Path(data.partition(":")[0]).suffix.lower() == ".py"):
-        document["data"] = str(path.parent.resolve() / data)
-    return parse_spec(document, str(path))
+    return parse_spec(document, str(path))._replace(folder=os.path.dirname(path))
 
 
 def parse_spec(document: Mapping[str, Any], file: str) -> Spec:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import jaxgd
+from jaxgd.reports.pages import of_sweep
 from jaxgd.specs.runs import SpecRuns, runs_of
-from jaxgd.specs.spec import parse_spec
+from jaxgd.specs.spec import parse_spec, read_spec
 
 DATA = Path(__file__).parents[1] / "data"
 TEXT = """
@@ -230,6 +231,28 @@ def test_a_saved_sweep_of_a_table_is_found_again(table, tmp_path):
     again = runs_of(jaxgd.load(tmp_path / "out"))
     assert again.table == made.table
     assert again.spec.document["drop"] == ["id"]
+
+
+def test_a_saved_sweep_holds_the_path_as_typed_and_the_file_may_be_elsewhere(table, tmp_path, monkeypatch):
+    Path("spec.toml").write_text(TABLE)
+    monkeypatch.chdir("/")
+    SpecRuns(read_spec(tmp_path / "spec.toml")).run(progress=False).save(tmp_path / "out")
+    result = jaxgd.load(tmp_path / "out")
+    assert result.spec["data"] == "t.csv"
+    files = [file.read_bytes() for file in (tmp_path / "out").iterdir()]
+    assert not any(str(tmp_path).encode() in content for content in files)
+    assert str(tmp_path) not in of_sweep.page(result)
+    with pytest.raises(ValueError, match=r"there is no file 't\.csv' here: name it, as --data FILE"):
+        runs_of(result)
+    there = str(tmp_path / "t.csv")
+    assert runs_of(result, data=there).table.splits == runs_of_in(tmp_path, result, monkeypatch).table.splits
+    with pytest.raises(ValueError, match=r"data is 'digits', but the sweep's data are 't\.csv'; only a file"):
+        runs_of(result, data="digits")
+
+
+def runs_of_in(folder, result, monkeypatch):
+    monkeypatch.chdir(folder)
+    return runs_of(result)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_json_keeps_a_spec(text):
     assert parse_spec(json.loads(json.dumps(spec.document)), "mine.toml") == spec
 
 
-def test_data_are_found_beside_the_file(tmp_path):
+def test_data_are_found_beside_the_file_and_kept_as_typed(tmp_path):
     for given, path in {
         "a/b.csv": str(tmp_path / "a/b.csv"),
         "a/B.CSV.GZ": str(tmp_path / "a/B.CSV.GZ"),
@@ -109,7 +109,8 @@ def test_data_are_found_beside_the_file(tmp_path):
             .replace('activation = ["relu", "tanh"]', "")
             .replace('dropout = "none"', "")
         )
-        assert read_spec(tmp_path / "mine.toml").document["data"] == path
+        spec = read_spec(tmp_path / "mine.toml")
+        assert (spec.data, spec.document["data"]) == (path, given)
 
 
 def test_a_file_with_a_byte_order_mark(tmp_path):
