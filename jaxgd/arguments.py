@@ -5,6 +5,9 @@ import operator
 from collections.abc import Iterable
 from typing import Any
 
+# Of larger ones JAX keeps the last 32 bits: seed and seed + 2**32 would be one key.
+NUM_SEEDS = 2**32
+
 
 def as_integer(value: Any) -> int | None:
     """A whole number of Python's, NumPy's or JAX's as Python's int; None for anything else, True and False.
@@ -60,6 +63,11 @@ def whole_number(
 def whole_number_or_none(name: str, value: Any, unit: str = "") -> int | None:
     """`value` as `whole_number` gives it, 1 or more, or None."""
     return None if value is None else whole_number(name, value, unit=unit, also=", or None")
+
+
+def seed_number(name: str, value: Any) -> int:
+    """`value` as `whole_number` gives it, from 0 to 2**32 - 1: each such seed has a key of its own."""
+    return whole_number(name, value, 0, NUM_SEEDS - 1)
 
 
 def whole_numbers(**values: Any) -> list[int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from jaxgd.arguments import as_integer, whole_number
+from jaxgd.arguments import NUM_SEEDS, as_integer, seed_number, whole_number
 from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates, Sizes
 
 
@@ -101,13 +101,13 @@ def check_seeds(
     if most < fresh:
         raise ValueError(f"max_seeds must be fresh_seeds or more, {fresh}, got {most}")
     found = Seeds(
-        whole_number("first_seed", 0 if first_seed is None else first_seed, 0),
+        seed_number("first_seed", 0 if first_seed is None else first_seed),
         whole_number("seeds", preset.seeds if seeds is None else seeds),
         fresh,
         most,
         preset.max_seconds if max_seconds is None else _check_number("max_seconds", max_seconds),
     )
-    if found.fresh(0, most).stop > 2**32:
+    if found.fresh(0, most).stop > NUM_SEEDS:
         raise ValueError(f"first_seed must leave all seeds below 2**32, got {found.first}")
     return found
 

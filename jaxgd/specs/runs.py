@@ -162,7 +162,9 @@ def _own_file(saved: str, problem: str | None, data: str | None) -> str:
     if problem is not None:
         raise ValueError(f"problem is {problem!r}, but the sweep's data are {saved!r}, which is no code")
     if data is not None and not (is_data_file(saved) and is_data_file(data)):
-        raise ValueError(f"data is {data!r}, but the sweep's data are {saved!r}; only a file can be elsewhere")
+        raise ValueError(
+            f"data is {data!r}, but the sweep's data are {saved!r}; only a file can be elsewhere"
+        )
     found = saved if data is None else data
     if is_data_file(found) and not Path(found).is_file():
         raise ValueError(f"there is no file {found!r} here: name it, as --data FILE (from Python, data=FILE)")

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from jaxgd import optim
-from jaxgd.arguments import unknown
+from jaxgd.arguments import NUM_SEEDS, unknown
 from jaxgd.training.models.model import ACTIVATIONS, INITIALIZERS
 
 # In a file, this text switches a feature off where Python has None.
@@ -42,6 +42,9 @@ def is_number(value: Any) -> bool:
 
 COUNT = Allowed("a whole number of at least 1", is_whole)
 COUNT_OR_ZERO = Allowed("a whole number of at least 0", lambda value: is_whole(value, 0))
+SEED = Allowed(
+    f"a whole number from 0 to {NUM_SEEDS - 1}", lambda value: is_whole(value, 0) and value < NUM_SEEDS
+)
 NUMBER = Allowed("a number", is_number)
 NUMBER_OR_OFF = Allowed(f'a number or "{OFF}"', lambda value: is_number(value) or value == OFF)
 SWITCH = Allowed("true or false", lambda value: isinstance(value, bool))
@@ -85,7 +88,7 @@ def known_settings() -> dict[str, Allowed]:
     return {
         "optimizer": words(*optimizers()),
         "batch_size": Allowed(f'{COUNT.text} or "full"', lambda value: value == "full" or is_whole(value)),
-        "seed": COUNT_OR_ZERO,
+        "seed": SEED,
         "sampling": words("shuffle", "replacement"),
         "remainder": words("keep", "drop"),
         "model": words(*MODELS),

@@ -14,6 +14,7 @@ from jaxgd.specs.settings import (
     COUNT,
     COUNT_OR_ZERO,
     NUMBER,
+    SEED,
     SWITCH,
     TEXT,
     Allowed,
@@ -44,7 +45,7 @@ _TOP = {
     "early_stopping": TABLE,
     "budget": TABLE,
 }
-_DRAW = {"num": COUNT, "method": words(*METHODS), "seed": COUNT_OR_ZERO, "ranges": TABLE}
+_DRAW = {"num": COUNT, "method": words(*METHODS), "seed": SEED, "ranges": TABLE}
 _EARLY_STOPPING = {
     "patience": COUNT_OR_ZERO,
     "min_delta": NUMBER,

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.arguments import as_integer, unknown
+from jaxgd.arguments import NUM_SEEDS, as_integer, unknown
 
 # The axis of points that are given as a list.
 POINT = "point"
@@ -69,7 +69,7 @@ def checked_axes(axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
     for name, values in columns(lists).items():
         for seed in values if name == "seed" else ():
             count = as_integer(seed)
-            if count is None or not 0 <= count < 2**32:
+            if count is None or not 0 <= count < NUM_SEEDS:
                 raise ValueError(
                     f"axis 'seed' must hold whole numbers from 0 to 2**32 - 1, got {label(seed)!r}"
                 )

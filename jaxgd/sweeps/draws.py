@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgd.arguments import as_integer, one_of, whole_number
+from jaxgd.arguments import as_integer, one_of, seed_number, whole_number
 
 METHODS = ("sobol", "latin", "random")
 _MOST_ROUNDS = 16
@@ -80,10 +80,11 @@ def draw(
         ranges: by name, `uniform(low, high)`, `log_uniform(low, high)`, `int_uniform(low, high)`, or a list
             of values that are all as likely.
         method: "sobol", "latin" or "random".
-        seed: 0 or more.
+        seed: a whole number from 0 to 2**32 - 1.
 
     Raises:
-        ValueError, TypeError: no name, a value that is no range, more points than there are.
+        ValueError, TypeError: no name, a value that is no range, a seed out of range, more points than
+            there are.
 
     Source: Sobol' 1967, scrambled as Owen 1998; McKay, Beckman and Conover 1979.
 
@@ -92,7 +93,7 @@ def draw(
         >>> points[0]
         {'learning_rate': 0.00436..., 'width': 64}
     """
-    num, seed = whole_number("num", num), whole_number("seed", seed, 0)
+    num, seed = whole_number("num", num), seed_number("seed", seed)
     if not isinstance(ranges, Mapping) or not ranges:
         raise ValueError(f"ranges must have at least one name with its range, got {ranges!r}")
     known = {name: _as_range(name, given) for name, given in ranges.items()}

@@ -74,7 +74,7 @@ def test_list(capsys):
         ("--epochs many", "epochs must be a whole number, 1 or more, got 'many'"),
         ("--seeds 0", "seeds must be a whole number, 1 or more, got 0"),
         ("--fresh-seeds 0", "fresh_seeds must be a whole number, 1 or more, got 0"),
-        ("--first-seed -1", "first_seed must be a whole number, 0 or more, got -1"),
+        ("--first-seed -1", "first_seed must be a whole number, from 0 to 4294967295, got -1"),
         ("--max-seeds 3", "max_seeds must be fresh_seeds or more, 5, got 3"),
         ("--max-seconds long", "max_seconds must be a number, 0 or more, got 'long'"),
         ("--max-seconds inf", "max_seconds must be a finite number, 0 or more, got inf"),

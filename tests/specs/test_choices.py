@@ -150,8 +150,12 @@ def test_rounds_double(fresh, most, rounds):
         ({"seeds": 0}, ValueError, "^seeds must be a whole number, 1 or more, got 0$"),
         ({"fresh_seeds": 0}, ValueError, "^fresh_seeds must be a whole number, 1 or more, got 0$"),
         ({"fresh_seeds": 2.5}, TypeError, "^fresh_seeds must be a whole number, 1 or more, got 2.5$"),
-        ({"first_seed": -1}, ValueError, "^first_seed must be a whole number, 0 or more, got -1$"),
-        ({"first_seed": True}, TypeError, "^first_seed must be a whole number, 0 or more, got True$"),
+        ({"first_seed": -1}, ValueError, "^first_seed must be a whole number, from 0 to 4294967295, got -1$"),
+        (
+            {"first_seed": True},
+            TypeError,
+            "^first_seed must be a whole number, from 0 to 4294967295, got True$",
+        ),
         (
             {"first_seed": 2**32 - 42},
             ValueError,

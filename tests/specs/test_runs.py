@@ -97,7 +97,7 @@ def test_problems_are_made_once_for_each_model():
         (
             "[axes]",
             "[axes]\nseed = [5000000000]",
-            "mine.toml: axis 'seed' must hold whole numbers .* got 5000000000",
+            r"mine.toml: axes.seed\[0\] is 5000000000; a whole number from 0 to 4294967295 is expected",
         ),
         (
             'batch_size = "full"\nwidth = 4\n[axes]',

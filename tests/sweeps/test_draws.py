@@ -94,7 +94,7 @@ def test_values_of_a_list_may_be_anything():
     [
         (lambda: draw(0, RANGES), "num must be a whole number, 1 or more, got 0"),
         (lambda: draw(2.0, RANGES), "num must be a whole number"),
-        (lambda: draw(2, RANGES, seed=-1), "seed must be a whole number, 0 or more, got -1"),
+        (lambda: draw(2, RANGES, seed=-1), "seed must be a whole number, from 0 to 4294967295, got -1"),
         (lambda: draw(2, {}), "ranges must have at least one name"),
         (lambda: draw(2, [uniform(0, 1)]), "ranges must have at least one name"),
         (lambda: draw(2, {1: [1, 2]}), "names that are strings, got 1"),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.arguments import one_of, unknown, whole_number
+from jaxgd.arguments import one_of, seed_number, unknown, whole_number
 from jaxgd.landscape.surfaces.catalogue import KINDS, SurfaceKind
 from jaxgd.optim.hyperparameters import as_number, check_number, text
 from jaxgd.pytrees import PyTree, Static
@@ -94,7 +94,7 @@ class Surface(PyTree):
         """
         check_number("noise", as_number("noise", noise), lambda x: x >= 0, "0 or more")
         examples = whole_number("examples", examples, least=1 if noise == 0 else 2)
-        vectors = np.random.default_rng(seed).standard_normal((examples, self.dim))
+        vectors = np.random.default_rng(seed_number("seed", seed)).standard_normal((examples, self.dim))
         vectors -= vectors.mean(axis=0)
         scale = vectors.std(axis=0)
         vectors = noise * vectors / np.where(scale > 0, scale, 1)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgd.arguments import whole_number
+from jaxgd.arguments import seed_number, whole_number
 from jaxgd.training.data import datasets
 
 FEATURES = {"body mass index": 2, "serum triglycerides": 8}  # columns of diabetes
@@ -64,7 +64,7 @@ def hikers(batch_size: int = 32, epochs: int = 3, seed: int = 0) -> Hikers:
     inputs = inputs[:, list(FEATURES.values())]
     num = len(targets)
     epochs, batch_size = whole_number("epochs", epochs), whole_number("batch_size", batch_size, 2)
-    seed = whole_number("seed", seed, 0)
+    seed = seed_number("seed", seed)
     if batch_size >= num:
         raise ValueError(f"batch_size is {batch_size}; below {num}, the number of examples, is needed")
     best = np.linalg.lstsq(inputs, targets, rcond=None)[0]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgd.aliases import WholeNumber
-from jaxgd.arguments import whole_number
+from jaxgd.arguments import seed_number, whole_number
 from jaxgd.tables.scaling import centre_and_scale, standardised
 from jaxgd.tables.splitting import random_parts
 
@@ -91,6 +91,7 @@ def split(inputs, labels, task: str, seed: int = 0) -> Splits:
     predicting the training mean has a squared error of 1; class labels are kept.
 
     inputs: numbers [N, ...]; labels: numbers [N], whole and >= 0 if task is "classification"; N >= 5.
+    seed: a whole number from 0 to 2**32 - 1, of the order.
     """
     if task not in ("classification", "regression"):
         raise ValueError(f'task is {task!r}; allowed: "classification", "regression"')
@@ -101,7 +102,7 @@ def split(inputs, labels, task: str, seed: int = 0) -> Splits:
         )
     if len(inputs) < 5:
         raise ValueError(f"{len(inputs)} examples are too few to split in three; give at least 5")
-    parts = random_parts(len(inputs), seed)
+    parts = random_parts(len(inputs), seed_number("seed", seed))
     inputs = _standardised(inputs, parts[0])
     labels = _class_indices(labels) if task == "classification" else _standardised(labels, parts[0])
     return Splits(*((inputs[part], labels[part]) for part in parts))

@@ -1,7 +1,6 @@
 """Texts of others on pages: they are shown as they are, and nothing in them runs or is asked for."""
 
 import dataclasses
-import json
 import re
 from html.parser import HTMLParser
 
@@ -17,7 +16,7 @@ from jaxgd.reports.page import Choice, Section, SortedTable, TableCell, sections
 from jaxgd.reports.pages import of_comparison, of_sweep
 from jaxgd.reports.pages.of_landscape import landscape_page
 
-# Each would set `ran`, open a dialog, ask for something or leave the page, if the page took it for more than text.
+# Each would set `ran`, ask for something or leave the page, if a page took it for more than text.
 PAYLOADS = (
     "<script>window.ran=1</script>",
     "</script><script>window.ran=1</script>",
@@ -150,7 +149,7 @@ PROBLEM = jaxgd.regression(jaxgd.linear(1, 1), *[(np.ones((4, 1), np.float32), n
 
 @pytest.fixture(scope="module")
 def result():
-    """A sweep with the payloads as values of one axis; its other axes have plain names and two values each."""
+    """A sweep with the payloads as values of one axis; the others have two plain ones each."""
     axes = {"one": list(PAYLOADS), "two": ["x", "y"], "learning_rate": [0.01, 0.1]}
 
     def make_trainer(hp):
@@ -198,7 +197,8 @@ def landscape_pages(result):
         curvature = status.coords.to_dataset().assign(measured)
         coords = {name: values[0] for name, values in swept.axes.items()}
         runs = [
-            LookedAt(text, {**coords, texts[0]: text}, plane, along, spectrum, is_repeat=False) for text in texts
+            LookedAt(text, {**coords, texts[0]: text}, plane, along, spectrum, is_repeat=False)
+            for text in texts
         ]
         line = Line(x, np.array([1.0, 3, 1]))
         limits = np.ones(status.shape)
@@ -212,8 +212,8 @@ FOREIGN = """[...document.querySelectorAll('*')].filter(element =>
     ['IFRAME', 'OBJECT', 'EMBED', 'BASE', 'A'].includes(element.tagName) && !element.closest('.plot')
     || element.tagName === 'A' && element.hasAttribute('href')
     || [...element.attributes].some(each => each.name.startsWith('on'))).length"""
-CHOOSE = """(() => { for (const select of document.querySelectorAll('select')) for (const option of select.options) {
-    select.value = option.value; select.dispatchEvent(new Event('change')); } })()"""
+CHOOSE = """document.querySelectorAll('select').forEach(select => [...select.options].forEach(option => {
+    select.value = option.value; select.dispatchEvent(new Event('change')); }))"""
 CLICK = "document.querySelectorAll('button, input[type=radio]').forEach(element => element.click())"
 
 

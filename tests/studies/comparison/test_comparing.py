@@ -180,7 +180,7 @@ def test_progress_is_on_stderr(capsys):
         ({"epochs": 10**9}, ValueError, "epochs"),
         ({"seeds": 0}, ValueError, "seeds must be a whole number, 1 or more, got 0"),
         ({"fresh_seeds": 0}, ValueError, "fresh_seeds must be a whole number, 1 or more, got 0"),
-        ({"first_seed": -1}, ValueError, "first_seed must be a whole number, 0 or more, got -1"),
+        ({"first_seed": -1}, ValueError, "first_seed must be a whole number, from 0 to 4294967295, got -1"),
         ({"max_seeds": 4}, ValueError, "max_seeds must be fresh_seeds or more, 5, got 4"),
         ({"max_seconds": -1}, ValueError, "max_seconds must be a finite number, 0 or more, got -1"),
         ({"margin": "1"}, TypeError, "margin must be a number, 0 or more, got '1'"),
