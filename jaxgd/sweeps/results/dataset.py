@@ -1,11 +1,11 @@
 """A sweep's dataset, from what each of its runs gave."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from jaxgd.strict_json import json_text
 from jaxgd.sweeps.axes import columns, coordinate, is_linked, kept
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.runs import Run
@@ -83,5 +83,5 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "seed_policy": SEED_POLICY,
         "sweep_seconds": plan.seconds,
         "seconds_are": "updates times the seconds of an update of the run alone, warm, without validation",
-        "plan": json.dumps(plan.to_dict()),
+        "plan": json_text(plan.to_dict()),
     }

@@ -1,7 +1,7 @@
-"""The dataset of a sweep for other programs: a tidy pandas table, a netCDF file."""
+"""The dataset of a sweep for other programs: a tidy pandas table, a CSV and a netCDF file."""
 
-import json
 import os
+import re
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgd.strict_json import json_text
 from jaxgd.sweeps.results.selection import linked_names
+from jaxgd.sweeps.store.files import write_whole
 
 if TYPE_CHECKING:
     import xarray
@@ -31,6 +33,27 @@ def to_pandas(dataset: "xarray.Dataset") -> Any:
     axes = [*dataset.status.dims, *linked_names(dataset), "epoch"]
     counts = [name for name in dataset.coords if name not in axes]
     return table[[*axes, *counts, *dataset.data_vars]]
+
+
+# What a spreadsheet takes for a formula, or strips to find one; and what is a number all the same.
+_FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def to_csv(dataset: "xarray.Dataset", path: str | os.PathLike) -> None:
+    """Write the table of `to_pandas` to a CSV file, as a whole or not at all."""
+    table = to_pandas(dataset)
+    for name in table.columns[table.dtypes.map(lambda dtype: dtype.kind not in "biuf")]:
+        table[name] = table[name].map(_no_formula)
+    # As RFC 4180 has them; with another end of lines a return in a text would end its row.
+    text = table.rename(columns=_no_formula).to_csv(index=False, lineterminator="\r\n")
+    write_whole(Path(path), text)
+
+
+def _no_formula(cell: Any) -> Any:
+    """A text that a spreadsheet would compute, with an apostrophe before it; anything else as it is."""
+    is_formula = isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
 
 
 def to_netcdf(dataset: "xarray.Dataset", path: str | os.PathLike) -> None:
@@ -72,6 +95,6 @@ def _attributes(attrs: dict) -> dict:
     return {
         str(name): value
         if isinstance(value, is_plain) and not isinstance(value, bool)
-        else json.dumps(value, default=str)
+        else json_text(value, default=str)
         for name, value in attrs.items()
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgd.sweeps.planning.plans import Plan
-from jaxgd.sweeps.results.exports import to_netcdf, to_pandas
+from jaxgd.sweeps.results.exports import to_csv, to_netcdf, to_pandas
 from jaxgd.sweeps.results.ranking import Best, best_point
 from jaxgd.sweeps.results.saving import put, taken
 from jaxgd.sweeps.results.selection import as_given, run_index
@@ -99,6 +99,17 @@ class SweepResult:
     def to_pandas(self) -> Any:
         """A tidy `pandas.DataFrame`: a row for each run and epoch, a column for each axis and variable."""
         return to_pandas(self.dataset)
+
+    def to_csv(self, path: str | os.PathLike) -> None:
+        """Write the table of `to_pandas` to a CSV file, for a spreadsheet, as a whole or not at all.
+
+        A text that begins with = + - @, a tab or the end of a line gets an apostrophe before it, so that no
+        spreadsheet takes it for a formula; numbers stay numbers.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        to_csv(self.dataset, path)
 
     def to_netcdf(self, path: str | os.PathLike) -> None:
         """Write the dataset to a netCDF file, for other programs: by netCDF4, h5netcdf or SciPy.

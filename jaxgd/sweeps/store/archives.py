@@ -7,6 +7,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from jaxgd.strict_json import read_json
+
 _ABOUT = "about"
 
 
@@ -44,7 +46,7 @@ def read_archive(
 
 
 def _about(archive: zipfile.ZipFile) -> Any:
-    return json.loads(_array(archive, _ABOUT).tobytes())
+    return read_json(_array(archive, _ABOUT).tobytes(), allow_nan=True)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

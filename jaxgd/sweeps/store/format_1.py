@@ -1,7 +1,6 @@
 """Saves of format 1, read for ever and not written any more: four files with the number of their save."""
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgd.strict_json import read_json
 from jaxgd.sweeps.store.archives import read_about, read_archive
 from jaxgd.sweeps.store.files import damage_named, open_file
 
@@ -61,7 +61,7 @@ def read_text(path: Path, save: str) -> Any:
 
 def _about(path: Path) -> Any:
     with damage_named(path), open_file(path) as file:
-        return json.loads(file.read()) if path.suffix == ".json" else read_about(file)
+        return read_json(file.read(), allow_nan=True) if path.suffix == ".json" else read_about(file)
 
 
 def _check_save(path: Path, found: Any, save: str) -> None:

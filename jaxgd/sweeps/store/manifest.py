@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from jaxgd.strict_json import read_json
 from jaxgd.sweeps.store import format_1
 from jaxgd.sweeps.store.archives import read_about
 from jaxgd.sweeps.store.files import damage_named, open_file, path_named, sync_folder, write_synced
@@ -58,7 +59,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     path = folder / MANIFEST
     try:
         with damage_named(path), open_file(path) as file:
-            manifest = json.loads(file.read())
+            manifest = read_json(file.read(), allow_nan=True)
             if not _is_own(manifest):
                 raise ValueError("it is no manifest of a saved sweep")
     except FileNotFoundError:
@@ -107,7 +108,7 @@ def check_free(folder: Path) -> None:
     if not os.path.lexists(path):
         return
     with contextlib.suppress(OSError, ValueError), damage_named(path), open_file(path) as file:
-        if _is_own(json.loads(file.read())):
+        if _is_own(read_json(file.read(), allow_nan=True)):
             return
     raise FileExistsError(f"{path} is not of a saved sweep, and is not replaced; choose another folder")
 

@@ -1,6 +1,9 @@
 """The dataset of a sweep as a pandas table and as a netCDF file."""
 
+import csv
+
 import numpy as np
+import pandas
 import pytest
 import xarray
 
@@ -76,7 +79,7 @@ def test_numbers_that_netcdf_3_cannot_hold(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_result_has_both(tmp_path):
+def test_a_result_has_all(tmp_path):
     inputs = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
     problem = jaxgd.regression(jaxgd.linear(2, 1), (inputs, inputs[:, 0]), (inputs, inputs[:, 0]))
     result = jaxgd.sweep(
@@ -86,6 +89,59 @@ def test_a_result_has_both(tmp_path):
         progress=False,
     )
     assert result.to_pandas().status.tolist() == ["completed"] * 3 + ["diverged"] * 3
+    result.to_csv(tmp_path / "sweep.csv")
+    assert pandas.read_csv(tmp_path / "sweep.csv").status.tolist() == result.to_pandas().status.tolist()
     result.to_netcdf(tmp_path / "sweep.nc")
     with xarray.open_dataset(tmp_path / "sweep.nc") as again:
         xarray.testing.assert_equal(again.load(), result.dataset)
+
+
+FORMULAS = [
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    '=HYPERLINK("http://x")',
+    "＝1",
+    "-",
+    "=",
+    "+",
+]
+PLAIN = ["-0.5", "+3", "-1e-05", "-.5", "a=1", "", " =1", "'=1", "größer", 'a"b,c\nd']
+
+
+def test_no_text_of_a_csv_is_a_formula(tmp_path):
+    texts = [*FORMULAS, *PLAIN]
+    mixed = np.array([-0.5, None, True, "=1"] + [k - 9 for k in range(len(texts) - 4)], object)
+    data = xarray.Dataset(
+        {
+            "valid_loss": (("=axis", "epoch"), -np.ones((len(texts), 1))),
+            "status": (("=axis",), np.full(len(texts), "completed")),
+        },
+        {"=axis": texts, "@mixed": ("=axis", mixed), "epoch": [1]},
+    )
+    exports.to_csv(data, tmp_path / "sweep.csv")
+    with (tmp_path / "sweep.csv").open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["'=axis", "'@mixed", "epoch", "valid_loss", "status"]
+    assert [row[0] for row in rows] == [*(f"'{text}" for text in FORMULAS), *PLAIN]
+    assert [row[1] for row in rows][:6] == ["-0.5", "", "True", "'=1", "-9", "-8"]
+    assert {row[3] for row in rows} == {"-1.0"}
+
+
+def test_a_csv_is_the_table(tmp_path):
+    exports.to_csv(dataset(), tmp_path / "sweep.csv")
+    again = pandas.read_csv(tmp_path / "sweep.csv")
+    pandas.testing.assert_frame_equal(again, exports.to_pandas(dataset()), check_dtype=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.csv"]
+
+
+def test_an_attribute_is_json_for_every_reader(tmp_path):
+    data = dataset().assign_attrs(spread=[1.0, float("nan"), -float("inf")], low=float("nan"))
+    exports.to_netcdf(data, tmp_path / "sweep.nc")
+    with xarray.open_dataset(tmp_path / "sweep.nc") as again:
+        assert again.attrs["spread"] == "[1.0, null, null]"
+        assert np.isnan(again.attrs["low"])
