@@ -12,6 +12,7 @@ from jax.core import Tracer
 
 from jaxgd.fingerprints.readings import Reading, forget_old_traces
 from jaxgd.fingerprints.walk import Described, is_importable
+from jaxgd.references import referred
 
 
 @jax.tree_util.register_pytree_node_class
@@ -79,7 +80,10 @@ class Static(Described):
         return getattr(self.value, "__name__", None) or repr(self.value)
 
     def __reduce__(self):
-        return Static, (self.value,)
+        return Static, (referred(self.value),)
+
+    def __copy__(self):
+        return self
 
     def __deepcopy__(self, memo):
         return self  # nothing in here may change, and a copied array would no longer be the same array

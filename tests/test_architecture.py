@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jaxgd"
 PUBLIC = PACKAGE / "__init__.py"
 MODULES = sorted(set(PACKAGE.rglob("*.py")) - {PUBLIC})
-GROUND_FLOOR = ["aliases", "arguments", "fingerprints", "pytrees", "machine", "numerics", "strict_json"]
+GROUND_FLOOR = ["aliases", "arguments", "fingerprints", "references", "pytrees", "machine", "numerics"]
+GROUND_FLOOR += ["strict_json"]
 ROOMS = [
     *GROUND_FLOOR,
     *("tables", "optim", "training", "sweeps", "specs", "landscape", "studies", "reports", "cli", "__main__"),

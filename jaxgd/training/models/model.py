@@ -1,5 +1,6 @@
 """Models: a pair of functions, `init(key) -> params` and `apply(params, inputs) -> outputs`."""
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -35,16 +36,23 @@ def _orthogonal(key: jax.Array, shape: tuple[int, ...], dtype: Any = float) -> j
     return sequential_vmap(lambda key: jax.nn.initializers.orthogonal()(key, shape, dtype))(key)
 
 
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Scaled:
+    """An initialiser of JAX's by its name, so that it can be pickled: what JAX makes of it is a closure."""
+
+    name: str
+
+    def __call__(self, key: jax.Array, shape: tuple[int, ...], dtype: Any = float) -> jax.Array:
+        return getattr(jax.nn.initializers, self.name)()(key, shape, dtype)
+
+    def __repr__(self):
+        return self.name
+
+
+_SCALED = ("glorot", "he", "lecun", "xavier")
 INITIALIZERS: dict[str, Callable] = {
-    "glorot_normal": jax.nn.initializers.glorot_normal(),
-    "glorot_uniform": jax.nn.initializers.glorot_uniform(),
-    "he_normal": jax.nn.initializers.he_normal(),
-    "he_uniform": jax.nn.initializers.he_uniform(),
-    "lecun_normal": jax.nn.initializers.lecun_normal(),
-    "lecun_uniform": jax.nn.initializers.lecun_uniform(),
+    **{name: _Scaled(name) for family in _SCALED for name in (f"{family}_normal", f"{family}_uniform")},
     "orthogonal": _orthogonal,
-    "xavier_normal": jax.nn.initializers.xavier_normal(),
-    "xavier_uniform": jax.nn.initializers.xavier_uniform(),
     "zeros": jax.nn.initializers.zeros,
 }
 
