@@ -1,6 +1,7 @@
 """`sweep`: every point of a grid trained, a program for each group of like trainers; and its plan."""
 
 import dataclasses
+import math
 import sys
 import time
 import warnings
@@ -22,7 +23,7 @@ from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import DIVERGED, TrainState
-from jaxgd.training.trainers import Trainer
+from jaxgd.training.trainers import Trainer, measured_names
 
 
 def sweep(
@@ -212,14 +213,19 @@ class Collected:
     def result(
         self, axes: Mapping[str, Sequence[Any]], runs: Sequence[Run], plan: Plan, seconds: float
     ) -> SweepResult:
-        """The sweep's result, when every run has ended."""
+        """The sweep's result; runs that have not ended are not run."""
         plan = dataclasses.replace(
             plan, groups=tuple(self.programs), seconds=seconds, clock_seconds=self.clock_seconds
         )
-        results = [self.results[run.index] for run in runs]
-        per_update = [self.seconds_per_update[run.index] for run in runs] if self.seconds_per_update else None
-        dataset = assemble(axes, runs, results, per_update, plan)
-        return SweepResult(dataset, plan, axes, [(each.params, each.model_state) for each in results])
+        results = [self.results.get(run.index) for run in runs]
+        known, per_update = self.seconds_per_update, None
+        if known:
+            per_update = [known.get(run.index, math.nan) for run in runs]
+        measured = list(dict.fromkeys(name for run in runs for name in measured_names(run.trainer)))
+        num_examples = runs[0].trainer.problem.num_examples
+        dataset = assemble(axes, num_examples, results, per_update, plan, measured)
+        states = [None if each is None else (each.params, each.model_state) for each in results]
+        return SweepResult(dataset, plan, axes, states)
 
 
 class Shown:

@@ -13,6 +13,8 @@ RUNNING = 0
 DIVERGED = 2
 # What a status number means once a run is over: 0 is a run that reached its last epoch.
 STATUS_WORDS = ("completed", "stopped early", "diverged", "budget spent", "failed")
+# The word of a run that has no results: it was interrupted, or it was not asked for.
+NOT_RUN = "not run"
 
 
 class BatchSums(NamedTuple):

@@ -28,7 +28,7 @@ def made_up(axes, best=0):
         losses = np.full(2, 0.5 if run.index == best else 1.0)
         history = {"train_loss": losses, "valid_loss": losses, "updates": np.array([3, 6])}
         results.append(LaneResults({"w": np.full(2, run.index)}, None, history, 0, -1, None))
-    dataset = assemble(lists, runs, results, None, Plan((), 2, "1 x cpu", {}, len(runs)))
+    dataset = assemble(lists, PROBLEM.num_examples, results, None, Plan((), 2, "1 x cpu", {}, len(runs)))
     states = [(result.params, None) for result in results]
     return jaxgd.SweepResult(dataset, Plan((), 2, "1 x cpu", {}, len(runs)), lists, states)
 

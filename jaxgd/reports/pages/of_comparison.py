@@ -16,9 +16,10 @@ from jaxgd.reports.scales import seconds_text
 from jaxgd.reports.style import regime_name
 from jaxgd.specs.wording import count_text, margin_text
 from jaxgd.studies.comparison.answer import baseline_lines
-from jaxgd.studies.comparison.cells import NOT_RUN, first_round
+from jaxgd.studies.comparison.cells import first_round
 from jaxgd.studies.comparison.conclusions import Comparison
 from jaxgd.sweeps.store.files import write_whole
+from jaxgd.training.states import NOT_RUN
 
 MOST_CLASSES = 12  # of a confusion matrix that is shown
 

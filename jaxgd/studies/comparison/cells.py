@@ -12,8 +12,7 @@ import numpy as np
 import xarray as xr
 
 from jaxgd.studies.comparison.experiment import CellPlace, Experiment
-
-NOT_RUN = "not run"
+from jaxgd.training.states import NOT_RUN
 
 
 @dataclass(frozen=True)

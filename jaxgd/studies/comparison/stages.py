@@ -7,7 +7,6 @@ import numpy as np
 import xarray as xr
 
 from jaxgd.specs.splits import num_rows
-from jaxgd.studies.comparison.cells import NOT_RUN
 from jaxgd.studies.comparison.experiment import CellPlace, Experiment
 from jaxgd.studies.comparison.quality import PREDICTION, with_predictions
 from jaxgd.sweeps import SweepResult, plan, sweep
@@ -15,6 +14,7 @@ from jaxgd.sweeps.runs import Run
 from jaxgd.sweeps.timing import time_alone
 from jaxgd.training import Problem
 from jaxgd.training.evaluation import example_scores
+from jaxgd.training.states import NOT_RUN
 
 # Timed calls of each cell, and about how long each takes.
 _TURNS, _SECONDS = 5, 0.05

@@ -8,9 +8,8 @@ import numpy as np
 from jaxgd.strict_json import json_text
 from jaxgd.sweeps.axes import columns, coordinate, is_linked, kept
 from jaxgd.sweeps.planning.plans import Plan
-from jaxgd.sweeps.runs import Run
 from jaxgd.training.carrying import COUNTS
-from jaxgd.training.states import STATUS_WORDS
+from jaxgd.training.states import NOT_RUN, STATUS_WORDS
 
 if TYPE_CHECKING:
     import xarray
@@ -35,38 +34,67 @@ class LaneResults(NamedTuple):
 
 def assemble(
     axes: Mapping[str, Sequence[Any]],
-    runs: Sequence[Run],
-    results: Sequence[LaneResults],
+    num_examples: int,
+    results: Sequence[LaneResults | None],
     seconds_per_update: Sequence[float] | None,
     plan: Plan,
+    measured: Sequence[str] = ("train_loss",),
 ) -> "xarray.Dataset":
-    """The dataset of a sweep from each run's results, in the order of the grid."""
+    """The dataset of a sweep from each run's results, in the order of the grid.
+
+    Args:
+        axes: the values of each axis, as they were given.
+        num_examples: of training, which is what a batch size of "full" is.
+        results: of each run; None for one that was not run: its history is NaN, and its counts are 0.
+        seconds_per_update: of each run alone, NaN where it is not known; None without a clock.
+        plan: the programs that ran.
+        measured: names of a history besides those that the results have: of runs that were not run.
+    """
     import xarray
 
     shape, dims = [len(values) for values in axes.values()], list(axes)
-    names = list(dict.fromkeys(name for result in results for name in result.history))
-    variables: dict[str, Any] = {}
-    for name in names:
-        rows = [r.history.get(name, np.full_like(r.history["train_loss"], np.nan)) for r in results]
-        variables[name] = ([*dims, "epoch"], np.stack(rows).reshape(*shape, -1))
-    status = np.array([STATUS_WORDS[int(result.status)] for result in results])
-    variables["status"] = (dims, status.reshape(shape))
-    variables["stopped_at"] = (dims, np.array([int(result.stopped_at) for result in results]).reshape(shape))
-    if any(result.kept_epoch is not None for result in results):
-        kept = [-1 if result.kept_epoch is None else int(result.kept_epoch) for result in results]
-        variables["kept_epoch"] = (dims, np.array(kept).reshape(shape))
+    variables = {
+        name: ([*dims, "epoch"], rows.reshape(*shape, -1))
+        for name, rows in _histories(results, measured, plan.epochs).items()
+    }
+
+    def of_runs(values: list[Any]) -> Any:
+        return dims, np.array(values).reshape(shape)
+
+    words = [NOT_RUN if result is None else STATUS_WORDS[int(result.status)] for result in results]
+    variables["status"] = of_runs(words)
+    variables["stopped_at"] = of_runs(
+        [-1 if result is None else int(result.stopped_at) for result in results]
+    )
+    epochs = [None if result is None else result.kept_epoch for result in results]
+    if any(epoch is not None for epoch in epochs):
+        variables["kept_epoch"] = of_runs([-1 if epoch is None else int(epoch) for epoch in epochs])
     if seconds_per_update is not None:
-        rate = np.array(seconds_per_update).reshape(*shape, 1)
-        variables["seconds"] = ([*dims, "epoch"], rate * variables["updates"][1])
-    coords = _coordinates(axes, runs)
-    coords["epoch"] = ("epoch", np.arange(1, variables["train_loss"][1].shape[-1] + 1))
+        rate, updates = np.array(seconds_per_update).reshape(*shape, 1), variables["updates"][1]
+        variables["seconds"] = ([*dims, "epoch"], np.where(updates == 0, 0.0, rate * updates))
+    coords = _coordinates(axes, num_examples)
+    coords["epoch"] = ("epoch", np.arange(1, plan.epochs + 1))
     dataset = xarray.Dataset(variables, coords, _attributes(plan))
     return dataset.set_coords([name for name in (*COUNTS, "seconds") if name in dataset])
 
 
-def _coordinates(axes: Mapping[str, Sequence[Any]], runs: Sequence[Run]) -> dict[str, Any]:
+def _histories(
+    results: Sequence[LaneResults | None], measured: Sequence[str], epochs: int
+) -> dict[str, np.ndarray]:
+    """The histories of all runs by name, [runs, epochs]: NaN and counts of 0 where a run has none."""
+    known = [{} if result is None else result.history for result in results]
+    columns = {name: column for history in known for name, column in history.items()}
+    dtype = np.result_type(columns.get("train_loss", np.float32))
+    empty = {
+        name: np.zeros(epochs, np.int32) if name in COUNTS else np.full(epochs, np.nan, dtype)
+        for name in (*measured, *(columns or COUNTS))
+    }
+    return {name: np.stack([history.get(name, row) for history in known]) for name, row in empty.items()}
+
+
+def _coordinates(axes: Mapping[str, Sequence[Any]], num: int) -> dict[str, Any]:
     """Of each axis its values, and along an axis of points each of their names."""
-    num, coords = runs[0].trainer.problem.num_examples, {}
+    coords = {}
     for axis, values in axes.items():
         if is_linked(values):
             coords[axis] = (axis, np.arange(len(values)))

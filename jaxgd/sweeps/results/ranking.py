@@ -8,6 +8,7 @@ import numpy as np
 from jaxgd.arguments import one_of, unknown
 from jaxgd.sweeps.axes import entry_at
 from jaxgd.sweeps.results.selection import linked_names
+from jaxgd.training.states import NOT_RUN
 
 if TYPE_CHECKING:
     import xarray
@@ -72,8 +73,10 @@ def check_metric(dataset: "xarray.Dataset", metric: str) -> None:
 
 
 def _nothing_finite(dataset: "xarray.Dataset", metric: str) -> str:
-    diverged = int((dataset.status == "diverged").sum())
-    return f"at no point is {metric} finite in all runs: {diverged} of {dataset.status.size} runs diverged"
+    status = dataset.status.values
+    diverged, left = ((status == word).sum() for word in ("diverged", NOT_RUN))
+    rest = f", and {left} were not run" if left else ""
+    return f"at no point is {metric} finite in all runs: {diverged} of {status.size} runs diverged{rest}"
 
 
 def values_and_ends(
@@ -81,8 +84,9 @@ def values_and_ends(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`(values [*axes, epochs], ends [*axes])`: a metric of every run, and the place of its last epoch.
 
-    A run that stopped early or spent its budget keeps its last value. One that diverged is NaN throughout,
-    and so is every value that is not finite. A variable without epochs has its value in all of them.
+    A run that stopped early or spent its budget keeps its last value. One that diverged or was not run is NaN
+    throughout, and so is every value that is not finite. A variable without epochs has its value in all of
+    them.
     """
     like = dataset.updates
     values = (dataset[metric] + 0.0 * like).transpose(*axes, "epoch").values
@@ -93,7 +97,8 @@ def values_and_ends(
     ends = np.where(stopped, np.argmax(updates == updates[..., -1:], axis=-1), last)
     held = np.minimum(np.arange(last + 1), ends[..., None])
     values = np.take_along_axis(values, held, axis=-1)
-    return np.where((status == "diverged")[..., None] | ~np.isfinite(values), np.nan, values), ends
+    is_lost = (status == "diverged") | (status == NOT_RUN)
+    return np.where(is_lost[..., None] | ~np.isfinite(values), np.nan, values), ends
 
 
 def final_places(dataset: "xarray.Dataset", axes: Sequence[str], ends: np.ndarray) -> np.ndarray:

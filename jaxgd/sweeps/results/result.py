@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgd.sweeps.axes import label
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.exports import to_csv, to_netcdf, to_pandas
 from jaxgd.sweeps.results.ranking import Best, best_point
@@ -25,19 +26,22 @@ class SweepResult:
         dataset: an `xarray.Dataset` whose dimensions are the axes in their order, then `epoch` (from 1). Its
             variables are every entry of a run's history, `status` (a word) and `stopped_at` (the update, from
             0, at which a run diverged; -1 if it did not). Where runs end with their best, `kept_epoch` is the
-            epoch that their parameters are of, -1 if it is the last. The coordinate of the batch size "full"
-            is the number of training examples. The coordinate of values of several kinds, such as None and
-            0.5, has dtype object; a number of NumPy's or JAX's of less than 64 bits is its shortest decimal.
+            epoch that their parameters are of, -1 if it is the last. A run that had not ended when the sweep
+            was interrupted has the status "not run", NaN in its history and counts of 0. The coordinate of
+            the batch size "full" is the number of training examples. The coordinate of values of several
+            kinds, such as None and 0.5, has dtype object; a number of NumPy's or JAX's of less than 64 bits
+            is its shortest decimal.
         plan: the programs that ran.
         axes: the values of each axis as they were given.
-        states: parameters and model state of each run, in the order of the grid, the last axis fastest.
+        states: parameters and model state of each run, in the order of the grid, the last axis fastest; None
+            for one that was not run.
         spec: the description of the sweep that a file gave, None for one that was called from Python.
     """
 
     dataset: "xarray.Dataset"
     plan: Plan
     axes: Mapping[str, Sequence[Any]]
-    states: Sequence[tuple[Any, Any]]
+    states: Sequence[Any]
     spec: Mapping[str, Any] | None = None
 
     def params(self, **coords: Any) -> Any:
@@ -48,13 +52,21 @@ class SweepResult:
         precisions: 0.001 and `np.float32(0.001)` are one rate.
 
         Raises:
-            ValueError: an axis or a value that the sweep does not have, or an axis that is not given.
+            ValueError: an axis or a value that the sweep does not have, an axis that is not given, or a run
+                that was not run.
         """
-        return self.states[run_index(self.dataset, self.axes, coords)][0]
+        return self._state(coords)[0]
 
     def model_state(self, **coords: Any) -> Any:
         """The model state that belongs to one run's parameters, None without one; as `params`."""
-        return self.states[run_index(self.dataset, self.axes, coords)][1]
+        return self._state(coords)[1]
+
+    def _state(self, coords: Mapping[str, Any]) -> tuple[Any, Any]:
+        state = self.states[run_index(self.dataset, self.axes, coords)]
+        if state is None:
+            where = ", ".join(f"{name}={label(value)!r}" for name, value in coords.items())
+            raise ValueError(f"the run at ({where}) was not run: the sweep was interrupted before it ended")
+        return state
 
     def best(
         self,
@@ -65,8 +77,8 @@ class SweepResult:
     ) -> Best:
         """The point with the best mean of a metric; `result.params(**best.coords, seed=0)` is a run of it.
 
-        A point of which a run diverged is worse than any other. A run that stopped keeps the value of its
-        last epoch. No claim from one seed: the spread says how far its runs lie apart.
+        A point of which a run diverged, or was not run, is worse than any other. A run that stopped keeps the
+        value of its last epoch. No claim from one seed: the spread says how far its runs lie apart.
 
         Args:
             metric: a variable of the dataset.
@@ -76,7 +88,7 @@ class SweepResult:
                 `early_stopping` restored the best, of that. "best" for the epoch in which the mean is best.
 
         Raises:
-            ValueError: an unknown metric, axis or word; no point without a run that diverged.
+            ValueError: an unknown metric, axis or word; no point without a run that diverged or was not run.
         """
         found = best_point(self.dataset, metric, over, mode, at)
         coords = {name: as_given(self.axes, name, value) for name, value in found.coords.items()}

@@ -23,7 +23,7 @@ def put(
     dataset: "xarray.Dataset",
     plan: Plan,
     axes: Mapping[str, Sequence[Any]],
-    states: Sequence[tuple[Any, Any]],
+    states: Sequence[tuple[Any, Any] | None],
     spec: Mapping[str, Any] | None,
 ) -> None:
     """Write the parts of a result into a folder: see `SweepResult.save`."""

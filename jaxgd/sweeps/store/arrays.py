@@ -14,6 +14,9 @@ from jaxgd.training.problems.problem import Problem
 if TYPE_CHECKING:
     import xarray
 
+# Group and row of a run that was not run.
+_NOWHERE = (-1, -1)
+
 
 def dtype_name(array: np.ndarray) -> str:
     """The name by which `decoded` knows an array's dtype."""
@@ -103,15 +106,19 @@ def _checked_json(value: Any, what: str) -> Any:
         ) from None
 
 
-def state_arrays(states: Sequence[tuple[Any, Any]]) -> tuple[dict[str, np.ndarray], dict]:
-    """`(arrays, about)` of the `(params, model_state)` of every run.
+def state_arrays(states: Sequence[tuple[Any, Any] | None]) -> tuple[dict[str, np.ndarray], dict]:
+    """`(arrays, about)` of the `(params, model_state)` of every run, None of one that was not run.
 
     `about["groups"]` holds the two skeletons of each group of like runs and the dtypes of its leaves, whose
-    arrays are named "group/leaf"; the array `places` is the group and the row of each run.
+    arrays are named "group/leaf"; the array `places` is the group and the row of each run, -1 and -1 of one
+    that was not run.
     """
     groups: dict[str, tuple[int, list[list[np.ndarray]]]] = {}
     places = []
     for state in states:
+        if state is None:
+            places.append(_NOWHERE)
+            continue
         (params, leaves), (model_state, more) = (describe(tree) for tree in state)
         leaves += more
         shapes = [leaf.shape for leaf in leaves]
@@ -136,7 +143,8 @@ def state_names(about: Mapping) -> list[str]:
 
 
 class SavedStates(Sequence):
-    """The `(params, model_state)` of every run of a file, each rebuilt when it is asked for.
+    """The `(params, model_state)` of every run of a file, each rebuilt when it is asked for; None of one
+    that was not run.
 
     Raises:
         ValueError: what is described is not what the arrays hold.
@@ -155,7 +163,8 @@ class SavedStates(Sequence):
                 raise ValueError("its trees have not the leaves that it holds")
         rows = [min((len(leaf) for leaf in leaves), default=1) for leaves in self._leaves]
         for group, row in self._places:
-            if not (0 <= group < len(rows) and 0 <= row < rows[group]):
+            is_there = 0 <= group < len(rows) and 0 <= row < rows[group]
+            if not is_there and (group, row) != _NOWHERE:
                 raise ValueError(f"it places a run at row {row} of group {group}, which it does not hold")
 
     def __len__(self):
@@ -163,6 +172,8 @@ class SavedStates(Sequence):
 
     def __getitem__(self, index):
         group, row = self._places[index]
+        if (group, row) == _NOWHERE:
+            return None
         leaves = [leaf[row] for leaf in self._leaves[group]]
         trees = []
         for tree, like in zip(self._trees[group], self._like, strict=True):

@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 from jaxgd.studies.comparison.answer import Subject
-from jaxgd.studies.comparison.cells import NOT_RUN
 from jaxgd.studies.comparison.conclusions import found_in
 from jaxgd.studies.comparison.judging import Looks, judge
+from jaxgd.training.states import NOT_RUN
 
 NUM_TRAIN = 100
 GRID = ("optimizer", "batch_size", "rate", "seed")
