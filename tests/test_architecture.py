@@ -26,12 +26,12 @@ ROOMS = [
 # What a later part of `sweeps` may import of an earlier one, and never the other way.
 SWEEPS = [
     *("axes", "draws", "runs", "groups", "lanes"),
-    *("planning", "store", "results", "engine", "timing", "sweeping"),
+    *("planning", "store", "results", "engine", "folders", "timing", "sweeping"),
 ]
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make"}
 # Public functions to come: no module may have their names either.
 LATER = {"table", "study"}
-CORE = {"jax", "jaxlib", "jaxtyping", "optax", "numpy", "scipy", "xarray"}
+CORE = {"jax", "jaxlib", "jaxtyping", "optax", "numpy", "scipy", "xarray", "filelock"}
 # What a room may import beyond the core dependencies. Every one of these comes with an extra.
 EXTRAS = {
     "tables": {"pandas", "sklearn"},

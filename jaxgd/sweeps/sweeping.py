@@ -1,7 +1,10 @@
 """`sweep`: every point of a grid trained, a program for each group of like trainers; and its plan."""
 
+import contextlib
 import dataclasses
+import functools
 import math
+import os
 import sys
 import time
 import warnings
@@ -16,6 +19,8 @@ from jaxgd.machine.host import num_cores, versions
 from jaxgd.sweeps.axes import Point, checked_axes, points
 from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.engine.execution import Engine
+from jaxgd.sweeps.folders.going_on import Asked, Begun
+from jaxgd.sweeps.folders.in_folder import kept_in, save_elsewhere
 from jaxgd.sweeps.planning.planner import EXACT, Options, Planned, Planner, checked_options, plan_of, replay
 from jaxgd.sweeps.planning.plans import Plan, Program
 from jaxgd.sweeps.results.dataset import LaneResults, assemble
@@ -37,6 +42,8 @@ def sweep(
     explain: bool = False,
     clock: bool = True,
     start: TrainState | Callable[[Point], TrainState] | None = None,
+    folder: str | os.PathLike | None = None,
+    replace: bool = False,
 ) -> SweepResult:
     """The result of training at every point of a grid, or of a list of points.
 
@@ -64,10 +71,17 @@ def sweep(
             the time of the sweep. Without it small models' lanes move several at a time in short sweeps too.
         start: a state to go on from, such as `fit(...).state`, for all runs, or a function that gives one for
             each point: its parameters, optimizer's and model's state; counts, rules and history begin anew.
+        folder: where the sweep is kept as it goes: each program's runs as they end, and from time to time
+            where the others stand. The same call on the same folder trains what it lacks, to the same bits:
+            the rest of a sweep that was interrupted, or the runs of values that an axis has got since.
+        replace: begin anew in that folder, whatever it has.
 
     Raises:
         ValueError, TypeError: an empty axis, a value twice, a name that the result uses, a plan for another
-            sweep, or what `make_trainer` raises; before anything compiles.
+            sweep, or what `make_trainer` raises; a folder that has another sweep, or that another process
+            trains into; before anything compiles.
+        OSError: the folder cannot be written: before anything compiles, or at the end, with the folder that
+            the result was saved in instead.
         MemoryError: not even one lane on each device fits. Where fewer fit than were planned, the sweep goes
             on with half as many, and its plan says so.
 
@@ -82,27 +96,96 @@ def sweep(
         >>> result.dataset.valid_accuracy.dims
         ('batch_size', 'learning_rate', 'seed', 'epoch')
     """
-    begun = time.perf_counter()
+    return run_sweep(
+        make_trainer,
+        axes,
+        epochs,
+        progress=progress,
+        plan=plan,
+        exact=exact,
+        explain=explain,
+        clock=clock,
+        start=start,
+        folder=folder,
+        replace=replace,
+    )
+
+
+def run_sweep(
+    make_trainer: Callable[[Point], Trainer],
+    axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    epochs: int,
+    *,
+    progress: bool | Callable[[int, int, str], None] = True,
+    plan: Plan | None = None,
+    exact: bool = False,
+    explain: bool = False,
+    clock: bool = True,
+    start: TrainState | Callable[[Point], TrainState] | None = None,
+    folder: str | os.PathLike | None = None,
+    replace: bool = False,
+    spec: Mapping[str, Any] | None = None,
+) -> SweepResult:
+    """The result of `sweep`, of what a file describes where there is a spec."""
+    began = time.perf_counter()
     lists = checked_axes(axes)
     runs, epochs = checked_runs(make_trainer, lists, epochs, start)
-    engine = Engine(jax.devices(), epochs, clock)
-    with own_programs() as checks:
-        planned = _planned(engine, runs, plan, exact)
-        followed = plan_of(planned, len(runs), epochs, engine.devices)
+    engine = Engine(jax.devices(), epochs, clock, named=folder is not None)
+    choose = functools.partial(_planned, engine, plan=plan, exact=exact)
+    with own_programs() as checks, contextlib.ExitStack() as stack:
+        begun = (
+            Begun([], choose(runs), {})
+            if folder is None
+            else stack.enter_context(
+                kept_in(folder, replace, Asked(lists, runs, spec, exact, plan), engine, choose)
+            )
+        )
+        followed = plan_of(begun.planned, len(runs), epochs, engine.devices)
         if explain:
             print(followed, file=sys.stderr)  # noqa: T201
-        examples = epochs * sum(run.trainer.problem.num_examples for run in runs)
-        with Progress(progress, len(runs), examples, "runs") as shown:
-            found = Collected()
-            sinks = found, Shown(shown)
-            for ended in engine.run(planned):
-                for sink in sinks:
-                    sink.take(ended)
-    seconds = time.perf_counter() - begun
-    _warn_of_idle_cores(engine.devices, len(runs), seconds)
+        found = Collected(begun.ended)
+        if begun.keeper is not None:
+            _tell_of_ended(begun, len(runs), bool(progress))
+        _train(engine, begun, found, progress, began)
+    seconds = time.perf_counter() - began
+    _warn_of_idle_cores(engine.devices, sum(len(group.runs) for group, _ in begun.planned), seconds)
     if any(checks):
         _tell_of_divergence(lists, found.results)
-    return found.result(lists, runs, followed, seconds)
+    if begun.keeper is None:
+        groups, clock_seconds = tuple(found.programs), found.clock_seconds
+        followed = dataclasses.replace(followed, groups=groups, seconds=seconds, clock_seconds=clock_seconds)
+    else:
+        followed = begun.keeper.record.whole_plan
+    data = begun.keeper.record.data if begun.keeper else ()
+    result = dataclasses.replace(found.result(lists, runs, followed), spec=spec, data_sha256=data)
+    if begun.keeper is not None and begun.keeper.error is not None:
+        raise save_elsewhere(result, begun.keeper.folder, begun.keeper.error)
+    return result
+
+
+def _train(engine: Engine, begun: Begun, found: "Collected", progress: Any, began: float) -> None:
+    """Train what is left, and have sinks take what ends."""
+    left = [run for group, program in begun.planned for run in group.runs]
+    left = [run for run in left if run.index not in found.results]
+    examples = engine.sources.epochs * sum(run.trainer.problem.num_examples for run in left)
+    with Progress(progress, max(1, len(left)), examples, "runs") as shown:
+        sinks = [sink for sink in (begun.keeper, found, Shown(shown)) if sink is not None]
+        events = engine.run(begun.planned, begun.snapshots)
+        try:
+            for ended in events:
+                for sink in sinks:
+                    sink.take(ended)
+        finally:  # before the programs let go of their slots
+            if begun.keeper is not None:
+                begun.keeper.close(time.perf_counter() - began, found.clock_seconds)
+
+
+def _tell_of_ended(begun: Begun, num_runs: int, aloud: bool) -> None:
+    """Say how much the folder has."""
+    ended = sum(len(each.runs) for each in begun.ended)
+    if aloud and ended:
+        what = "nothing is left to train" if ended == num_runs else "the others are trained"
+        print(f"{begun.keeper.folder} has {ended} of {num_runs} runs: {what}", file=sys.stderr)  # noqa: T201
 
 
 def plan(
@@ -195,13 +278,15 @@ def _warn_of_idle_cores(devices: Sequence[Any], num_runs: int, seconds: float) -
 
 
 class Collected:
-    """Results, for a dataset of all of them."""
+    """Results, for a dataset of all of them; at first those that had ended before."""
 
-    def __init__(self):
+    def __init__(self, before: Sequence[Ended] = ()):
         self.results: dict[int, LaneResults] = {}
         self.programs: list[Program] = []
         self.seconds_per_update: dict[int, float] = {}
         self.clock_seconds = 0.0
+        for ended in before:
+            self.take(ended)
 
     def take(self, ended: Ended) -> None:
         """Keep what ended."""
@@ -210,13 +295,8 @@ class Collected:
         self.seconds_per_update.update(ended.seconds_per_update)
         self.clock_seconds += ended.clock_seconds
 
-    def result(
-        self, axes: Mapping[str, Sequence[Any]], runs: Sequence[Run], plan: Plan, seconds: float
-    ) -> SweepResult:
+    def result(self, axes: Mapping[str, Sequence[Any]], runs: Sequence[Run], plan: Plan) -> SweepResult:
         """The sweep's result; runs that have not ended are not run."""
-        plan = dataclasses.replace(
-            plan, groups=tuple(self.programs), seconds=seconds, clock_seconds=self.clock_seconds
-        )
         results = [self.results.get(run.index) for run in runs]
         known, per_update = self.seconds_per_update, None
         if known:

@@ -3,11 +3,12 @@
 import collections
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from jaxgd.sweeps.engine.programs import Compiled
 from jaxgd.sweeps.lanes import Inputs, Occupancy, Slots
 from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.sweeps.results.dataset import LaneResults
@@ -23,7 +24,7 @@ class Ended(NamedTuple):
 
     runs: those that ended in the call, with their results. examples: how many the call is done with, those
     that stopped runs skip included. took: the program with what it took. seconds_per_update: of the updates
-    of its runs alone, by their places. clock_seconds: that timing these took.
+    of its runs alone, by their places. clock_seconds: that timing these took. at_work: what moved the runs.
     """
 
     runs: list[tuple[Run, LaneResults]]
@@ -31,6 +32,28 @@ class Ended(NamedTuple):
     took: Program | None = None
     seconds_per_update: Mapping[int, float] = {}
     clock_seconds: float = 0.0
+    at_work: "AtWork | None" = None
+
+
+class AtWork(NamedTuple):
+    """A program with its runs, and the driver that moves them, at rest between two calls."""
+
+    program: Program
+    driver: "Driver"
+
+
+class Snapshot(NamedTuple):
+    """All of a driver between two calls that its runs need to go on, on the host.
+
+    slots: the leaves of those of its slots that hold lanes. lane_of: the lane in each slot, -1 for none.
+    epoch_of: the epoch of each. used: examples of the epoch that are done. done: lanes that have ended.
+    """
+
+    slots: list[np.ndarray]
+    lane_of: np.ndarray
+    epoch_of: np.ndarray
+    used: int
+    done: np.ndarray
 
 
 class Driver:
@@ -48,15 +71,21 @@ class Driver:
     # That one call aims at, so that progress shows and Ctrl-C is heard.
     call_seconds = 0.5
 
-    def __init__(self, inputs: Inputs, recipe: Recipe, executable: Any, compile_seconds: float = 0.0):
-        self.inputs, self.recipe, self.executable = inputs, recipe, executable
+    def __init__(self, inputs: Inputs, recipe: Recipe, compiled: Compiled, compile_seconds: float = 0.0):
+        self.inputs, self.recipe = inputs, recipe
+        self.executable, self.digest = compiled
         self.compile_seconds = compile_seconds
         self.group, self.num, self.epochs = inputs.group, inputs.group.num_examples, inputs.sources.epochs
-        self.shardings = executable.input_shardings[0]
+        self.shardings = self.executable.input_shardings[0]
 
-    def run(self, expected_seconds: float) -> Iterator[Ended]:
-        """What each call brings, until every run has ended; all should take so many seconds together."""
+    def run(self, expected_seconds: float, snapshot: Snapshot | None = None) -> Iterator[Ended]:
+        """What each call brings, until every run has ended; all should take so many seconds together.
+
+        snapshot: of a driver of the same group and recipe, to go on from.
+        """
         self._begin(expected_seconds * self.recipe.devices / len(self.group.runs))
+        if snapshot is not None:
+            self._restore(snapshot)
         try:
             while any(self.waiting.values()) or any(lane is not None for lane in self.lane_of):
                 yield self.call()
@@ -67,6 +96,29 @@ class Driver:
         """Slots without lanes, on the devices."""
         shapes = self.inputs.slots(self.recipe.slots)
         return jax.device_put(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes), self.shardings[2])
+
+    def snapshot(self) -> Snapshot:
+        """What `run` can go on from, to the same bits."""
+        lane_of = np.array([-1 if lane is None else lane for lane in self.lane_of])
+        slots = [leaf[lane_of >= 0] for leaf in jax.device_get(jax.tree.leaves(self.slots))]
+        left = {*lane_of.tolist(), *(lane for queue in self.waiting.values() for lane in queue)}
+        done = np.array([lane for lane in range(len(self.group.runs)) if lane not in left], int)
+        return Snapshot(slots, lane_of, self.epoch_of.copy(), self.used, done)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        """Stand where the driver stood whose snapshot it is."""
+        gone = {*snapshot.lane_of.tolist(), *snapshot.done.tolist()}
+        for choice, queue in self.waiting.items():
+            self.waiting[choice] = collections.deque(lane for lane in queue if lane not in gone)
+        self.lane_of = [None if lane < 0 else lane for lane in snapshot.lane_of.tolist()]
+        self.epoch_of, self.used = snapshot.epoch_of.copy(), snapshot.used
+        leaves, structure = jax.tree.flatten(self.slots)
+        slots = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
+        for whole, part in zip(slots, snapshot.slots, strict=True):
+            whole[snapshot.lane_of >= 0] = part
+        self.slots = jax.device_put(jax.tree.unflatten(structure, slots), self.shardings[2])
+        if any(lane is not None for lane in self.lane_of):
+            self._give()
 
     def _begin(self, expected_seconds: float) -> None:
         """No lane is on its way; one should take so many seconds."""
@@ -150,13 +202,17 @@ class Driver:
                     self.lane_of[slot] = queue.popleft()
                     self.epoch_of[slot], fresh[slot] = 0, True
         if fresh.any():
-            present = next(lane for lane in self.lane_of if lane is not None)
-            filled = [
-                next(self._beside(slot), present) if lane is None else lane
-                for slot, lane in enumerate(self.lane_of)
-            ]
-            self.given = jax.device_put(self.inputs.gather(filled), self.shardings[1])
+            self._give()
         return fresh
+
+    def _give(self) -> None:
+        """Have the inputs of the lanes in the slots on the devices; in an empty slot those of another."""
+        present = next(lane for lane in self.lane_of if lane is not None)
+        filled = [
+            next(self._beside(slot), present) if lane is None else lane
+            for slot, lane in enumerate(self.lane_of)
+        ]
+        self.given = jax.device_put(self.inputs.gather(filled), self.shardings[1])
 
     def _beside(self, slot: int) -> Iterator[int]:
         """The lanes in the slots that move at once with this one."""

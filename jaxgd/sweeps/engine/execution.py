@@ -4,8 +4,9 @@ import dataclasses
 import importlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -14,8 +15,9 @@ from jaxgd.machine.compiling import with_settings_of_caller
 from jaxgd.machine.devices import free_bytes
 from jaxgd.machine.host import num_cores
 from jaxgd.sweeps.engine.clock import seconds_alone
-from jaxgd.sweeps.engine.driver import Driver, Ended
-from jaxgd.sweeps.engine.programs import bytes_of, compile_anew, compiled
+from jaxgd.sweeps.engine.driver import AtWork, Driver, Ended, Snapshot
+from jaxgd.sweeps.engine.identity import Identity, identity_of
+from jaxgd.sweeps.engine.programs import bytes_of, compiled, digest_of, lower
 from jaxgd.sweeps.groups import Group, largest_batch, only_group
 from jaxgd.sweeps.lanes import Inputs, Sources
 from jaxgd.sweeps.planning.planner import Planned
@@ -30,25 +32,36 @@ class Engine:
         devices: on which lanes run.
         sources: what lanes begin with.
         clock: whether updates are timed alone.
+        named: whether drivers know the digest of their programs.
     """
 
-    def __init__(self, devices: Sequence[Any], epochs: int, clock: bool = True):
-        self.devices, self.sources, self.clock = devices, Sources(epochs), clock
+    def __init__(self, devices: Sequence[Any], epochs: int, clock: bool = True, named: bool = False):
+        self.devices, self.sources, self.clock, self.named = devices, Sources(epochs), clock, named
         self.driver = with_settings_of_caller(self._driver)
 
     def _driver(self, group: Group, recipe: Recipe) -> Driver:
         """The driver of a group, its program compiled; in any thread."""
         begun = time.perf_counter()
         inputs = Inputs(group, self.sources)
-        executable = compiled(inputs, recipe, self.devices)
-        return Driver(inputs, recipe, executable, time.perf_counter() - begun)
+        program = compiled(inputs, recipe, self.devices, self.named)
+        return Driver(inputs, recipe, program, time.perf_counter() - begun)
+
+    def identity(self, group: Group, recipe: Recipe) -> Identity:
+        """What the runs of a group depend on, with nothing compiled."""
+        inputs = Inputs(group, self.sources)
+        return identity_of(inputs, recipe, digest_of(lower(inputs, recipe, self.devices)))
 
     def bytes_of(self, inputs: Inputs, recipe: Recipe) -> int:
         """Bytes that a program needs on a device, from compiling it."""
-        return bytes_of(compile_anew(inputs, recipe, self.devices))
+        return bytes_of(lower(inputs, recipe, self.devices).compile())
 
-    def run(self, planned: Planned) -> Iterator[Ended]:
-        """What ends, as it ends; of each program, or part of one, at last what it took."""
+    def run(
+        self, planned: Planned, begun: Mapping[tuple[int, ...], Snapshot] = MappingProxyType({})
+    ) -> Iterator[Ended]:
+        """What ends, as it ends; of each program, or part of one, at last what it took.
+
+        begun: where programs stand that were interrupted, by the places of their runs.
+        """
         pool = ThreadPoolExecutor(max(1, min(len(planned), num_cores())))
         try:
             futures = {
@@ -60,7 +73,8 @@ class Engine:
             self._check_coupling([group for group, _ in planned])
             importlib.import_module("xarray")
             for future in as_completed(futures):
-                yield from self._in_memory(future.result, *futures[future])
+                group, program = futures[future]
+                yield from self._in_memory(future.result, group, program, begun.get(program.runs))
         finally:
             # Where the sweep ends early, Ctrl-C need not wait for the program that is compiling.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -71,16 +85,19 @@ class Engine:
             size = getattr(group.first.batch_size, "value", None)
             check_coupling(group.first.problem, self.sources.params(group.runs[0]), size)
 
-    def _in_memory(self, make: Callable[[], Driver], group: Group, program: Program) -> Iterator[Ended]:
+    def _in_memory(
+        self, make: Callable[[], Driver], group: Group, program: Program, snapshot: Snapshot | None = None
+    ) -> Iterator[Ended]:
         """What the program's runs bring; those that did not fit into memory again, half as many at once."""
-        done: set[int] = set()
+        before = [] if snapshot is None else snapshot.done.tolist()
+        done = {group.runs[lane].index for lane in before}
         started = time.perf_counter()
         try:
             driver = make()
             started = time.perf_counter()
-            for ended in driver.run(program.predicted_run_seconds):
+            for ended in driver.run(program.predicted_run_seconds, snapshot):
                 done.update(run.index for run, _ in ended.runs)
-                yield ended
+                yield ended._replace(at_work=AtWork(program, driver))
             yield self._took(driver, group, program, time.perf_counter() - started)
             return
         except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -98,8 +115,9 @@ class Engine:
     def _took(self, driver: Driver, group: Group, program: Program, run_seconds: float) -> Ended:
         """The program with what it took, and the seconds of an update of each of its batch sizes, alone."""
         took = dataclasses.replace(program, compile_seconds=driver.compile_seconds, run_seconds=run_seconds)
+        at_work = AtWork(program, driver)
         if not self.clock:
-            return Ended([], took=took)
+            return Ended([], took=took, at_work=at_work)
         begun = time.perf_counter()
         recipe = driver.recipe
         if not recipe.is_alone:
@@ -112,7 +130,7 @@ class Engine:
         of_size = seconds_alone(driver, {size: first[size] for size in wanted}, run_seconds)
         per_update = {run.index: of_size[sizes[run.index]] for run in group.runs}
         clock_seconds = time.perf_counter() - begun
-        return Ended([], took=took, seconds_per_update=per_update, clock_seconds=clock_seconds)
+        return Ended([], 0, took, per_update, clock_seconds, at_work)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

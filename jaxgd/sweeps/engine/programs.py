@@ -1,9 +1,10 @@
 """The program of a group: lanes over devices, and on each device one lane after the other or all at once."""
 
 import functools
+import hashlib
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -112,19 +113,28 @@ def _run_lane(
     return Slots(*carrying.moved(move, slot.packed, slot.rows, key))
 
 
+class Compiled(NamedTuple):
+    """A program that is compiled, and the SHA-256 of its text before: None where that was not asked for."""
+
+    executable: Any
+    digest: str | None = None
+
+
 # Compiled programs by structure, shapes and recipe, so that a second sweep of the same kind compiles nothing.
-_COMPILED: dict[Any, Any] = {}
+_COMPILED: dict[Any, Compiled] = {}
 _MAX_COMPILED = 256
 _LOCK = threading.Lock()
 
 
-def compiled(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
+def compiled(inputs: Inputs, recipe: Recipe, devices: Sequence[Any], with_digest: bool = False) -> Compiled:
     """The program of a group, compiled here unless one of a group of the same kind was before."""
     key = _key(inputs, recipe, devices)
     with _LOCK:
         found = _COMPILED.get(key)
-    if found is None:
-        found = compile_anew(inputs, recipe, devices)
+    if found is None or (with_digest and found.digest is None):
+        lowered = lower(inputs, recipe, devices)
+        made = found.executable if found else lowered.compile()
+        found = Compiled(made, digest_of(lowered) if with_digest else None)
         with _LOCK:
             _COMPILED[key] = found
             while len(_COMPILED) > _MAX_COMPILED:
@@ -132,15 +142,20 @@ def compiled(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     return found
 
 
-def compile_anew(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
-    """The group's program, compiled."""
+def lower(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
+    """The group's program before it is compiled."""
     group, epochs, num = inputs.group, inputs.sources.epochs, inputs.group.num_examples
     flags = jax.ShapeDtypeStruct((recipe.slots,), np.bool_)
     lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
     arguments = abstract((inputs.shared, lanes, slots, Occupancy(flags, flags), extent(0, num, num)))
     lowered = build_program(group, recipe, epochs, devices).lower(*arguments)  # pyright: ignore[reportFunctionMemberAccess]
     check_unchanged(group.first)  # since the program is traced in a thread, when others may act
-    return lowered.compile()
+    return lowered
+
+
+def digest_of(lowered: Any) -> str:
+    """The SHA-256 of a program's text: StableHLO with its constants, without the places of the source."""
+    return hashlib.sha256(lowered.as_text().encode()).hexdigest()
 
 
 def bytes_of(executable: Any) -> int:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -94,11 +95,13 @@ def replay(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> Planned:
         raise ValueError(f"plan is one of {saved.num_runs} runs, the sweep has {len(runs)}")
     if any(program.recipe.devices != len(devices) for program in saved.groups):
         raise ValueError(f"plan is one for {saved.device}, the sweep would run on {device_name(devices)}")
-    return _planned(saved.groups, runs, {})
+    return with_groups(saved.groups, runs)
 
 
-def _planned(
-    programs: Sequence[Program], runs: Sequence[Run], made: Mapping[tuple[int, ...], Group]
+def with_groups(
+    programs: Sequence[Program],
+    runs: Sequence[Run],
+    made: Mapping[tuple[int, ...], Group] = MappingProxyType({}),
 ) -> Planned:
     """Each program with its group; `made` are those of the runs as they are, by their places."""
     by_index = {run.index: run for run in runs}
@@ -151,7 +154,7 @@ class Planner:
                 chosen = [dataclasses.replace(each, reason=each.reason + why) for each in together]
         chosen.sort(key=lambda program: program.predicted_run_seconds, reverse=True)
         made = {tuple(run.index for run in group.runs): group for group in groups}
-        return _planned(chosen, runs, made)
+        return with_groups(chosen, runs, made)
 
     def _seconds(self, programs: Sequence[Program]) -> float:
         """Predicted seconds of a sweep with nothing compiled and of another one after it.

@@ -36,6 +36,7 @@ class SweepResult:
         states: parameters and model state of each run, in the order of the grid, the last axis fastest; None
             for one that was not run.
         spec: the description of the sweep that a file gave, None for one that was called from Python.
+        data_sha256: SHA-256 of the splits of each problem, where they were computed.
     """
 
     dataset: "xarray.Dataset"
@@ -43,6 +44,7 @@ class SweepResult:
     axes: Mapping[str, Sequence[Any]]
     states: Sequence[Any]
     spec: Mapping[str, Any] | None = None
+    data_sha256: Sequence[str] = ()
 
     def params(self, **coords: Any) -> Any:
         """The trained parameters of one run, by a value for every axis that has more than one.
@@ -106,7 +108,7 @@ class SweepResult:
             FileExistsError: the folder has a `manifest.json` that is not of a saved sweep.
             OSError: the folder cannot be written.
         """
-        put(folder, self.dataset, self.plan, self.axes, self.states, self.spec)
+        put(folder, self.dataset, self.plan, self.axes, self.states, self.spec, self.data_sha256)
 
     def to_pandas(self) -> Any:
         """A tidy `pandas.DataFrame`: a row for each run and epoch, a column for each axis and variable."""

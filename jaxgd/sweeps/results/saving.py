@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jaxgd.machine.host import versions
-from jaxgd.sweeps.axes import label
 from jaxgd.sweeps.planning.plans import Plan
+from jaxgd.sweeps.results.records import is_record, labels_of, result_parts
 from jaxgd.sweeps.store.archives import about_to
 from jaxgd.sweeps.store.arrays import SavedStates, dataset_arrays, dataset_of, state_arrays
 from jaxgd.sweeps.store.files import damage_named
-from jaxgd.sweeps.store.folder import folder_of, read, write
+from jaxgd.sweeps.store.folder import Parts, folder_of, read, whole, write
 from jaxgd.sweeps.store.manifest import FORMAT
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def put(
     axes: Mapping[str, Sequence[Any]],
     states: Sequence[tuple[Any, Any] | None],
     spec: Mapping[str, Any] | None,
+    data_sha256: Sequence[str],
 ) -> None:
     """Write the parts of a result into a folder: see `SweepResult.save`."""
     path = folder_of(folder)
@@ -34,17 +35,28 @@ def put(
     content = {
         "versions": versions(),
         "device": plan.device,
-        "axes": {name: [_plain(value) for value in values] for name, values in axes.items()},
+        "axes": labels_of(axes),
         "spec": spec,
+        "data": list(data_sha256),
         "plan": plan.to_dict(),
     }
     json.dumps(content)  # raises before anything is written
     write(path, content, archives)
 
 
-def taken(folder: str | os.PathLike, like: Any) -> tuple[Any, Plan, Any, SavedStates, Any]:
-    """Dataset, plan, axes, states and spec of a folder: see `load`."""
-    parts = read(folder_of(folder))
+def taken(folder: str | os.PathLike, like: Any) -> tuple[Any, ...]:
+    """Dataset, plan, axes, states, spec and data of a folder: see `load`."""
+    path = folder_of(folder)
+
+    def parts(manifest):
+        return result_parts(path, manifest, like) if is_record(manifest) else read(path, manifest)
+
+    found = whole(path, parts)
+    return _checked(found, like) if isinstance(found, Parts) else found
+
+
+def _checked(parts: Parts, like: Any) -> tuple[Any, ...]:
+    """What was saved at once, each part checked against the others."""
     path, arrays, about = parts.dataset
     with damage_named(path):
         dataset = dataset_of(arrays, about)
@@ -66,11 +78,7 @@ def taken(folder: str | os.PathLike, like: Any) -> tuple[Any, Plan, Any, SavedSt
     path, spec = parts.spec
     if not isinstance(spec, dict | None):
         raise ValueError(f"{path} is damaged: its spec is no table")
-    return dataset, plan, axes, states, spec
-
-
-def _plain(value: Any) -> Any:
-    """A value of an axis for JSON: its label, or for one point of many values a label for each."""
-    if isinstance(value, Mapping):
-        return {name: label(item) for name, item in value.items()}
-    return label(value)
+    path, data = parts.data
+    if not isinstance(data, list) or not all(isinstance(digest, str) for digest in data):
+        raise ValueError(f"{path} is damaged: its data are no list of digests")
+    return dataset, plan, axes, states, spec, data

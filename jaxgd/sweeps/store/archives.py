@@ -1,6 +1,7 @@
 """`.npz` files that describe themselves: the member `about` says in JSON which arrays there are."""
 
 import json
+import math
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
@@ -55,4 +56,15 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
         raise ValueError(f"the array {name!r} is compressed")
     with archive.open(info) as member:
+        _check_size(member, name, info.file_size)
+    with archive.open(info) as member:
         return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _check_size(member: IO[bytes], name: str, size: int) -> None:
+    """Raise ValueError unless the array's header describes as many bytes as follow it."""
+    version = np.lib.format.read_magic(member)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, dtype = read_header[version](member)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != size - member.tell():
+        raise ValueError(f"the array {name!r} does not have the bytes that its header describes")

@@ -1,9 +1,11 @@
 """A folder of arrays and text that is there whole or not at all; it reads those of every earlier format."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -11,13 +13,29 @@ from jaxgd.sweeps.store import format_1
 from jaxgd.sweeps.store.archives import read_archive
 from jaxgd.sweeps.store.arrays import dataset_names, state_names
 from jaxgd.sweeps.store.files import alone_in, damage_named
-from jaxgd.sweeps.store.manifest import MANIFEST, check_format, check_free, commit, opened, read_manifest
+from jaxgd.sweeps.store.manifest import (
+    MANIFEST,
+    Entry,
+    check_format,
+    check_free,
+    commit,
+    opened,
+    read_manifest,
+)
+
+T = TypeVar("T")
 
 
-def write(folder: Path, content: Mapping[str, Any], archives: Mapping[str, Any]) -> None:
+def write(
+    folder: Path,
+    content: Mapping[str, Any],
+    archives: Mapping[str, Any],
+    kept: Mapping[str, Entry] = MappingProxyType({}),
+) -> dict[str, Entry]:
     """Put archives and what a manifest says of them into a folder, made if missing, in one commit.
 
-    Whatever stops it, the folder holds the earlier content or this one, whole. Other files there stay.
+    Whatever stops it, the folder holds the earlier content or this one, whole. Other files there stay, and
+    those `kept`; what the manifest now says of each file is returned, to be kept the next time.
 
     Raises:
         FileExistsError: the folder has a `manifest.json` that is not of a saved sweep; nothing is written.
@@ -26,7 +44,7 @@ def write(folder: Path, content: Mapping[str, Any], archives: Mapping[str, Any])
     check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
-        commit(folder, content, archives)
+        return commit(folder, content, archives, kept)
 
 
 class Parts(NamedTuple):
@@ -37,10 +55,26 @@ class Parts(NamedTuple):
     plan: tuple[Path, Any]
     axes: tuple[Path, Any]
     spec: tuple[Path, Any]
+    data: tuple[Path, Any]
 
 
-def read(folder: Path) -> Parts:
-    """Everything that a folder holds.
+def read(folder: Path, manifest: Mapping[str, Any] | None) -> Parts:
+    """Everything that a folder with a saved result holds: see `whole`, which gives its manifest.
+
+    Raises:
+        ValueError: a file is damaged, from another save or from a newer version.
+    """
+    parts = _read(folder, manifest)
+    # Without a manifest, nothing says whether a spec belongs to the save or was just deleted.
+    if manifest is None and _manifest(folder) is not None:
+        raise FileNotFoundError(errno.ENOENT, "a later save has replaced it", str(folder / format_1.DATASET))
+    return parts
+
+
+def whole(folder: Path, read: Callable[[Mapping[str, Any] | None], T]) -> T:
+    """What `read` gives for the folder's manifest (None for a save of format 1), which it reads files by.
+
+    Where a writer has replaced the manifest meanwhile, and deleted files of the one before, it reads again.
 
     Raises:
         FileNotFoundError: there is no saved sweep.
@@ -49,12 +83,8 @@ def read(folder: Path) -> Parts:
     while True:
         manifest = _manifest(folder)
         try:
-            parts = _read(folder, manifest)
-            # Without a manifest, nothing says whether a spec belongs to the save or was just deleted.
-            if manifest is not None or _manifest(folder) is None:
-                return parts
+            return read(manifest)
         except FileNotFoundError as error:
-            # A save that has ended meanwhile deletes the files of the one before.
             if _manifest(folder) != manifest:
                 continue
             missing = Path(error.filename).name
@@ -63,6 +93,27 @@ def read(folder: Path) -> Parts:
                     f"{str(folder)!r} has no {MANIFEST}: no sweep was saved there"
                 ) from None
             raise ValueError(f"{str(folder)!r} is not complete: {missing} is missing") from None
+
+
+def read_file(
+    folder: Path, manifest: Mapping[str, Any], name: str, names_of: Callable[[Any], Iterable[str]]
+) -> tuple[Path, dict[str, np.ndarray], Any]:
+    """`(path, arrays, about)` of a file that a manifest names so.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ValueError: it is damaged.
+    """
+    with damage_named(folder / MANIFEST):
+        entry = manifest["files"][name]
+        path = folder / entry["name"]
+    with opened(folder, entry) as file:
+        return path, *read_archive(file, names_of)
+
+
+def has_saved_result(folder: Path) -> bool:
+    """Whether the folder holds a save of format 1, which has no manifest."""
+    return format_1.is_own(folder / format_1.DATASET)
 
 
 def folder_of(name: str | os.PathLike) -> Path:
@@ -82,7 +133,7 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
     try:
         return read_manifest(folder)
     except ValueError:
-        if format_1.is_own(folder / format_1.DATASET):
+        if has_saved_result(folder):
             return None
         raise
 
@@ -93,14 +144,10 @@ def _read(folder: Path, manifest: Mapping[str, Any] | None) -> Parts:
         return _read_format_1(folder)
     path = folder / MANIFEST
     with damage_named(path):
-        entries = [manifest["files"][kind] for kind in ("dataset", "params")]
         described = [(path, manifest[name]) for name in ("plan", "axes", "spec")]
-    names: list[Callable[[Any], Iterable[str]]] = [dataset_names, state_names]
-    data = []
-    for entry, names_of in zip(entries, names, strict=True):
-        with opened(folder, entry) as file:
-            data.append((folder / entry["name"], *read_archive(file, names_of)))
-    return Parts(*data, *described)
+        described.append((path, manifest.get("data", [])))
+    dataset = read_file(folder, manifest, "dataset", dataset_names)
+    return Parts(dataset, read_file(folder, manifest, "params", state_names), *described)
 
 
 def _read_format_1(folder: Path) -> Parts:
@@ -115,4 +162,4 @@ def _read_format_1(folder: Path) -> Parts:
     with damage_named(path):
         axes = path, about["axes"]
     states = params, *format_1.read_data(params, save, state_names)
-    return Parts((path, arrays, about), states, plan, axes, spec)
+    return Parts((path, arrays, about), states, plan, axes, spec, (path, []))

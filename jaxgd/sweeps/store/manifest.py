@@ -12,6 +12,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -21,15 +22,34 @@ from jaxgd.sweeps.store import format_1
 from jaxgd.sweeps.store.archives import read_about
 from jaxgd.sweeps.store.files import damage_named, open_file, path_named, sync_folder, write_synced
 
-FORMAT = 2
+FORMAT, _OLDEST = 3, 2
 MANIFEST = "manifest.json"
+# What a manifest says of a file: its name, its size in bytes, its sha256.
+Entry = Mapping[str, Any]
+
 _KEYS = {"format", "save", "files", "sha256"}
-_DATA = re.compile(r"(dataset|params)-[0-9a-f]{16}\.npz")
+_DATA = re.compile(r"(dataset|params|unit|checkpoint)-[0-9a-f]{16}\.npz")
 _TEMPORARY = re.compile(r"\.jaxgd-save-[0-9a-f]{32}")
 
 
-def commit(folder: Path, content: Mapping[str, Any], data: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Have the folder hold these arrays, by file, and a manifest with this content; then tidy up.
+def commit(
+    folder: Path,
+    content: Mapping[str, Any],
+    data: Mapping[str, Mapping[str, np.ndarray]],
+    kept: Mapping[str, Entry] = MappingProxyType({}),
+) -> dict[str, Entry]:
+    """Have the folder hold these arrays, by name, and a manifest with this content; then tidy up.
+
+    A name is "dataset" or "params", or begins with "unit" or "checkpoint", as that of its file then does.
+
+    Args:
+        folder: where.
+        content: all that is no array.
+        data: arrays of each new file.
+        kept: what an earlier commit gave for files that stay.
+
+    Returns:
+        What the manifest now says of each file.
 
     Raises:
         OSError: something cannot be written; the folder holds the earlier save.
@@ -37,7 +57,7 @@ def commit(folder: Path, content: Mapping[str, Any], data: Mapping[str, Mapping[
     earlier = _names(folder)
     try:
         with path_named(folder):
-            entries = {kind: _put(folder, kind, arrays) for kind, arrays in data.items()}
+            entries = {**kept, **{name: _put(folder, name, arrays) for name, arrays in data.items()}}
             sync_folder(folder)
             head = {"format": FORMAT, "save": uuid.uuid4().hex}
             whole = {**head, **json.loads(json.dumps(content)), "files": entries}
@@ -48,6 +68,7 @@ def commit(folder: Path, content: Mapping[str, Any], data: Mapping[str, Mapping[
             sync_folder(folder)
     finally:
         _tidy(folder, earlier)
+    return entries
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -64,7 +85,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
                 raise ValueError("it is no manifest of a saved sweep")
     except FileNotFoundError:
         return None
-    check_format(path, manifest["format"], FORMAT)
+    check_format(path, manifest["format"], FORMAT, _OLDEST)
     with damage_named(path):
         if manifest.pop("sha256") != _digest(manifest):
             raise ValueError("it does not hold what was saved")
@@ -73,9 +94,9 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def check_format(path: Path, version: Any, known: int) -> None:
-    """Raise ValueError unless the number of a format is the known one."""
-    if type(version) is not int or version < known:
+def check_format(path: Path, version: Any, known: int, oldest: int | None = None) -> None:
+    """Raise ValueError unless the number of a format is the known one, or from the oldest to it."""
+    if type(version) is not int or version < (known if oldest is None else oldest):
         raise ValueError(f"{path} is damaged: its format is {version!r}")
     if version > known:
         raise ValueError(
@@ -84,7 +105,7 @@ def check_format(path: Path, version: Any, known: int) -> None:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, entry: Mapping[str, Any]) -> Iterator[IO[bytes]]:
+def opened(folder: Path, entry: Entry) -> Iterator[IO[bytes]]:
     """A file that a manifest names, open at its start, after its size and content were checked.
 
     Raises:
@@ -122,16 +143,16 @@ def _digest(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
 
 
-def _put(folder: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _put(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Entry:
     """Write a file that is named by its content; gives what the manifest says of it."""
     beside = _temporary(folder)
     write_synced(beside, arrays)
     with beside.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = os.fstat(file.fileno()).st_size
-    name = f"{kind}-{digest[:16]}.npz"
-    os.replace(beside, folder / name)
-    return {"name": name, "size": size, "sha256": digest}
+    called = f"{name.partition(' ')[0]}-{digest[:16]}.npz"
+    os.replace(beside, folder / called)
+    return {"name": called, "size": size, "sha256": digest}
 
 
 def _temporary(folder: Path) -> Path:
@@ -171,7 +192,7 @@ def _tidy(folder: Path, earlier: set[str]) -> None:
 
 def _describes_itself(path: Path) -> bool:
     with contextlib.suppress(ValueError, OSError), damage_named(path), open_file(path) as file:
-        return read_about(file)["format"] == FORMAT
+        return _OLDEST <= read_about(file)["format"] <= FORMAT
     return False
 
 

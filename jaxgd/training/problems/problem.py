@@ -11,6 +11,7 @@ from jax.core import Tracer
 
 from jaxgd.aliases import ModelState, Split
 from jaxgd.arguments import one_of
+from jaxgd.fingerprints.contents import sha256_of
 from jaxgd.pytrees import PyTree, Static, as_function
 from jaxgd.training.models.model import asking
 
@@ -94,6 +95,11 @@ class Problem(PyTree):
     def num_examples(self) -> int:
         """The number of training examples."""
         return num_examples(self.train)
+
+    @property
+    def data_sha256(self) -> str:
+        """The SHA-256 of its three splits: shapes, dtypes and contents."""
+        return sha256_of([self.train, self.valid, self.test])
 
     def split(self, name: str) -> Split:
         """The data of a split by its name."""

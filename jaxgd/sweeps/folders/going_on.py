@@ -1,0 +1,227 @@
+"""A sweep in a folder: begun there, or gone on with from what the folder has."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgd.machine.devices import device_name
+from jaxgd.machine.host import versions
+from jaxgd.sweeps.engine.driver import Ended, Snapshot
+from jaxgd.sweeps.engine.execution import Engine
+from jaxgd.sweeps.engine.identity import Identity
+from jaxgd.sweeps.folders.checkpoints import checkpoint_names, snapshot_of
+from jaxgd.sweeps.folders.keeper import Keeper
+from jaxgd.sweeps.folders.opening import ContradictionError, check_plan, extended
+from jaxgd.sweeps.groups import Group
+from jaxgd.sweeps.lanes import Inputs
+from jaxgd.sweeps.planning.planner import Planned, with_groups
+from jaxgd.sweeps.planning.plans import Plan, Recipe
+from jaxgd.sweeps.results.records import Record, Unit, is_record, labels_of, record_of, saved_runs
+from jaxgd.sweeps.results.units import RunsOfFile
+from jaxgd.sweeps.runs import Run
+from jaxgd.sweeps.store.files import damage_named
+from jaxgd.sweeps.store.folder import has_saved_result, read_file
+from jaxgd.sweeps.store.manifest import read_manifest
+from jaxgd.training.trainers import measured_names
+
+
+class Asked(NamedTuple):
+    """The sweep that is asked for. plan: given to be followed, or None."""
+
+    axes: Mapping[str, Sequence[Any]]
+    runs: Sequence[Run]
+    spec: Mapping[str, Any] | None
+    exact: bool
+    plan: Plan | None
+
+    def record(self, engine: Engine) -> Record:
+        """How a manifest describes it, without units."""
+        epochs, runs = engine.sources.epochs, self.runs
+        problems = {id(run.trainer.problem): run.trainer.problem for run in runs}.values()
+        return Record(
+            plan=Plan((), epochs, device_name(engine.devices), versions(), len(runs), 0.0, 0.0),
+            axes=labels_of(self.axes),
+            num_examples=runs[0].trainer.problem.num_examples,
+            measured=list(dict.fromkeys(name for run in runs for name in measured_names(run.trainer))),
+            data=list(dict.fromkeys(problem.data_sha256 for problem in problems)),
+            clock=engine.clock,
+            exact=self.exact,
+            spec=self.spec,
+            units=(),
+        )
+
+
+class Begun(NamedTuple):
+    """What there is of a sweep.
+
+    ended: what has ended before. planned: what is left. snapshots: where programs of that stand, by the
+    places of their runs. keeper: the sink that keeps it, None where there is no folder.
+    """
+
+    ended: list[Ended]
+    planned: Planned
+    snapshots: dict[tuple[int, ...], Snapshot]
+    keeper: Keeper | None = None
+
+
+class Found(NamedTuple):
+    """A unit of the folder, after it was looked at. ended: its runs that have."""
+
+    unit: Unit
+    group: Group
+    ended: Ended
+    snapshot: Snapshot | None = None
+
+
+def go_on(
+    folder: Path, replace: bool, asked: Asked, engine: Engine, choose: Callable[[Sequence[Run]], Planned]
+) -> Begun:
+    """The sweep that is asked for, gone on with from what the folder has.
+
+    Args:
+        folder: which this process alone writes to.
+        replace: begin anew, whatever the folder has.
+        asked: the sweep.
+        engine: that will train.
+        choose: programs for runs that no program of the folder has.
+
+    Raises:
+        ContradictionError: the folder has another sweep.
+        ValueError: its manifest is damaged.
+    """
+    manifest, record = None if replace else _manifest(folder), asked.record(engine)
+    if manifest:
+        record = extended(record_of(folder, manifest), record, str(folder))
+        check_plan(record, asked.plan, str(folder))
+    found = _found(folder, manifest, record, asked.runs, engine) if manifest else []
+    known = {place for each in found for place in each.unit.program.runs}
+    new = [run for run in asked.runs if run.index not in known]
+    added = choose(new) if new else []
+    units = (*(each.unit for each in found), *(Unit(program) for _, program in added))
+    begun = [(each.group, each.unit.program) for each in found if not each.unit.is_done]
+    snapshots = {each.unit.program.runs: each.snapshot for each in found if each.snapshot is not None}
+    entries, ended = _entries(manifest["files"], units) if manifest else {}, [each.ended for each in found]
+    keeper = Keeper(folder, record._replace(units=units), entries, ended)
+    return Begun(ended, [*begun, *added], snapshots, keeper)
+
+
+def _entries(files: Mapping[str, Any], units: Sequence[Unit]) -> dict[str, Any]:
+    """What the manifest says of the files that the units still have."""
+    named = {name for unit in units for name in (unit.file, unit.checkpoint)}
+    return {name: entry for name, entry in files.items() if name in named}
+
+
+def _found(
+    folder: Path, manifest: Mapping[str, Any], record: Record, runs: Sequence[Run], engine: Engine
+) -> list[Found]:
+    """What the folder has of each unit, whose code and numbers are compared with those of now."""
+    made_on, here = _machine(manifest), _machine(record.content())
+    places = {place for unit in record.units if unit.is_done for place in unit.runs}
+    if made_on != here and len(places) < len(runs):
+        raise ContradictionError(
+            f"{folder} was made on {made_on}, this is {here}: bits would differ; --replace (replace=True) "
+            "begins anew, another folder keeps both"
+        )
+    if made_on != here:
+        warnings.warn(
+            f"{folder} was made on {made_on}, this is {here}: whether the code is the same was not compared",
+            stacklevel=5,
+        )
+    grouped = with_groups([unit.program for unit in record.units], runs)
+    found = []
+    for unit, (group, _) in zip(record.units, grouped, strict=True):
+        if made_on == here and unit.identity:
+            _check_identity(folder, unit, engine.identity(group, unit.program.recipe))
+        found.append(_looked_at(folder, manifest, unit, group, engine))
+    return found
+
+
+def _machine(content: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(content["versions"].items()))
+    return f"{content['device']} with {versions}"
+
+
+def _check_identity(folder: Path, unit: Unit, now: Identity) -> None:
+    """Raise ContradictionError if a unit would not give the same numbers any more."""
+    changed = Identity(**(unit.identity or {})).difference(now)
+    if changed:
+        program = unit.program
+        raise ContradictionError(
+            f"{folder} holds runs of {program.optimizer}, batch {program.batch_size}, that are not those of "
+            f"now: what has changed is {changed}; --replace (replace=True) begins anew, another folder keeps "
+            "both"
+        )
+
+
+def _looked_at(folder: Path, manifest: Mapping[str, Any], unit: Unit, group: Group, engine: Engine) -> Found:
+    """What the folder has of a unit; what is damaged is left out, to be trained again."""
+    try:
+        saved = saved_runs(folder, manifest, unit, group.first.problem)
+    except (ValueError, FileNotFoundError) as error:
+        warnings.warn(f"{_line(error)}: its {len(unit.runs)} runs are trained again", stacklevel=6)
+        return Found(Unit(unit.program), group, Ended([]))
+    if saved is None:
+        ended = Ended([])
+    else:
+        run_at = {run.index: run for run in group.runs}
+        results = [(run_at[place], saved[row]) for row, place in enumerate(unit.runs)]
+        took = unit.program if unit.is_done else None
+        ended = Ended(results, took=took, seconds_per_update=_seconds(unit, saved))
+    snapshot = None if unit.is_done else _snapshot(folder, manifest, unit, group, engine)
+    return Found(unit, group, ended, snapshot)
+
+
+def _seconds(unit: Unit, saved: RunsOfFile) -> dict[int, float]:
+    per_update = saved.seconds_per_update
+    return {} if per_update is None else dict(zip(unit.runs, per_update.tolist(), strict=True))
+
+
+def _snapshot(
+    folder: Path, manifest: Mapping[str, Any], unit: Unit, group: Group, engine: Engine
+) -> Snapshot | None:
+    """Where the unit stands; without a checkpoint with those runs done that have ended."""
+    inputs, recipe = Inputs(group, engine.sources), unit.program.recipe
+    if unit.checkpoint is not None:
+        try:
+            path, arrays, about = read_file(folder, manifest, unit.checkpoint, checkpoint_names)
+            with damage_named(path):
+                return snapshot_of(arrays, about, inputs, recipe)
+        except (ValueError, FileNotFoundError) as error:
+            warnings.warn(f"{_line(error)}: runs under way begin again", stacklevel=7)
+    return _empty(unit, inputs, recipe) if unit.runs else None
+
+
+def _empty(unit: Unit, inputs: Inputs, recipe: Recipe) -> Snapshot:
+    """A driver without lanes in its slots, that has done what the unit has."""
+    shapes, lane_of = jax.tree.leaves(inputs.slots(0)), {}
+    for lane, run in enumerate(inputs.group.runs):
+        lane_of[run.index] = lane
+    done = np.array([lane_of[place] for place in unit.runs])
+    nowhere, begun = np.full(recipe.slots, -1), np.zeros(recipe.slots, int)
+    return Snapshot([np.zeros(leaf.shape, leaf.dtype) for leaf in shapes], nowhere, begun, 0, done)
+
+
+def _line(error: Exception) -> str:
+    """An error that names the file."""
+    return f"{error.filename} is missing" if isinstance(error, FileNotFoundError) else str(error)
+
+
+def _manifest(folder: Path) -> Mapping[str, Any] | None:
+    """The manifest of the sweep that the folder keeps, None where it holds none.
+
+    Raises:
+        ContradictionError: it holds a result that was saved at once.
+    """
+    manifest = read_manifest(folder)
+    if is_record(manifest):
+        return manifest
+    if manifest is not None or has_saved_result(folder):
+        raise ContradictionError(
+            f"{folder} holds a result that was saved when it was finished, and cannot go on with: choose "
+            "another folder, or --replace (replace=True) to begin anew"
+        )
+    return None

@@ -1,0 +1,52 @@
+"""A folder that one process writes to at a time."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from jaxgd.sweeps.store.files import write_whole
+
+_LOCK, _OWNER = ".jaxgd-lock", ".jaxgd-owner"
+
+
+class FolderInUseError(ValueError):
+    """Another process writes to the folder; its text names it."""
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Be the one process that trains into the folder, which is there. A process that ends frees it.
+
+    Raises:
+        FolderInUseError: another one is, with its process number and host.
+    """
+    for name in (_LOCK, _OWNER):
+        if (folder / name).is_symlink():  # a folder of somebody else does not choose what is written to
+            (folder / name).unlink()
+    lock = FileLock(folder / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FolderInUseError(f"{folder} is in use: {_owner(folder)} trains into it") from None
+    try:
+        me = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+        with contextlib.suppress(OSError):  # it is only told; the lock is what holds
+            write_whole(folder / _OWNER, me)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / _OWNER).unlink()
+        lock.release()
+
+
+def _owner(folder: Path) -> str:
+    """The process that has the lock, in words."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        owner = json.loads((folder / _OWNER).read_text())
+        return f"process {int(owner['pid'])} on {str(owner['host'])[:100]}"
+    return "another process"
