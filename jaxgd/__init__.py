@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jaxgd import landscape as landscape, optim as optim
     from jaxgd.landscape import curvature as curvature
+    from jaxgd.logs.event_files import tensorboard as tensorboard
     from jaxgd.optim import (
         Transform as Transform,
         adadelta as adadelta,
@@ -101,6 +102,7 @@ _HOMES = {
     "Rule Observation early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
     "enable_compilation_cache",
+    "jaxgd.logs.event_files": "tensorboard",
     "jaxgd.tables.prepared": "table PreparedTable",
     "jaxgd.studies.comparison.comparing": "compare",
     "jaxgd.studies.comparison.conclusions": "Comparison",

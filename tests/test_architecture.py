@@ -21,12 +21,13 @@ GROUND_FLOOR = ["aliases", "arguments", "fingerprints", "references", "pytrees",
 GROUND_FLOOR += ["strict_json"]
 ROOMS = [
     *GROUND_FLOOR,
-    *("tables", "optim", "training", "sweeps", "specs", "landscape", "studies", "reports", "cli", "__main__"),
+    *("logs", "tables", "optim", "training", "sweeps", "specs"),
+    *("landscape", "studies", "reports", "cli", "__main__"),
 ]
 # What a later part of `sweeps` may import of an earlier one, and never the other way.
 SWEEPS = [
     *("axes", "draws", "runs", "groups", "lanes"),
-    *("planning", "store", "results", "engine", "folders", "timing", "sweeping"),
+    *("planning", "store", "results", "engine", "folders", "logged", "timing", "sweeping"),
 ]
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make"}
 # Public functions to come: no module may have their names either.
@@ -34,6 +35,7 @@ LATER = {"table", "study"}
 CORE = {"jax", "jaxlib", "jaxtyping", "optax", "numpy", "scipy", "xarray", "filelock"}
 # What a room may import beyond the core dependencies. Every one of these comes with an extra.
 EXTRAS = {
+    "logs": {"tensorboardX"},
     "tables": {"pandas", "sklearn"},
     "sweeps": {"pandas"},  # which xarray itself cannot do without
     "training": {"sklearn", "mlxtend", "rich", "flax", "equinox"},

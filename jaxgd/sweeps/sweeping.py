@@ -8,11 +8,12 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 
+from jaxgd.logs.delivery import Delivery, Log
 from jaxgd.machine.compiling import own_programs
 from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
@@ -21,6 +22,7 @@ from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.folders.going_on import Asked, Begun
 from jaxgd.sweeps.folders.in_folder import kept_in, save_elsewhere
+from jaxgd.sweeps.logged import Logged
 from jaxgd.sweeps.planning.planner import EXACT, Options, Planned, Planner, checked_options, plan_of, replay
 from jaxgd.sweeps.planning.plans import Plan, Program
 from jaxgd.sweeps.results.dataset import LaneResults, assemble
@@ -44,6 +46,7 @@ def sweep(
     start: TrainState | Callable[[Point], TrainState] | None = None,
     folder: str | os.PathLike | None = None,
     replace: bool = False,
+    log: Log | Iterable[Log] = (),
 ) -> SweepResult:
     """The result of training at every point of a grid, or of a list of points.
 
@@ -75,13 +78,21 @@ def sweep(
             where the others stand. The same call on the same folder trains what it lacks, to the same bits:
             the rest of a sweep that was interrupted, or the runs of values that an axis has got since.
         replace: begin anew in that folder, whatever it has.
+        log: files, functions and `jaxgd.tensorboard(...)`, one or a list of them. Each gets a row for every
+            run as it ends, not for its epochs. All rows have the same keys, in this order: `run`, its place
+            in the grid, the last axis varying fastest; each coordinate of the dataset along an axis, under
+            its name; `status`; `stopped_at`; `updates` and `examples` that the run took; `epoch`, its last or
+            the one whose parameters it kept; and what was measured after that one, `train_loss`,
+            `grad_norm`, `valid_loss`, ...: NaN where the run diverged or does not measure it. A file is
+            appended to and gets a row as one line of JSON, NaN and infinities as null. A log that raises gets
+            no more rows, and a warning says so.
 
     Raises:
         ValueError, TypeError: an empty axis, a value twice, a name that the result uses, a plan for another
-            sweep, or what `make_trainer` raises; a folder that has another sweep, or that another process
-            trains into; before anything compiles.
-        OSError: the folder cannot be written: before anything compiles, or at the end, with the folder that
-            the result was saved in instead.
+            sweep, what is no log, or what `make_trainer` raises; a folder that has another sweep, or that
+            another process trains into; before anything compiles.
+        OSError: a log or the folder that cannot be written: before anything compiles, or at the end, with
+            the folder that the result was saved in instead.
         MemoryError: not even one lane on each device fits. Where fewer fit than were planned, the sweep goes
             on with half as many, and its plan says so.
 
@@ -108,6 +119,7 @@ def sweep(
         start=start,
         folder=folder,
         replace=replace,
+        log=log,
     )
 
 
@@ -124,15 +136,17 @@ def run_sweep(
     start: TrainState | Callable[[Point], TrainState] | None = None,
     folder: str | os.PathLike | None = None,
     replace: bool = False,
+    log: Log | Iterable[Log] = (),
     spec: Mapping[str, Any] | None = None,
 ) -> SweepResult:
     """The result of `sweep`, of what a file describes where there is a spec."""
     began = time.perf_counter()
-    lists = checked_axes(axes)
+    logs, lists = Delivery(log), checked_axes(axes)
     runs, epochs = checked_runs(make_trainer, lists, epochs, start)
+    logged = Logged(logs, lists, runs)
     engine = Engine(jax.devices(), epochs, clock, named=folder is not None)
     choose = functools.partial(_planned, engine, plan=plan, exact=exact)
-    with own_programs() as checks, contextlib.ExitStack() as stack:
+    with own_programs() as checks, logs, contextlib.ExitStack() as stack:
         begun = (
             Begun([], choose(runs), {})
             if folder is None
@@ -146,7 +160,7 @@ def run_sweep(
         found = Collected(begun.ended)
         if begun.keeper is not None:
             _tell_of_ended(begun, len(runs), bool(progress))
-        _train(engine, begun, found, progress, began)
+        _train(engine, begun, found, logged, progress, began)
     seconds = time.perf_counter() - began
     _warn_of_idle_cores(engine.devices, sum(len(group.runs) for group, _ in begun.planned), seconds)
     if any(checks):
@@ -163,13 +177,15 @@ def run_sweep(
     return result
 
 
-def _train(engine: Engine, begun: Begun, found: "Collected", progress: Any, began: float) -> None:
+def _train(
+    engine: Engine, begun: Begun, found: "Collected", logged: Logged, progress: Any, began: float
+) -> None:
     """Train what is left, and have sinks take what ends."""
     left = [run for group, program in begun.planned for run in group.runs]
     left = [run for run in left if run.index not in found.results]
     examples = engine.sources.epochs * sum(run.trainer.problem.num_examples for run in left)
     with Progress(progress, max(1, len(left)), examples, "runs") as shown:
-        sinks = [sink for sink in (begun.keeper, found, Shown(shown)) if sink is not None]
+        sinks = [sink for sink in (begun.keeper, found, Shown(shown), logged) if sink is not None]
         events = engine.run(begun.planned, begun.snapshots)
         try:
             for ended in events:

@@ -1,29 +1,27 @@
 """`train`: a run driven from the host in segments, with a progress bar, logs and Ctrl-C."""
 
 import contextlib
-import json
-import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxgd.aliases import Key, WholeNumber
+from jaxgd.logs.delivery import Delivery, Log
+from jaxgd.logs.destination import Row
 from jaxgd.machine.compiling import own_programs
 from jaxgd.training.fitting import Fit, begin_run, check_run, drive, end_run, is_traced
 from jaxgd.training.pacing import pace_of, seconds
 from jaxgd.training.progress import Progress
+from jaxgd.training.starts import goes_on
 from jaxgd.training.trainers import Trainer
 
 # How long Ctrl-C and the progress bar wait.
 _PACE = seconds(0.5)
-
-Log = str | Path | Callable[[dict[str, float | int]], Any]
 
 
 def train(
@@ -31,7 +29,7 @@ def train(
     key: Key,
     epochs: WholeNumber,
     progress: bool | Callable[[int, int, str], None] = True,
-    log: Sequence[Log] = (),
+    log: Log | Iterable[Log] = (),
     start: Any = None,
 ) -> Fit:
     """The run that `fit` gives, bit for bit, driven in segments of about half a second.
@@ -45,20 +43,24 @@ def train(
         epochs: 1 or more.
         progress: show a bar once the run has taken two seconds; or a function of
             `(epochs done, epochs in all, text)`.
-        log: files and functions. A file is overwritten and gets each epoch's row of the history as one line
-            of JSON, NaN as null; a function is called with each row, `{"epoch": 1, "train_loss": ...}`,
-            between segments.
-        start: as in `fit`. Of a run that goes on, the rows from there on are logged.
+        log: files, functions and `jaxgd.tensorboard(...)`, one or a list of them. Between segments they get
+            the history's row of each epoch that has ended, `{"epoch": 1, "train_loss": ...}`: epochs count
+            from 1, the other keys are those of the history. A file is overwritten and gets a row as one line
+            of JSON, NaN and infinities as null. A log that raises gets no more rows, and a warning says so.
+        start: as in `fit`. Of a run that goes on, the rows from there on are logged, and a file is appended
+            to.
 
     Raises:
-        ValueError, TypeError: as in `fit`, or if traced.
+        ValueError, TypeError: as in `fit`, or if traced; what is no log, and a log file that holds something
+            else than lines of JSON.
         OSError: a log file that cannot be written, before anything runs.
     """
     epochs = check_run(trainer, key, epochs, start)
     if is_traced((trainer, key, start)):
         raise TypeError("train drives a run from the host: inside jit, vmap or grad use fit")
+    overwrite = start is None or not goes_on(start)
     with contextlib.ExitStack() as stack:
-        writers = [_writer(item, stack) for item in log]
+        logs = stack.enter_context(Delivery(log, overwrite))
         interrupted = stack.enter_context(_deferred_interrupt())
         checks = stack.enter_context(own_programs())
         course = begin_run(trainer, key, epochs, start)
@@ -66,7 +68,9 @@ def train(
         shown = stack.enter_context(Progress(progress, epochs - done, course.whole - gone, "epochs"))
         for _ in drive(course, pace_of(_PACE, trainer, epochs), checks):
             rows = range(done, int(course.state.epoch))
-            _write(writers, jax.device_get(course.history), rows)
+            if logs:
+                history = jax.device_get(course.history)
+                logs.write([_row(history, epoch) for epoch in rows])
             shown.advance(len(rows), course.gone - gone)
             done, gone = rows.stop, course.gone
             if interrupted:
@@ -75,26 +79,9 @@ def train(
         return end_run(course)
 
 
-def _writer(item: Log, stack: contextlib.ExitStack) -> Callable[[dict], Any]:
-    if callable(item):
-        return item
-    file = stack.enter_context(open(item, "w"))  # noqa: SIM115
-
-    def write(row):
-        finite = {
-            name: None if isinstance(x, float) and not math.isfinite(x) else x for name, x in row.items()
-        }
-        file.write(json.dumps(finite) + "\n")
-        file.flush()
-
-    return write
-
-
-def _write(writers: Sequence[Callable], history: dict[str, np.ndarray], rows: range) -> None:
-    for epoch in rows if writers else ():
-        row = {"epoch": epoch + 1} | {name: column[epoch].item() for name, column in history.items()}
-        for write in writers:
-            write(row)
+def _row(history: dict[str, np.ndarray], epoch: int) -> Row:
+    """The history's row of an epoch, counted from 0."""
+    return {"epoch": epoch + 1} | {name: column[epoch].item() for name, column in history.items()}
 
 
 @contextlib.contextmanager

@@ -72,7 +72,7 @@ def assemble(
     if seconds_per_update is not None:
         rate, updates = np.array(seconds_per_update).reshape(*shape, 1), variables["updates"][1]
         variables["seconds"] = ([*dims, "epoch"], np.where(updates == 0, 0.0, rate * updates))
-    coords = _coordinates(axes, num_examples)
+    coords = coordinates(axes, num_examples)
     coords["epoch"] = ("epoch", np.arange(1, plan.epochs + 1))
     dataset = xarray.Dataset(variables, coords, _attributes(plan))
     return dataset.set_coords([name for name in (*COUNTS, "seconds") if name in dataset])
@@ -92,9 +92,12 @@ def _histories(
     return {name: np.stack([history.get(name, row) for history in known]) for name, row in empty.items()}
 
 
-def _coordinates(axes: Mapping[str, Sequence[Any]], num: int) -> dict[str, Any]:
-    """Of each axis its values, and along an axis of points each of their names."""
-    coords = {}
+def coordinates(axes: Mapping[str, Sequence[Any]], num: int) -> dict[str, tuple[str, Any]]:
+    """By name the axis and the values along it: of each axis, and of each name of an axis of points.
+
+    num: of training examples, which is what a batch size of "full" is.
+    """
+    coords: dict[str, tuple[str, Any]] = {}
     for axis, values in axes.items():
         if is_linked(values):
             coords[axis] = (axis, np.arange(len(values)))

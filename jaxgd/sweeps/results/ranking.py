@@ -92,13 +92,17 @@ def values_and_ends(
     values = (dataset[metric] + 0.0 * like).transpose(*axes, "epoch").values
     updates = like.transpose(*axes, "epoch").values
     status = dataset.status.transpose(*axes).values
-    last = updates.shape[-1] - 1
-    stopped = (status == "stopped early") | (status == "budget spent")
-    ends = np.where(stopped, np.argmax(updates == updates[..., -1:], axis=-1), last)
-    held = np.minimum(np.arange(last + 1), ends[..., None])
+    ends = last_places(status, updates)
+    held = np.minimum(np.arange(updates.shape[-1]), ends[..., None])
     values = np.take_along_axis(values, held, axis=-1)
     is_lost = (status == "diverged") | (status == NOT_RUN)
     return np.where(is_lost[..., None] | ~np.isfinite(values), np.nan, values), ends
+
+
+def last_places(status: np.ndarray, updates: np.ndarray) -> np.ndarray:
+    """The place [...] of each run's last epoch, by its status [...] and its updates [..., epochs]."""
+    stopped = (status == "stopped early") | (status == "budget spent")
+    return np.where(stopped, np.argmax(updates == updates[..., -1:], axis=-1), updates.shape[-1] - 1)
 
 
 def final_places(dataset: "xarray.Dataset", axes: Sequence[str], ends: np.ndarray) -> np.ndarray:

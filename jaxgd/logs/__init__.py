@@ -1,0 +1,1 @@
+"""Where the rows of runs and sweeps go while they run."""
