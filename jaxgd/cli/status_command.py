@@ -27,6 +27,6 @@ def _status(arguments: argparse.Namespace, command: str) -> None:
     print(found)
     if found.damaged:
         raise OutputError(
-            f"{len(found.damaged)} damaged files in {arguments.folder}: the `jaxgd sweep` that made it trains "
-            "their runs again"
+            f"{len(found.damaged)} damaged files in {arguments.folder}: the `jaxgd sweep` that made it "
+            "trains their runs again"
         )

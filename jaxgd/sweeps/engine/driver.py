@@ -100,7 +100,10 @@ class Driver:
     def snapshot(self) -> Snapshot:
         """What `run` can go on from, to the same bits."""
         lane_of = np.array([-1 if lane is None else lane for lane in self.lane_of])
-        slots = [leaf[lane_of >= 0] for leaf in jax.device_get(jax.tree.leaves(self.slots))]
+        if np.any(lane_of >= 0):
+            slots = [leaf[lane_of >= 0] for leaf in jax.device_get(jax.tree.leaves(self.slots))]
+        else:
+            slots = [np.zeros(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(self.inputs.slots(0))]
         left = {*lane_of.tolist(), *(lane for queue in self.waiting.values() for lane in queue)}
         done = np.array([lane for lane in range(len(self.group.runs)) if lane not in left], int)
         return Snapshot(slots, lane_of, self.epoch_of.copy(), self.used, done)

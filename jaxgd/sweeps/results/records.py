@@ -147,7 +147,7 @@ def saved_runs(folder: Path, manifest: Mapping[str, Any], unit: Unit, like: Any)
 
 
 def result_parts(folder: Path, manifest: Mapping[str, Any], like: Any) -> tuple[Any, ...]:
-    """Dataset, plan, axes, states, spec and data of a sweep that a folder keeps, with those runs that have ended.
+    """Dataset, plan, axes, states, spec and data of a sweep that a folder keeps, of runs that have ended.
 
     Raises:
         FileNotFoundError: a file is missing.
