@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jaxgd import landscape as landscape, optim as optim
     from jaxgd.landscape import curvature as curvature
     from jaxgd.logs.event_files import tensorboard as tensorboard
+    from jaxgd.machine.interrupts import Interrupted as Interrupted
     from jaxgd.optim import (
         Transform as Transform,
         adadelta as adadelta,
@@ -103,6 +104,7 @@ _HOMES = {
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
     "enable_compilation_cache",
     "jaxgd.logs.event_files": "tensorboard",
+    "jaxgd.machine.interrupts": "Interrupted",
     "jaxgd.tables.prepared": "table PreparedTable",
     "jaxgd.studies.comparison.comparing": "compare",
     "jaxgd.studies.comparison.conclusions": "Comparison",

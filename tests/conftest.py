@@ -1,6 +1,7 @@
 """Two host devices, as a person with two cores would set them, and 64-bit numbers for those who ask."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -51,6 +52,16 @@ def promoting():
     """JAX as it is by default, for tests that run what other libraries wrote: Optax's Adam promotes."""
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         yield
+
+
+@pytest.fixture
+def default_handlers():
+    """Handlers of signals as a process begins with; they must be there again afterwards."""
+    given = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in given.items()}
+    yield
+    found = {number: signal.signal(number, handler) for number, handler in before.items()}
+    assert found == given
 
 
 @pytest.fixture

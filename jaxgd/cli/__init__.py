@@ -16,27 +16,32 @@ from jaxgd import __version__
 from jaxgd.cli import streams
 from jaxgd.cli.inputs import InputError
 from jaxgd.cli.outputs import OutputError
+from jaxgd.machine.interrupts import Interrupted, raised_sigterm, signal_of
 
-# A shell gives the last to a process that a closed pipe has ended.
-OK, FAILED, BAD_INPUT, INTERRUPTED, CLOSED_PIPE = 0, 1, 2, 130, 141
+# A shell gives the last three to a process that Ctrl-C, a closed pipe or SIGTERM has ended.
+OK, FAILED, BAD_INPUT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 0, 1, 2, 130, 141, 143
 _SUFFIX = "_command"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0, 1 for a result that cannot be written, 2 for bad input, 130 for Ctrl-C.
+    """The exit code: 0, 1 for a result that cannot be written, 2 for bad input, 130 for Ctrl-C, 143 for
+    SIGTERM.
 
     Errors are one line on stderr.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments, shlex.join(["jaxgd", *argv]))
+        with raised_sigterm():
+            arguments.run(arguments, shlex.join(["jaxgd", *argv]))
     except (InputError, OutputError) as error:
         print(f"jaxgd {arguments.name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, InputError) else FAILED
-    except KeyboardInterrupt:
-        print("jaxgd: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        # What a command has raised says what was kept.
+        text = str(error) if isinstance(error, Interrupted) else "interrupted"
+        print(f"jaxgd {arguments.name}: {text}", file=sys.stderr)
+        return 128 + signal_of(error)
     return OK
 
 
@@ -53,8 +58,8 @@ def command() -> None:
         with contextlib.suppress(OSError):
             print(f"jaxgd: error: {' '.join(str(error).split())}", file=sys.stderr)
     streams.discard()
-    if code == INTERRUPTED:
-        os._exit(INTERRUPTED)  # a thread in the middle of compiling a program would hold up any other way out
+    if code in (INTERRUPTED, TERMINATED):
+        os._exit(code)  # a thread in the middle of compiling a program would hold up any other way out
     sys.exit(code)
 
 

@@ -2,10 +2,14 @@
 
 import argparse
 import math
+import shlex
+from contextlib import contextmanager
+from pathlib import Path
 
 from jaxgd.cli import jax_start
-from jaxgd.cli.inputs import as_path, bad_input, check_folder, errors_in
-from jaxgd.cli.outputs import writing
+from jaxgd.cli.inputs import InputError, as_path, bad_input, check_folder, errors_in
+from jaxgd.cli.outputs import OutputError
+from jaxgd.machine.interrupts import Interrupted
 
 
 def add(commands) -> None:
@@ -13,11 +17,17 @@ def add(commands) -> None:
     sweep = commands.add_parser(
         "sweep",
         help="train at every point of a grid that a TOML file describes",
-        description="Train at every point of the sweep that a TOML file describes, and save the result.",
+        description="Train at every point of the sweep that a TOML file describes, and keep it in a folder.",
     )
     option = sweep.add_argument
     option("spec", metavar="SPEC", help="the TOML file")
-    option("--out", required=True, metavar="DIR", help="where to save the result; an earlier one is replaced")
+    option(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="where the sweep is kept as it goes; the same command again trains what the folder lacks",
+    )
+    option("--replace", action="store_true", help="begin anew, whatever the folder has")
     option("--explain", action="store_true", help="print the plan, and why it was chosen, before the runs")
     option("--exact", action="store_true", help="give every run the bits of the run alone, on a CPU")
     option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
@@ -31,6 +41,7 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
 
     from jaxgd.specs.runs import SpecRuns
     from jaxgd.specs.spec import read_spec
+    from jaxgd.sweeps.folders.in_folder import NotKeptError
 
     with bad_input():
         runs = SpecRuns(read_spec(arguments.spec))
@@ -38,17 +49,44 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
             runs.check()
     if runs.table is not None:
         print(runs.table)
-    with errors_in(runs.file):
-        result = runs.run(explain=arguments.explain, exact=arguments.exact)
+    options = {name: getattr(arguments, name) for name in ("explain", "exact", "replace")}
+    lost = None
     try:
-        with writing(out):
-            result.save(out)
-    finally:  # what was found is told in any case
-        if runs.warning:
-            print(f"! {runs.warning}")
-        print(result)
-        print(_best_line(result, runs.metric))
+        with errors_in(runs.file), _errors_of_folder(out):
+            result = runs.run(folder=out, **options)
+    except NotKeptError as error:
+        result, lost = error.result, error
+    except Interrupted as stop:
+        again = shlex.join(word for word in shlex.split(command) if word != "--replace")
+        text = f"{stop}; to go on, type the same again: {again}"
+        raise Interrupted(stop.result, stop.signal, text) from None
+    if runs.warning:
+        print(f"! {runs.warning}")
+    print(result)
+    print(_best_line(result, runs.metric))
+    if lost is not None:
+        raise OutputError(str(lost))
     print(f"Saved: {out.resolve()}")
+
+
+@contextmanager
+def _errors_of_folder(out: Path):
+    """Turn what the folder forbids into an `InputError`, and that it cannot be written into an `OutputError`."""
+    from jaxgd.sweeps.folders.in_folder import NotKeptError
+    from jaxgd.sweeps.folders.opening import ContradictionError
+    from jaxgd.sweeps.store.files import DamagedError
+    from jaxgd.sweeps.store.lock import FolderInUseError
+
+    try:
+        yield
+    except (ContradictionError, FolderInUseError, DamagedError, FileExistsError) as error:
+        raise InputError(str(error)) from error
+    except NotKeptError:
+        raise
+    except OSError as error:
+        if error.filename is None or not str(error.filename).startswith(str(out)):
+            raise
+        raise OutputError(f"{error.filename} cannot be written: {error.strerror or error}") from error
 
 
 def _best_line(result, metric: str) -> str:

@@ -1,6 +1,5 @@
 """The runs of a spec: its data loaded, its trainers built, the sweep run, and a run's trainer found again."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from jaxgd.arguments import one_of
 from jaxgd.specs.settings import MODELS, OFF, optimizers
 from jaxgd.specs.sources import build_problem, is_data_file, is_python, load_source, load_splits
 from jaxgd.specs.spec import Spec, parse_spec
-from jaxgd.sweeps import SweepResult, sweep
+from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.axes import checked_axes
 from jaxgd.sweeps.results.selection import run_index
 from jaxgd.sweeps.runs import check_names
+from jaxgd.sweeps.sweeping import run_sweep
 from jaxgd.tables.roles import Roles, check_roles
 from jaxgd.training import Problem, Trainer, budget, early_stopping, linear, mlp, trainer
 from jaxgd.training.fitting import check_epochs
@@ -109,10 +109,19 @@ class SpecRuns:
             raise ValueError(f"{self.spec.file}: {error}") from error
 
     def run(self, progress: bool = True, **options: Any) -> SweepResult:
-        """The result of the sweep, with the spec in it; options are those of `jaxgd.sweep`."""
-        epochs = self.spec.document["epochs"]
-        result = sweep(self.make_trainer, self.spec.axes, epochs, progress=progress, **options)
-        return dataclasses.replace(result, spec=self.spec.document)
+        """The result of the sweep, with the spec in it; options are those of `jaxgd.sweep`.
+
+        Raises:
+            ValueError, OSError, Interrupted: as `jaxgd.sweep`.
+        """
+        spec, epochs = self.spec.document, self.spec.document["epochs"]
+        return run_sweep(self.make_trainer, self.spec.axes, epochs, progress=progress, spec=spec, **options)
+
+    @property
+    def data_sha256(self) -> str:
+        """The SHA-256 of the splits."""
+        first = {name: values[0] for name, values in self.spec.axes.items()}
+        return self.make_trainer(first).problem.data_sha256
 
     def trainer_of(self, result: SweepResult, **coords: Any) -> Trainer:
         """The trainer of one run of the result; its problem is `trainer.problem`."""
@@ -134,13 +143,21 @@ def runs_of(result: SweepResult, problem: str | None = None, data: str | None = 
 
     Raises:
         ValueError: the sweep was called from Python, so that only its owner can build its problem; `problem`
-            is missing, or given for a sweep of data; `data` is given for another sweep.
+            is missing, or given for a sweep of data; `data` is given for another sweep; the data are no
+            longer those of the sweep.
     """
     if result.spec is None:
         raise ValueError("the sweep has no spec: it was called from Python, which has its problem")
     saved = str(result.spec.get("data"))
     found = _own_problem(saved, problem, data) if is_python(saved) else _own_file(saved, problem, data)
-    return SpecRuns(parse_spec({**result.spec, "data": found}, "the saved spec"))
+    runs = SpecRuns(parse_spec({**result.spec, "data": found}, "the saved spec"))
+    if result.data_sha256 and runs.data_sha256 not in result.data_sha256:
+        was, now = (digest[:12] for digest in (result.data_sha256[0], runs.data_sha256))
+        raise ValueError(
+            f"the data, {found!r}, are no longer those of the sweep: the SHA-256 of their splits was {was}..., "
+            f"and is {now}..."
+        )
+    return runs
 
 
 def _own_problem(saved: str, problem: str | None, data: str | None) -> str:

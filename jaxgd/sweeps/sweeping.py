@@ -3,12 +3,11 @@
 import contextlib
 import dataclasses
 import functools
-import math
 import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,20 +16,21 @@ from jaxgd.logs.delivery import Delivery, Log
 from jaxgd.machine.compiling import own_programs
 from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
+from jaxgd.machine.interrupts import Interrupts, deferred_interrupts
 from jaxgd.sweeps.axes import Point, checked_axes, points
-from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.engine.execution import Engine
-from jaxgd.sweeps.folders.going_on import Asked, Begun
+from jaxgd.sweeps.folders.going_on import Asked, Begun, data_of
 from jaxgd.sweeps.folders.in_folder import kept_in, save_elsewhere
 from jaxgd.sweeps.logged import Logged
 from jaxgd.sweeps.planning.planner import EXACT, Options, Planned, Planner, checked_options, plan_of, replay
-from jaxgd.sweeps.planning.plans import Plan, Program
-from jaxgd.sweeps.results.dataset import LaneResults, assemble
+from jaxgd.sweeps.planning.plans import Plan
+from jaxgd.sweeps.results.dataset import LaneResults
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, checked_runs
+from jaxgd.sweeps.sinks import Collected, Shown
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import DIVERGED, TrainState
-from jaxgd.training.trainers import Trainer, measured_names
+from jaxgd.training.trainers import Trainer
 
 
 def sweep(
@@ -93,6 +93,9 @@ def sweep(
             another process trains into; before anything compiles.
         OSError: a log or the folder that cannot be written: before anything compiles, or at the end, with
             the folder that the result was saved in instead.
+        Interrupted: Ctrl-C or SIGTERM came, which is heard within a second or a call. It is a
+            KeyboardInterrupt; its `result` is that of the sweep, with status "not run", NaN and no parameters
+            for runs that had not ended. A folder has where they stood.
         MemoryError: not even one lane on each device fits. Where fewer fit than were planned, the sweep goes
             on with half as many, and its plan says so.
 
@@ -146,60 +149,73 @@ def run_sweep(
     logged = Logged(logs, lists, runs)
     engine = Engine(jax.devices(), epochs, clock, named=folder is not None)
     choose = functools.partial(_planned, engine, plan=plan, exact=exact)
-    with own_programs() as checks, logs, contextlib.ExitStack() as stack:
-        begun = (
-            Begun([], choose(runs), {})
-            if folder is None
-            else stack.enter_context(
-                kept_in(folder, replace, Asked(lists, runs, spec, exact, plan), engine, choose)
-            )
-        )
-        followed = plan_of(begun.planned, len(runs), epochs, engine.devices)
+    with (
+        own_programs() as checks,
+        logs,
+        deferred_interrupts() as interrupts,
+        _begun(folder, replace, Asked(lists, runs, spec, exact, plan), engine, choose) as begun,
+    ):
+        followed, keeper = plan_of(begun.planned, len(runs), epochs, engine.devices), begun.keeper
         if explain:
             print(followed, file=sys.stderr)  # noqa: T201
         found = Collected(begun.ended)
-        if begun.keeper is not None:
-            _tell_of_ended(begun, len(runs), bool(progress))
-        _train(engine, begun, found, logged, progress, began)
-    seconds = time.perf_counter() - began
+        if progress:
+            _tell_of_ended(begun, len(runs))
+        _train(engine, begun, found, logged, progress, interrupts)
+        seconds = time.perf_counter() - began
+        followed = found.plan(followed, seconds) if keeper is None else keeper.record.whole_plan
+        data = () if folder is None and spec is None else data_of(runs)
+        result = dataclasses.replace(found.result(lists, runs, followed), spec=spec, data_sha256=data)
+        lost = None if keeper is None or keeper.error is None else save_elsewhere(result, keeper)
+        if interrupts:
+            where = f"{keeper.folder} has" if keeper else ".result holds"
+            text = f"interrupted: {len(found.results)} of {len(runs)} runs ended, which {where}"
+            raise interrupts.interrupted(result, str(lost or text))
+        if lost is not None:
+            raise lost
     _warn_of_idle_cores(engine.devices, sum(len(group.runs) for group, _ in begun.planned), seconds)
     if any(checks):
         _tell_of_divergence(lists, found.results)
-    if begun.keeper is None:
-        groups, clock_seconds = tuple(found.programs), found.clock_seconds
-        followed = dataclasses.replace(followed, groups=groups, seconds=seconds, clock_seconds=clock_seconds)
-    else:
-        followed = begun.keeper.record.whole_plan
-    data = begun.keeper.record.data if begun.keeper else ()
-    result = dataclasses.replace(found.result(lists, runs, followed), spec=spec, data_sha256=data)
-    if begun.keeper is not None and begun.keeper.error is not None:
-        raise save_elsewhere(result, begun.keeper.folder, begun.keeper.error)
     return result
 
 
+@contextlib.contextmanager
+def _begun(
+    folder: str | os.PathLike | None, replace: bool, asked: Asked, engine: Engine, choose: Callable
+) -> Iterator[Begun]:
+    """What there is of the sweep, and what is left: everything, without a folder."""
+    if folder is None:
+        yield Begun([], choose(asked.runs), {})
+    else:
+        with kept_in(folder, replace, asked, engine, choose) as begun:
+            yield begun
+
+
 def _train(
-    engine: Engine, begun: Begun, found: "Collected", logged: Logged, progress: Any, began: float
+    engine: Engine, begun: Begun, found: Collected, logged: Logged, progress: Any, interrupts: Interrupts
 ) -> None:
-    """Train what is left, and have sinks take what ends."""
-    left = [run for group, program in begun.planned for run in group.runs]
-    left = [run for run in left if run.index not in found.results]
+    """Train what is left, until a signal comes, and have sinks take what ends."""
+    began = time.perf_counter()
+    left = [run for group, _ in begun.planned for run in group.runs if run.index not in found.results]
     examples = engine.sources.epochs * sum(run.trainer.problem.num_examples for run in left)
     with Progress(progress, max(1, len(left)), examples, "runs") as shown:
         sinks = [sink for sink in (begun.keeper, found, Shown(shown), logged) if sink is not None]
-        events = engine.run(begun.planned, begun.snapshots)
+        events = engine.run(begun.planned, interrupts, begun.snapshots)
         try:
             for ended in events:
                 for sink in sinks:
                     sink.take(ended)
+                if interrupts:
+                    break
         finally:  # before the programs let go of their slots
             if begun.keeper is not None:
                 begun.keeper.close(time.perf_counter() - began, found.clock_seconds)
 
 
-def _tell_of_ended(begun: Begun, num_runs: int, aloud: bool) -> None:
+def _tell_of_ended(begun: Begun, num_runs: int) -> None:
     """Say how much the folder has."""
     ended = sum(len(each.runs) for each in begun.ended)
-    if aloud and ended:
+    if begun.keeper is not None and ended:
         what = "nothing is left to train" if ended == num_runs else "the others are trained"
         print(f"{begun.keeper.folder} has {ended} of {num_runs} runs: {what}", file=sys.stderr)  # noqa: T201
 
@@ -291,53 +307,3 @@ def _warn_of_idle_cores(devices: Sequence[Any], num_runs: int, seconds: float) -
             f'jax.config.update("jax_num_cpu_devices", {cores}) before the first use of JAX',
             stacklevel=3,
         )
-
-
-class Collected:
-    """Results, for a dataset of all of them; at first those that had ended before."""
-
-    def __init__(self, before: Sequence[Ended] = ()):
-        self.results: dict[int, LaneResults] = {}
-        self.programs: list[Program] = []
-        self.seconds_per_update: dict[int, float] = {}
-        self.clock_seconds = 0.0
-        for ended in before:
-            self.take(ended)
-
-    def take(self, ended: Ended) -> None:
-        """Keep what ended."""
-        self.results.update((run.index, results) for run, results in ended.runs)
-        self.programs += [ended.took] if ended.took else []
-        self.seconds_per_update.update(ended.seconds_per_update)
-        self.clock_seconds += ended.clock_seconds
-
-    def result(self, axes: Mapping[str, Sequence[Any]], runs: Sequence[Run], plan: Plan) -> SweepResult:
-        """The sweep's result; runs that have not ended are not run."""
-        results = [self.results.get(run.index) for run in runs]
-        known, per_update = self.seconds_per_update, None
-        if known:
-            per_update = [known.get(run.index, math.nan) for run in runs]
-        measured = list(dict.fromkeys(name for run in runs for name in measured_names(run.trainer)))
-        num_examples = runs[0].trainer.problem.num_examples
-        dataset = assemble(axes, num_examples, results, per_update, plan, measured)
-        states = [None if each is None else (each.params, each.model_state) for each in results]
-        return SweepResult(dataset, plan, axes, states)
-
-
-class Shown:
-    """A bar that moves on."""
-
-    def __init__(self, bar: Progress):
-        self.bar = bar
-
-    def take(self, ended: Ended) -> None:
-        """Show how far the sweep is, and the lowest loss."""
-        if ended.took is None:
-            self.bar.advance(len(ended.runs), ended.examples, _best([results for _, results in ended.runs]))
-
-
-def _best(results: Sequence[LaneResults]) -> float | None:
-    """The lowest loss that a run ended with: on validation data where there are any."""
-    name = "valid_loss" if results and "valid_loss" in results[0].history else "train_loss"
-    losses = [float(each.history[name][-1]) for each in results]
-    return min((loss for loss in losses if loss == loss), default=None)

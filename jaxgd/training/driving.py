@@ -1,10 +1,7 @@
 """`train`: a run driven from the host in segments, with a progress bar, logs and Ctrl-C."""
 
 import contextlib
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -14,6 +11,7 @@ from jaxgd.aliases import Key, WholeNumber
 from jaxgd.logs.delivery import Delivery, Log
 from jaxgd.logs.destination import Row
 from jaxgd.machine.compiling import own_programs
+from jaxgd.machine.interrupts import deferred_interrupts
 from jaxgd.training.fitting import Fit, begin_run, check_run, drive, end_run, is_traced
 from jaxgd.training.pacing import pace_of, seconds
 from jaxgd.training.progress import Progress
@@ -34,8 +32,8 @@ def train(
 ) -> Fit:
     """The run that `fit` gives, bit for bit, driven in segments of about half a second.
 
-    Ctrl-C ends it after the segment under way: what has been trained until then is returned, with a line on
-    the standard error. A second Ctrl-C raises KeyboardInterrupt at once.
+    Ctrl-C or SIGTERM ends it after the segment under way and raises `jaxgd.Interrupted`, whose `result` is
+    what has been trained until then. A second Ctrl-C raises KeyboardInterrupt at once.
 
     Args:
         trainer: as `trainer(...)` builds it.
@@ -54,6 +52,7 @@ def train(
         ValueError, TypeError: as in `fit`, or if traced; what is no log, and a log file that holds something
             else than lines of JSON.
         OSError: a log file that cannot be written, before anything runs.
+        Interrupted: a KeyboardInterrupt, with the `Fit` up to there.
     """
     epochs = check_run(trainer, key, epochs, start)
     if is_traced((trainer, key, start)):
@@ -61,7 +60,7 @@ def train(
     overwrite = start is None or not goes_on(start)
     with contextlib.ExitStack() as stack:
         logs = stack.enter_context(Delivery(log, overwrite))
-        interrupted = stack.enter_context(_deferred_interrupt())
+        interrupts = stack.enter_context(deferred_interrupts())
         checks = stack.enter_context(own_programs())
         course = begin_run(trainer, key, epochs, start)
         done, gone = int(course.state.epoch), course.gone
@@ -73,32 +72,12 @@ def train(
                 logs.write([_row(history, epoch) for epoch in rows])
             shown.advance(len(rows), course.gone - gone)
             done, gone = rows.stop, course.gone
-            if interrupted:
-                print(f"interrupted after {done} of {epochs} epochs", file=sys.stderr)  # noqa: T201
-                break
+            if interrupts:
+                text = f"interrupted after {done} of {epochs} epochs, which are .result of this exception"
+                raise interrupts.interrupted(end_run(course), text)
         return end_run(course)
 
 
 def _row(history: dict[str, np.ndarray], epoch: int) -> Row:
     """The history's row of an epoch, counted from 0."""
     return {"epoch": epoch + 1} | {name: column[epoch].item() for name, column in history.items()}
-
-
-@contextlib.contextmanager
-def _deferred_interrupt() -> Iterator[list[int]]:
-    """A list that a first Ctrl-C fills: raised in a call, it would lose the state that the call took over."""
-    received: list[int] = []
-
-    def handle(number, frame):
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGINT, before)

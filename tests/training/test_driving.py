@@ -73,21 +73,25 @@ def test_rows_are_logged(tmp_path):
     np.testing.assert_array_equal([row["train_loss"] for row in rows], history["train_loss"])
 
 
-def test_ctrl_c_returns_what_has_been_trained(capsys):
+@pytest.mark.usefixtures("default_handlers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_raises_with_what_has_been_trained(number):
     def interrupt(row):
         if row["epoch"] == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
-    handler = signal.getsignal(signal.SIGINT)
-    fit = jaxgd.train(make_trainer(), KEY, 200, progress=False, log=[interrupt])
+    with pytest.raises(jaxgd.Interrupted, match=r"interrupted after \d+ of 200 epochs") as raised:
+        jaxgd.train(make_trainer(), KEY, 200, progress=False, log=[interrupt])
+    fit = raised.value.result
     done = int(fit.state.epoch)
-    assert 2 <= done < 200
-    assert f"interrupted after {done} of 200 epochs" in capsys.readouterr().err
+    assert (2 <= done < 200, raised.value.signal) == (True, number)
+    assert f"after {done} of" in str(raised.value)
     assert np.isfinite(fit.history["train_loss"][:done]).all()
     assert np.isnan(fit.history["train_loss"][done:]).all()
-    assert signal.getsignal(signal.SIGINT) is handler
     whole = jaxgd.fit(make_trainer(), KEY, 200)
     np.testing.assert_array_equal(fit.history["train_loss"][:done], whole.history["train_loss"][:done])
+    rest = jaxgd.fit(make_trainer(), KEY, 200, start=fit)
+    np.testing.assert_array_equal(rest.history["train_loss"], whole.history["train_loss"])
 
 
 def test_bad_arguments(tmp_path):

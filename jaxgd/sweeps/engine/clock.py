@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
+from jaxgd.machine.interrupts import Interrupts
 from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.groups import largest_batch
 from jaxgd.sweeps.lanes import Occupancy
@@ -22,13 +23,19 @@ _DISTURBED, _SAME = 1.5, 0.8
 _LONG = 10
 
 
-def seconds_alone(driver: Driver, places: Mapping[int, int], run_seconds: float) -> dict[int, float]:
+def seconds_alone(
+    driver: Driver, places: Mapping[int, int], run_seconds: float, interrupts: Interrupts
+) -> dict[int, float]:
     """Seconds of an update at each batch size, of the run that has this place in the driver's group.
 
-    run_seconds: that all runs of the program took.
+    run_seconds: that all runs of the program took. interrupts: when a signal comes, sizes are left out.
     """
-    part = _CLOCK_PART * run_seconds / len(places) / _CLOCK_CALLS
-    return {size: _seconds_alone(LaneAlone(driver, place), part) for size, place in places.items()}
+    part = min(_CLOCK_PART * run_seconds / len(places) / _CLOCK_CALLS, driver.call_seconds)
+    found = {}
+    for size, place in places.items():
+        if not interrupts:
+            found[size] = _seconds_alone(LaneAlone(driver, place), part)
+    return found
 
 
 def _seconds_alone(lane: "LaneAlone", seconds: float) -> float:

@@ -5,15 +5,16 @@ import importlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import MappingProxyType
 from typing import Any
 
 import jax
 
+from jaxgd.machine.background import Background, completed
 from jaxgd.machine.compiling import with_settings_of_caller
 from jaxgd.machine.devices import free_bytes
 from jaxgd.machine.host import num_cores
+from jaxgd.machine.interrupts import Interrupts
 from jaxgd.sweeps.engine.clock import seconds_alone
 from jaxgd.sweeps.engine.driver import AtWork, Driver, Ended, Snapshot
 from jaxgd.sweeps.engine.identity import Identity, identity_of
@@ -33,7 +34,10 @@ class Engine:
         sources: what lanes begin with.
         clock: whether updates are timed alone.
         named: whether drivers know the digest of their programs.
+        interrupts: what says, between two calls, whether to stop.
     """
+
+    interrupts = Interrupts()
 
     def __init__(self, devices: Sequence[Any], epochs: int, clock: bool = True, named: bool = False):
         self.devices, self.sources, self.clock, self.named = devices, Sources(epochs), clock, named
@@ -56,27 +60,36 @@ class Engine:
         return bytes_of(lower(inputs, recipe, self.devices).compile())
 
     def run(
-        self, planned: Planned, begun: Mapping[tuple[int, ...], Snapshot] = MappingProxyType({})
+        self,
+        planned: Planned,
+        interrupts: Interrupts,
+        begun: Mapping[tuple[int, ...], Snapshot] = MappingProxyType({}),
     ) -> Iterator[Ended]:
         """What ends, as it ends; of each program, or part of one, at last what it took.
 
+        When a signal comes, nothing more is begun; between two calls, whoever iterates has to stop.
+
         begun: where programs stand that were interrupted, by the places of their runs.
         """
-        pool = ThreadPoolExecutor(max(1, min(len(planned), num_cores())))
+        self.interrupts = interrupts
+        pool = Background(max(1, min(len(planned), num_cores())))
         try:
             futures = {
                 pool.submit(self.driver, group, program.recipe): (group, program)
                 for group, program in planned
             }
             # While the programs compile: what they are given, and what the result will be made of.
-            self.sources.make([run for group, _ in planned for run in group.runs])
+            for run in (run for group, _ in planned for run in group.runs):
+                if interrupts:
+                    return
+                self.sources.make([run])
             self._check_coupling([group for group, _ in planned])
             importlib.import_module("xarray")
-            for future in as_completed(futures):
+            for future in completed(list(futures), interrupts):
                 group, program = futures[future]
                 yield from self._in_memory(future.result, group, program, begun.get(program.runs))
         finally:
-            # Where the sweep ends early, Ctrl-C need not wait for the program that is compiling.
+            # Where the sweep ends early, nobody need wait for the program that is compiling.
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _check_coupling(self, groups: Sequence[Group]) -> None:
@@ -127,7 +140,10 @@ class Engine:
         for place, size in enumerate(sizes.values()):
             first.setdefault(size, place)
         wanted = dict.fromkeys(sizes[run.index] for run in group.runs)
-        of_size = seconds_alone(driver, {size: first[size] for size in wanted}, run_seconds)
+        places = {size: first[size] for size in wanted}
+        of_size = seconds_alone(driver, places, run_seconds, self.interrupts)
+        if self.interrupts:  # not timed: what is kept of it is not done
+            return Ended([], at_work=at_work)
         per_update = {run.index: of_size[sizes[run.index]] for run in group.runs}
         clock_seconds = time.perf_counter() - begun
         return Ended([], 0, took, per_update, clock_seconds, at_work)

@@ -41,18 +41,23 @@ class Asked(NamedTuple):
     def record(self, engine: Engine) -> Record:
         """How a manifest describes it, without units."""
         epochs, runs = engine.sources.epochs, self.runs
-        problems = {id(run.trainer.problem): run.trainer.problem for run in runs}.values()
         return Record(
             plan=Plan((), epochs, device_name(engine.devices), versions(), len(runs), 0.0, 0.0),
             axes=labels_of(self.axes),
             num_examples=runs[0].trainer.problem.num_examples,
             measured=list(dict.fromkeys(name for run in runs for name in measured_names(run.trainer))),
-            data=list(dict.fromkeys(problem.data_sha256 for problem in problems)),
+            data=data_of(runs),
             clock=engine.clock,
             exact=self.exact,
             spec=self.spec,
             units=(),
         )
+
+
+def data_of(runs: Sequence[Run]) -> list[str]:
+    """The SHA-256 of the splits of each problem."""
+    problems = {id(run.trainer.problem): run.trainer.problem for run in runs}.values()
+    return list(dict.fromkeys(problem.data_sha256 for problem in problems))
 
 
 class Begun(NamedTuple):

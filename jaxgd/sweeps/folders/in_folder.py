@@ -4,10 +4,10 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.folders.going_on import Asked, Begun, go_on
+from jaxgd.sweeps.folders.keeper import Keeper
 from jaxgd.sweeps.planning.planner import Planned
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run
@@ -50,9 +50,10 @@ def kept_in(
         yield begun
 
 
-def save_elsewhere(result: SweepResult, folder: Path, error: OSError) -> NotKeptError:
-    """The error that says where a result is, whose folder could not be written."""
-    why = f"{error.filename or folder} cannot be written: {error.strerror or error}"
+def save_elsewhere(result: SweepResult, keeper: Keeper) -> NotKeptError:
+    """The error that says where a result is, whose keeper could not write its folder."""
+    error = keeper.error or OSError()
+    why = f"{error.filename or keeper.folder} cannot be written: {error.strerror or error}"
     try:
         other = tempfile.mkdtemp(prefix="jaxgd-sweep-")
         result.save(other)

@@ -165,7 +165,7 @@ def result_parts(folder: Path, manifest: Mapping[str, Any], like: Any) -> tuple[
             seconds[list(unit.runs)] = saved.seconds_per_update
     with damage_named(folder / MANIFEST):
         plan = record.whole_plan
-        rates = seconds if record.clock else None
+        rates = seconds if np.isfinite(seconds).any() else None
         dataset = assemble(record.axes, record.num_examples, results, rates, plan, record.measured)
     return dataset, plan, record.axes, StatesOfUnits(states, len(results)), record.spec, record.data
 

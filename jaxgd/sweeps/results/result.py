@@ -13,6 +13,7 @@ from jaxgd.sweeps.results.exports import to_csv, to_netcdf, to_pandas
 from jaxgd.sweeps.results.ranking import Best, best_point
 from jaxgd.sweeps.results.saving import put, taken
 from jaxgd.sweeps.results.selection import as_given, run_index
+from jaxgd.training.states import NOT_RUN
 
 if TYPE_CHECKING:
     import xarray
@@ -45,6 +46,11 @@ class SweepResult:
     states: Sequence[Any]
     spec: Mapping[str, Any] | None = None
     data_sha256: Sequence[str] = ()
+
+    @property
+    def num_ended(self) -> int:
+        """How many runs ended: all, unless the sweep was interrupted."""
+        return int((self.dataset["status"] != NOT_RUN).sum())
 
     def params(self, **coords: Any) -> Any:
         """The trained parameters of one run, by a value for every axis that has more than one.

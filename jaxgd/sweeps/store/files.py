@@ -31,6 +31,10 @@ _DAMAGE = (
 )
 
 
+class DamagedError(ValueError):
+    """A file is not what was saved; its text names it and says what is wrong."""
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text file as a whole or not at all; a link in its place is replaced, not followed.
 
@@ -111,6 +115,6 @@ def damage_named(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except _DAMAGE as error:
-        raise ValueError(
+        raise DamagedError(
             f"{path} is damaged: {' '.join(str(error).split()) or type(error).__name__}"
         ) from error
