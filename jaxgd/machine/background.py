@@ -75,7 +75,7 @@ def _wait_at_end() -> None:
 def _wait_or_leave() -> None:
     try:
         for background in list(_living):
-            background.shutdown(cancel_futures=True)
+            background.shutdown()
     except KeyboardInterrupt:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
