@@ -71,15 +71,15 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
 
 @contextmanager
 def _errors_of_folder(out: Path):
-    """Turn what the folder forbids into an `InputError`, and that it cannot be written into an `OutputError`."""
+    """Turn what the folder forbids into an `InputError`, a failure to write it into an `OutputError`."""
     from jaxgd.sweeps.folders.in_folder import NotKeptError
     from jaxgd.sweeps.folders.opening import ContradictionError
-    from jaxgd.sweeps.store.files import DamagedError
+    from jaxgd.sweeps.store.files import UnreadableError
     from jaxgd.sweeps.store.lock import FolderInUseError
 
     try:
         yield
-    except (ContradictionError, FolderInUseError, DamagedError, FileExistsError) as error:
+    except (ContradictionError, FolderInUseError, UnreadableError, FileExistsError) as error:
         raise InputError(str(error)) from error
     except NotKeptError:
         raise

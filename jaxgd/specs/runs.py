@@ -154,8 +154,8 @@ def runs_of(result: SweepResult, problem: str | None = None, data: str | None = 
     if result.data_sha256 and runs.data_sha256 not in result.data_sha256:
         was, now = (digest[:12] for digest in (result.data_sha256[0], runs.data_sha256))
         raise ValueError(
-            f"the data, {found!r}, are no longer those of the sweep: the SHA-256 of their splits was {was}..., "
-            f"and is {now}..."
+            f"the data, {found!r}, are no longer those of the sweep: the SHA-256 of their splits was "
+            f"{was}..., and is {now}..."
         )
     return runs
 

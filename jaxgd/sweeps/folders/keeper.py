@@ -41,14 +41,17 @@ class Keeper:
         self._ended = {run.index: results for each in left for run, results in each.runs}
         self._written = time.perf_counter()
         self._at_work: AtWork | None = None
+        self._is_open = False
 
     def begin(self) -> None:
-        """Put down what is to be trained.
+        """Put down what is to be trained. Where nothing is, the folder stays as it is.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        self._commit()
+        if not all(unit.is_done for unit in self.record.units):
+            self._commit()
+            self._is_open = True
 
     def take(self, ended: Ended) -> None:
         """Put down a program that has ended, or from time to time where it stands."""
@@ -68,6 +71,8 @@ class Keeper:
 
     def close(self, seconds: float = 0.0, clock_seconds: float = 0.0) -> None:
         """Put down where the program under way stands, and what the sweep took this time."""
+        if not self._is_open:
+            return
         plan = self.record.plan
         spent = (plan.seconds or 0.0) + seconds, (plan.clock_seconds or 0.0) + clock_seconds
         plan = dataclasses.replace(plan, seconds=spent[0], clock_seconds=spent[1])

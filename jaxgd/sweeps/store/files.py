@@ -31,8 +31,8 @@ _DAMAGE = (
 )
 
 
-class DamagedError(ValueError):
-    """A file is not what was saved; its text names it and says what is wrong."""
+class UnreadableError(ValueError):
+    """A file cannot be read as what was saved; the text names it and says why."""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -115,6 +115,6 @@ def damage_named(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except _DAMAGE as error:
-        raise DamagedError(
+        raise UnreadableError(
             f"{path} is damaged: {' '.join(str(error).split()) or type(error).__name__}"
         ) from error

@@ -20,13 +20,22 @@ import numpy as np
 from jaxgd.strict_json import read_json
 from jaxgd.sweeps.store import format_1
 from jaxgd.sweeps.store.archives import read_about
-from jaxgd.sweeps.store.files import damage_named, open_file, path_named, sync_folder, write_synced
+from jaxgd.sweeps.store.files import (
+    UnreadableError,
+    damage_named,
+    open_file,
+    path_named,
+    sync_folder,
+    write_synced,
+)
 
 FORMAT, _OLDEST = 3, 2
 MANIFEST = "manifest.json"
 # What a manifest says of a file: its name, its size in bytes, its sha256.
 Entry = Mapping[str, Any]
 
+# How the text of a manifest starts.
+_BEGINNING = b'{\n "format": '
 _KEYS = {"format", "save", "files", "sha256"}
 _DATA = re.compile(r"(dataset|params|unit|checkpoint)-[0-9a-f]{16}\.npz")
 _TEMPORARY = re.compile(r"\.jaxgd-save-[0-9a-f]{32}")
@@ -95,11 +104,11 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def check_format(path: Path, version: Any, known: int, oldest: int | None = None) -> None:
-    """Raise ValueError unless the number of a format is the known one, or from the oldest to it."""
+    """Raise UnreadableError unless the number of a format is the known one, or from the oldest to it."""
     if type(version) is not int or version < (known if oldest is None else oldest):
-        raise ValueError(f"{path} is damaged: its format is {version!r}")
+        raise UnreadableError(f"{path} is damaged: its format is {version!r}")
     if version > known:
-        raise ValueError(
+        raise UnreadableError(
             f"{path} has format {version}, and this version of jaxgd knows {known}: update jaxgd"
         )
 
@@ -129,8 +138,9 @@ def check_free(folder: Path) -> None:
     if not os.path.lexists(path):
         return
     with contextlib.suppress(OSError, ValueError), damage_named(path), open_file(path) as file:
-        if _is_own(read_json(file.read(), allow_nan=True)):
-            return
+        content = file.read()
+        if content.startswith(_BEGINNING) or _is_own(read_json(content, allow_nan=True)):
+            return  # it may be damaged further on
     raise FileExistsError(f"{path} is not of a saved sweep, and is not replaced; choose another folder")
 
 

@@ -94,8 +94,8 @@ def test_wherever_it_is_cut_it_comes_to_the_same_bits(recipe, tmp_path, in_steps
 
     whole = run(tmp_path / "whole", plan=plan, progress=cut)
     assert_same(whole, run(plan=plan))
-    assert len(cuts) > 10
-    for folder in cuts[:: max(1, len(cuts) // 8)]:
+    assert len(cuts) >= 8
+    for folder in cuts[:: len(cuts) // 4]:
         partial = jaxgd.load(folder)
         ended = partial.dataset.status.values != "not run"
         assert_same(run(folder), whole)
