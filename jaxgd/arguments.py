@@ -2,7 +2,9 @@
 
 import difflib
 import operator
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 # Of larger ones JAX keeps the last 32 bits: seed and seed + 2**32 would be one key.
@@ -73,3 +75,32 @@ def seed_number(name: str, value: Any) -> int:
 def whole_numbers(**values: Any) -> list[int]:
     """Each of the values as `whole_number` gives it, 1 or more, named by its keyword."""
     return [whole_number(name, value) for name, value in values.items()]
+
+
+def path_of(argument: str, given: str | os.PathLike, what: str = "file") -> Path:
+    """The path that a person gave, to a `what` that is read or written there.
+
+    Raises:
+        ValueError: nothing can have that name; an empty one is an unset variable of the shell.
+    """
+    text = os.fspath(given)
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"{argument} is {text!r}; the name of a {what} is needed")
+    return Path(text)
+
+
+def is_there(argument: str, given: str | os.PathLike, what: str = "file") -> bool:
+    """Whether there is anything at the path that a person gave.
+
+    Raises:
+        ValueError: it cannot be known: the system refuses the name, or may not look.
+    """
+    path = path_of(argument, given, what)
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{argument} is {str(path)!r}, which cannot be read: {reason}") from None
+    return True

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from jaxgd.arguments import is_there, path_of
 from jaxgd.specs.user_files import UserFileError, describe_error
 
 # How the title of every page starts.
@@ -58,14 +59,15 @@ def as_numbers(text: str) -> list[int | float | str]:
 
 
 def as_path(text: str, what: str) -> Path:
-    """The path of the output, which is called `what`.
+    """The path of the output, which is called `what`; InputError where nothing can have that name."""
+    with bad_input():
+        return path_of("out", text, what)
 
-    Raises:
-        InputError: nothing can have that name; an empty one is an unset variable of the shell.
-    """
-    if not text.strip() or "\0" in text:
-        raise InputError(f"out is {text!r}; the name of a {what} is needed")
-    return Path(text)
+
+def is_folder(argument: str, text: str) -> bool:
+    """Whether the path is that of a folder; InputError where nothing can have that name."""
+    with bad_input():
+        return is_there(argument, text, "folder") and Path(text).is_dir()
 
 
 def check_writable(out: Path) -> None:

@@ -17,6 +17,7 @@ from jaxgd.cli.inputs import (
     check_extras,
     check_writable,
     errors_in,
+    is_folder,
 )
 from jaxgd.cli.outputs import write_page
 from jaxgd.specs.choices import check_batch_sizes, check_optimizers
@@ -55,15 +56,14 @@ def add(commands) -> None:
 def _landscape(arguments: argparse.Namespace, command: str) -> None:
     source, out = Path(arguments.source), as_path(arguments.out, "file")
     given = [name for name in _SURFACE_OPTIONS if getattr(arguments, name) is not None]
-    with bad_input():
-        is_folder = source.is_dir()
-    if is_folder and given:
+    is_sweep = is_folder("source", arguments.source)
+    if is_sweep and given:
         raise InputError(f"{given[0]} belongs to a surface, but {arguments.source!r} is a folder")
-    choices = {} if is_folder else _surface_choices(arguments)
+    choices = {} if is_sweep else _surface_choices(arguments)
     check_writable(out)
     check_extras("plotly", "jinja2")
     jax_start.start_jax(cache=not arguments.no_cache)
-    if is_folder:
+    if is_sweep:
         _write_sweep_page(source, arguments, out, command)
     else:
         _write_surface_page(choices, out, command)

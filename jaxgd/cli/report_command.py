@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from jaxgd.cli.inputs import as_path, bad_input, check_extras, check_writable
+from jaxgd.cli.inputs import as_path, bad_input, check_extras, check_writable, is_folder
 from jaxgd.cli.outputs import write_page
 
 
@@ -25,9 +25,8 @@ def _report(arguments: argparse.Namespace, command: str) -> None:
     folder = Path(arguments.folder)
     out = folder / "report.html" if arguments.out is None else as_path(arguments.out, "file")
     check_extras("plotly", "jinja2")
-    with bad_input():
-        if arguments.out is not None or folder.is_dir():
-            check_writable(out)
+    if is_folder("folder", arguments.folder) or arguments.out is not None:
+        check_writable(out)
 
     from jaxgd.reports.pages.of_sweep import check_decides, page
     from jaxgd.sweeps import load

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxgd import optim
-from jaxgd.arguments import one_of
+from jaxgd.arguments import is_there, one_of
 from jaxgd.specs.settings import MODELS, OFF, optimizers
 from jaxgd.specs.sources import build_problem, is_data_file, is_python, load_source, load_splits
 from jaxgd.specs.spec import Spec, parse_spec
@@ -183,7 +183,7 @@ def _own_file(saved: str, problem: str | None, data: str | None) -> str:
             f"data is {data!r}, but the sweep's data are {saved!r}; only a file can be elsewhere"
         )
     found = saved if data is None else data
-    if is_data_file(found) and not Path(found).is_file():
+    if is_data_file(found) and not (is_there("data", found) and Path(found).is_file()):
         raise ValueError(f"there is no file {found!r} here: name it, as --data FILE (from Python, data=FILE)")
     return found
 

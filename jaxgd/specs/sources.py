@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 
+from jaxgd.arguments import is_there
 from jaxgd.specs.splits import complete_splits
 from jaxgd.specs.user_files import call_user, load_object
 from jaxgd.tables.layout import has_table_suffix
@@ -139,7 +140,7 @@ def problem_source(problem: Problem, data: str = "your problem") -> Source:
 
 
 def _named_splits(name: str) -> SplitData:
-    if name not in datasets.DATASETS and Path(name).exists():
+    if name not in datasets.DATASETS and is_there("data", name):
         raise ValueError(f"data is {name!r}; a file must be a .csv, .tsv, .txt, .csv.gz, .npz or .py")
     splits = datasets.load(name)
     task = datasets.DATASETS[name].task
@@ -213,7 +214,7 @@ def _user_source(place: str, roles: Roles) -> Source:
 
 
 def _check_exists(path: str):
-    if not Path(path).is_file():
+    if not (is_there("data", path) and Path(path).is_file()):
         raise ValueError(f"data is {path!r}; there is no such file")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgd.arguments import unknown
+from jaxgd.arguments import is_there, path_of, unknown
 from jaxgd.specs.settings import (
     COUNT,
     COUNT_OR_ZERO,
@@ -88,9 +88,13 @@ def read_spec(path: str | os.PathLike) -> Spec:
         ValueError: what the file holds is not what a sweep needs.
         OSError: the file cannot be read.
     """
-    path = Path(path)
+    path = path_of("spec", path)
+    if not is_there("spec", path):
+        raise FileNotFoundError(f"spec is {str(path)!r}; there is no such file")
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
+    except OSError as error:
+        raise OSError(f"spec is {str(path)!r}, which cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     return parse_spec(document, str(path))._replace(folder=os.path.dirname(path))

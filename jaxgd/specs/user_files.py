@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
+from jaxgd.arguments import is_there
+
 
 class UserFileError(Exception):
     """An error raised by a user's own code; its text is "file:line: what"."""
@@ -58,7 +60,7 @@ def _same(first: str, second: str) -> bool:
 
 def _run_file(file: str, place: str) -> ModuleType:
     path = Path(file)
-    if not path.is_file():
+    if not (is_there("data", file) and path.is_file()):
         raise ValueError(f"data {place!r}: there is no file {file}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None

@@ -111,6 +111,13 @@ def drop_option(names: Iterable[str]) -> str:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The names of columns between commas, as `drop_option` writes them; one with a comma is in quotes."""
-    rows = list(csv.reader([text], skipinitialspace=True))
+    """The names of columns between commas, as `drop_option` writes them; one with a comma is in quotes.
+
+    Raises:
+        ValueError: the end of a line outside of quotes.
+    """
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True))
+    except csv.Error as error:
+        raise ValueError(f"{text!r} cannot be read: {error}") from None
     return tuple(name.strip() for row in rows for name in row if name.strip())

@@ -2,10 +2,10 @@
 
 import os
 from itertools import product
-from pathlib import Path
 
 import plotly.graph_objects as go
 
+from jaxgd.arguments import path_of
 from jaxgd.reports.figures.costs import COSTS, cost_curves
 from jaxgd.reports.figures.curves import curves_of
 from jaxgd.reports.figures.maps import map_of
@@ -26,7 +26,7 @@ MOST_CLASSES = 12  # of a confusion matrix that is shown
 
 def write(comparison: Comparison, path: str | os.PathLike) -> None:
     """Write the page of a comparison to a file, as a whole or not at all."""
-    write_whole(Path(path), page(comparison))
+    write_whole(path_of("path", path), page(comparison))
 
 
 def page(comparison: Comparison) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgd.arguments import path_of
 from jaxgd.strict_json import json_text
 from jaxgd.sweeps.results.selection import linked_names
 from jaxgd.sweeps.store.files import write_whole
@@ -42,12 +43,12 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 def to_csv(dataset: "xarray.Dataset", path: str | os.PathLike) -> None:
     """Write the table of `to_pandas` to a CSV file, as a whole or not at all."""
-    table = to_pandas(dataset)
+    path, table = path_of("path", path), to_pandas(dataset)
     for name in table.columns[table.dtypes.map(lambda dtype: dtype.kind not in "biuf")]:
         table[name] = table[name].map(_no_formula)
     # As RFC 4180 has them; with another end of lines a return in a text would end its row.
     text = table.rename(columns=_no_formula).to_csv(index=False, lineterminator="\r\n")
-    write_whole(Path(path), text)
+    write_whole(path, text)
 
 
 def _no_formula(cell: Any) -> Any:
@@ -58,7 +59,7 @@ def _no_formula(cell: Any) -> Any:
 
 def to_netcdf(dataset: "xarray.Dataset", path: str | os.PathLike) -> None:
     """Write the dataset to a netCDF file by the best engine that is installed."""
-    path = Path(path)
+    path = path_of("path", path)
     engine: Any = next(name for name, package in _ENGINES.items() if find_spec(package))
     plain = dataset.map(_writable, keep_attrs=True).assign_coords(
         {name: _writable(coord) for name, coord in dataset.coords.items()}
