@@ -9,6 +9,7 @@ from pathlib import Path
 from jaxgd.cli import jax_start
 from jaxgd.cli.inputs import InputError, as_path, bad_input, check_folder, errors_in
 from jaxgd.cli.outputs import OutputError
+from jaxgd.logs.delivery import Delivery
 from jaxgd.machine.interrupts import Interrupted
 
 
@@ -28,6 +29,7 @@ def add(commands) -> None:
         help="where the sweep is kept as it goes; the same command again trains what the folder lacks",
     )
     option("--replace", action="store_true", help="begin anew, whatever the folder has")
+    option("--log", metavar="FILE", help="append a line of JSON for each run to this file, as the run ends")
     option("--explain", action="store_true", help="print the plan, and why it was chosen, before the runs")
     option("--exact", action="store_true", help="give every run the bits of the run alone, on a CPU")
     option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
@@ -37,6 +39,9 @@ def add(commands) -> None:
 def _sweep(arguments: argparse.Namespace, command: str) -> None:
     out = as_path(arguments.out, "folder")
     check_folder(out)
+    log = [] if arguments.log is None else [arguments.log]
+    with bad_input():
+        Delivery(log)
     jax_start.start_jax(cache=not arguments.no_cache)
 
     from jaxgd.specs.runs import SpecRuns
@@ -53,7 +58,7 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
     lost = None
     try:
         with errors_in(runs.file), _errors_of_folder(out):
-            result = runs.run(folder=out, **options)
+            result = runs.run(folder=out, log=log, **options)
     except NotKeptError as error:
         result, lost = error.result, error
     except Interrupted as stop:

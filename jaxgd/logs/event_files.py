@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,14 +51,15 @@ class EventFiles(Destination):
         self._lines: list[str] = []  # of the table
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            prefix = str(self.folder.resolve() / "events")
-            self._file = EventsWriter(prefix, f".{uuid.uuid4().hex}")  # whose own names have whole seconds
+            # Its own names have whole seconds: these are unique, and in order.
+            suffix = f".{time.time_ns()}.{os.getpid()}"
+            self._file = EventsWriter(str(self.folder.resolve() / "events"), suffix)
         except OSError as error:
             raise type(error)(f"log is {self}, which cannot be written: {error.strerror}") from None
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write the numbers of the rows, and have them on disk."""
-        from tensorboardX.proto.summary_pb2 import Summary
+        from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 
         for row in rows:
             numbers = {name: float(x) for name, x in row.items() if isinstance(x, int | float)}
@@ -84,7 +84,7 @@ class EventFiles(Destination):
         self._file.close()
 
     def _put(self, summary: Any, step: int) -> None:
-        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 
         self._file.write_event(Event(wall_time=time.time(), step=step, summary=summary))
 

@@ -1,5 +1,6 @@
 """`jaxgd sweep`: a folder with the result, and one line for bad input."""
 
+import json
 import re
 import sys
 
@@ -47,6 +48,28 @@ def test_the_plan_is_printed_when_asked_for(folder, capsys):
     assert cli.main(["sweep", "spec.toml", "--out", "out", "--exact", "--explain"]) == 0
     assert "4 runs of 2 epochs in 1 program" in capsys.readouterr().err
     assert all(group.recipe.kind == "map" for group in jaxgd.load("out").plan.groups)
+
+
+def test_rows_in_a_file(folder, capsys):
+    for out in ("one", "two"):
+        assert cli.main(["sweep", "spec.toml", "--out", out, "--log", "log.jsonl"]) == 0
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert len(rows) == 8
+    dataset = jaxgd.load("two").dataset
+    for row in rows[4:]:
+        run = dataset.sel(learning_rate=row["learning_rate"], seed=row["seed"], epoch=row["epoch"])
+        assert row["status"] == run.status
+        assert row["valid_loss"] == (None if row["status"] == "diverged" else run.valid_loss)
+
+
+@pytest.mark.parametrize("log", ["", "none/log.jsonl", ".", "spec.toml"])
+def test_a_log_that_cannot_be_written_is_one_line(folder, capsys, monkeypatch, log):
+    monkeypatch.setattr(jax_start, "start_jax", lambda cache: pytest.fail("JAX was started"))
+    assert cli.main(["sweep", "spec.toml", "--out", "out", "--log", log]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"jaxgd sweep: error: log is {log!r}")
+    assert (folder / "spec.toml").read_text() == SPEC
+    assert not (folder / "out").exists()
 
 
 def test_drawn_points(folder, capsys):

@@ -7,6 +7,7 @@ import signal
 import jax
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import jaxgd
 from jaxgd.training.fitting import begin_run
@@ -73,6 +74,49 @@ def test_rows_are_logged(tmp_path):
     np.testing.assert_array_equal([row["train_loss"] for row in rows], history["train_loss"])
 
 
+def test_one_log_needs_no_list_and_tensorboard_reads_every_epoch(tmp_path):
+    rows = []
+    fit = jaxgd.train(make_trainer(), KEY, 3, progress=False, log=rows.append)
+    jaxgd.train(make_trainer(), KEY, 3, progress=False, log=jaxgd.tensorboard(tmp_path))
+    found = EventAccumulator(str(tmp_path)).Reload()
+    assert found.Tags()["scalars"] == ["epoch", *fit.history]
+    for name, column in fit.history.items():
+        events = found.Scalars(name)
+        np.testing.assert_array_equal([row[name] for row in rows], column)
+        assert [(event.step, np.float32(event.value)) for event in events] == list(
+            enumerate(np.float32(column), 1)
+        )
+
+
+def test_a_file_of_a_run_that_goes_on_is_appended_to_and_of_a_new_one_overwritten(tmp_path):
+    path = tmp_path / "log.jsonl"
+    epochs = lambda: [json.loads(line)["epoch"] for line in path.read_text().splitlines()]  # noqa: E731
+    pairs = list(jaxgd.iterate(make_trainer(), KEY, 5))
+    jaxgd.train(make_trainer(), KEY, 2, progress=False, log=path)
+    with path.open("a") as file:
+        file.write('{"epoch": 3, "tr')  # as a killed process leaves it
+    jaxgd.train(make_trainer(), KEY, 5, progress=False, log=path, start=pairs[1])
+    assert epochs() == [1, 2, 3, 4, 5]
+    jaxgd.train(make_trainer(), KEY, 1, progress=False, log=path, start=pairs[1][0])
+    assert epochs() == [1]
+
+
+def test_a_log_that_raises_costs_a_warning_and_no_number():
+    called, rows = [], []
+
+    def broken(row):
+        called.append(row)
+        raise OSError("no route to the server")
+
+    with pytest.warns(
+        UserWarning, match=r"log .*broken failed and gets no more rows: OSError: no route"
+    ) as told:
+        fit = jaxgd.train(make_trainer(), KEY, 4, progress=False, log=[broken, rows.append])
+    assert len(called) == len(told) == 1
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert_same(fit, jaxgd.fit(make_trainer(), KEY, 4))
+
+
 @pytest.mark.usefixtures("default_handlers")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_raises_with_what_has_been_trained(number):
@@ -95,6 +139,11 @@ def test_a_signal_raises_with_what_has_been_trained(number):
 
 
 def test_bad_arguments(tmp_path):
+    (tmp_path / "train.py").write_text("import jaxgd\n")
+    with pytest.raises(ValueError, match=r"train\.py', which holds no lines of JSON and is not written to"):
+        jaxgd.train(make_trainer(), KEY, 1, log=tmp_path / "train.py")
+    with pytest.raises(TypeError, match="log must be a path, a function of a row"):
+        jaxgd.train(make_trainer(), KEY, 1, log=[3])  # pyright: ignore[reportArgumentType]
     with pytest.raises(FileNotFoundError):
         jaxgd.train(make_trainer(), KEY, 1, log=[tmp_path / "none" / "log.jsonl"])
     with pytest.raises(TypeError, match="train drives a run from the host: inside jit, vmap or grad use fit"):
