@@ -11,6 +11,7 @@ from typing import Any
 
 from jaxgd.logs.destination import Destination, Row
 
+_STRICT = json.JSONEncoder(allow_nan=False, default=str)
 # A row is shorter than this.
 _TAIL = 2**20
 # How the rows of a sweep and of a run begin.
@@ -117,8 +118,7 @@ class JsonLines(Destination):
 
 def _line(row: Row) -> bytes:
     """The row as strict JSON. What is no value of JSON's is its text."""
-    strict = {name: _finite(value) for name, value in row.items()}
-    return json.dumps(strict, allow_nan=False, default=str).encode() + b"\n"
+    return _STRICT.encode({name: _finite(value) for name, value in row.items()}).encode() + b"\n"
 
 
 def _finite(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a sweep's logs get: a row for every run, as it ends."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,20 +38,30 @@ class Logged:
 
     def take(self, ended: Ended) -> None:
         """Log what ended."""
-        if self.logs:
-            self.logs.write([self._row(run, results) for run, results in ended.runs])
+        if self.logs and ended.runs:
+            runs, results = zip(*ended.runs, strict=True)
+            self.logs.write(list(map(self._row, self._points(runs), _endings(results), results)))
 
-    def _row(self, run: Run, results: LaneResults) -> Row:
-        places = dict(zip(self.sizes, np.unravel_index(run.index, tuple(self.sizes.values())), strict=True))
-        point = {name: values[places[axis]] for name, (axis, values) in self.columns.items()}
-        return {_RUN: run.index} | point | self._outcome(results)
+    def _points(self, runs: Sequence[Run]) -> Iterator[Row]:
+        """Where in the grid each run is."""
+        places = np.unravel_index([run.index for run in runs], tuple(self.sizes.values()))
+        by_axis = dict(zip(self.sizes, (along.tolist() for along in places), strict=True))
+        for i, run in enumerate(runs):
+            point = {name: values[by_axis[axis][i]] for name, (axis, values) in self.columns.items()}
+            yield {_RUN: run.index} | point
 
-    def _outcome(self, results: LaneResults) -> Row:
-        """How a run ended, and what was measured after the epoch that its parameters are of."""
-        status, history = STATUS_WORDS[int(results.status)], results.history
-        kept = -1 if results.kept_epoch is None else int(results.kept_epoch)
-        place = kept - 1 if kept > 0 else int(last_places(np.array(status), history["updates"]))
-        counts = {name: int(history[name][-1]) for name in COUNTS}
+    def _row(self, point: Row, ending: Row, results: LaneResults) -> Row:
+        history, place = results.history, ending["epoch"] - 1
         scores = {name: history[name][place].item() for name in self.nothing if name in history}
-        ending = {"status": status, "stopped_at": int(results.stopped_at)}
-        return ending | counts | {"epoch": place + 1} | self.nothing | scores
+        return point | ending | self.nothing | scores
+
+
+def _endings(results: Sequence[LaneResults]) -> Iterator[Row]:
+    """How each run ended, and the epoch whose scores its row has: that of its parameters."""
+    words = [STATUS_WORDS[int(each.status)] for each in results]
+    places = last_places(np.array(words), np.stack([each.history["updates"] for each in results]))
+    for each, word, place in zip(results, words, places.tolist(), strict=True):
+        kept = -1 if each.kept_epoch is None else int(each.kept_epoch)
+        counts = {name: int(each.history[name][-1]) for name in COUNTS}
+        ending = {"status": word, "stopped_at": int(each.stopped_at)}
+        yield ending | counts | {"epoch": kept if kept > 0 else place + 1}
