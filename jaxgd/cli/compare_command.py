@@ -1,6 +1,9 @@
 """`jaxgd compare`: the optimizer, batch size and learning rate for a problem."""
 
 import argparse
+import itertools
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,13 +19,16 @@ from jaxgd.cli.inputs import (
     check_writable,
     errors_in,
 )
-from jaxgd.cli.outputs import write_page
+from jaxgd.cli.outputs import write_page, writing
+from jaxgd.machine.interrupts import Interrupted
 from jaxgd.specs.choices import check_choices
 from jaxgd.specs.presets import DEFAULT, QUICK
 from jaxgd.tables.roles import Roles, names_in
 
 _CHOICES = ("optimizers", "batch_sizes", "learning_rates", "epochs", "seeds", "fresh_seeds", "first_seed")
 _CHOICES += ("max_seeds", "max_seconds", "margin")
+# What the stages of a comparison that are saved by themselves are called.
+_STAGES = {"grid": "grid", "fresh": "best rates on fresh seeds"}
 
 
 def add(commands) -> None:
@@ -107,9 +113,39 @@ def _compare(arguments: argparse.Namespace, command: str) -> None:
         experiment = plan_comparison(source, choices)
     if source.table is not None:
         print(f"{source.table.block()}\n", flush=True)
-    with errors_in(source.file):
-        comparison = run_comparison(experiment, command=command)
+    try:
+        with errors_in(source.file):
+            comparison = run_comparison(experiment, command=command)
+    except Interrupted as stop:
+        raise Interrupted(stop.result, stop.signal, _kept(stop, out)) from None
     _report(comparison, out)
+
+
+def _kept(stop: Interrupted, out: Path) -> str:
+    """Write what was finished of an interrupted comparison; says what."""
+    from jaxgd.sweeps import SweepResult
+
+    if not isinstance(stop.result, SweepResult):
+        _report(stop.result, out)
+        return f"interrupted: the page, {out}, is of what was complete, and says what is left out"
+    stages = {"grid": stop.result}
+    if stop.earlier:
+        stages = {"fresh": stop.result, **stop.earlier}
+    saved = [_saved(result, out, name) for name, result in stages.items() if result.num_ended]
+    if not saved:
+        return "interrupted before a run ended: there is nothing to save"
+    return f"interrupted before there was anything to compare: {'; '.join(saved)}"
+
+
+def _saved(result, out: Path, name: str) -> str:
+    """Save a stage in a new folder beside the page; says where."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    folders = (out.with_name(f"{out.stem}-{each}") for each in names)
+    folder = next(folder for folder in folders if not os.path.lexists(folder))
+    with writing(folder):
+        result.save(folder)
+    runs = f"{result.num_ended} of {result.dataset.status.size} runs of the {_STAGES[name]} are saved"
+    return f"{runs}, to look at them: {shlex.join(['jaxgd', 'report', str(folder)])}"
 
 
 def _data(arguments: argparse.Namespace) -> str:

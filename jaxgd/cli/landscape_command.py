@@ -20,6 +20,7 @@ from jaxgd.cli.inputs import (
     is_folder,
 )
 from jaxgd.cli.outputs import write_page
+from jaxgd.machine.interrupts import Interrupted, signal_of
 from jaxgd.specs.choices import check_batch_sizes, check_optimizers
 from jaxgd.specs.presets import ALL_OPTIMIZERS, SURFACES
 
@@ -63,10 +64,16 @@ def _landscape(arguments: argparse.Namespace, command: str) -> None:
     check_writable(out)
     check_extras("plotly", "jinja2")
     jax_start.start_jax(cache=not arguments.no_cache)
-    if is_sweep:
-        _write_sweep_page(source, arguments, out, command)
-    else:
-        _write_surface_page(choices, out, command)
+    try:
+        if is_sweep:
+            _write_sweep_page(source, arguments, out, command)
+        else:
+            _write_surface_page(choices, out, command)
+    except KeyboardInterrupt as stop:
+        if getattr(stop, "result", None) is not None:
+            raise
+        text = "interrupted before there was anything to draw: there is no page"
+        raise Interrupted(None, signal_of(stop), text) from None
     print(f"Page: {out.resolve()}")
 
 
@@ -121,7 +128,15 @@ def _write_sweep_page(folder: Path, arguments: argparse.Namespace, out: Path, co
     with bad_input():
         result = load(folder)
         runs = runs_of(result, arguments.problem, arguments.data)
-    with errors_in(runs.file):
-        trainer_of = partial(runs.trainer_of, result)
-        landscape = look(result, trainer_of, runs.metric, lambda text: print(text, file=sys.stderr))
-    write_page(out, landscape_page(landscape, str(runs.spec.document["data"]), {"Command": command}))
+    data, about = str(runs.spec.document["data"]), {"Command": command}
+    try:
+        with errors_in(runs.file):
+            trainer_of = partial(runs.trainer_of, result)
+            landscape = look(result, trainer_of, runs.metric, lambda text: print(text, file=sys.stderr))
+    except Interrupted as stop:
+        if stop.result is None:
+            raise
+        write_page(out, landscape_page(stop.result, data, about, is_whole=False))
+        text = f"interrupted: the page, {out}, has the {len(stop.result.runs)} runs that were looked at"
+        raise Interrupted(stop.result, stop.signal, text) from None
+    write_page(out, landscape_page(landscape, data, about))

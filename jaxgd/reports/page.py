@@ -245,4 +245,4 @@ def _entry(entry: str | TableCell) -> TableCell:
         return entry._replace(key="") if entry.key != entry.key else entry
     if found := _NUMBER.fullmatch(entry):
         return TableCell(entry, float(found[1].replace(",", "").replace("−", "-")))
-    return TableCell(entry, "" if entry in ("–", "diverged") else entry)
+    return TableCell(entry, "" if entry in ("–", "diverged", "not run") else entry)

@@ -1,13 +1,13 @@
 """`throughput`: what an update costs at each batch size."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxgd.arguments import whole_number
+from jaxgd.machine.background import Background
 from jaxgd.machine.compiling import own_programs
 from jaxgd.sweeps.axes import Point, checked_axes, points
 from jaxgd.sweeps.engine.clock import LaneAlone
@@ -72,11 +72,15 @@ def time_alone(runs: Sequence[Run], epochs: int, repeats: int, seconds: float) -
     """What an update of each run costs, alone on the first device; the runs take turns."""
     engine = Engine(jax.devices(), epochs)
     planner = Planner(engine.devices, engine.sources, engine.bytes_of, _ALONE)
-    with own_programs(), ThreadPoolExecutor(2) as pool:
-        planned = [planner.choose([run])[0] for run in runs]
-        drivers = pool.map(lambda one: engine.driver(one[0], one[1].recipe), planned)
-        alone = [LaneAlone(driver) for driver in drivers]
-        for lane in alone:
-            lane.calibrate(seconds, settle=True)
-        turns = [[lane.seconds_per_update() for lane in alone] for _ in range(repeats)]
+    pool = Background(2)
+    try:
+        with own_programs():
+            planned = [planner.choose([run])[0] for run in runs]
+            drivers = pool.map(lambda one: engine.driver(one[0], one[1].recipe), planned)
+            alone = [LaneAlone(driver) for driver in drivers]
+            for lane in alone:
+                lane.calibrate(seconds, settle=True)
+            turns = [[lane.seconds_per_update() for lane in alone] for _ in range(repeats)]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     return Timed(np.array(turns).T, np.array([lane.bytes for lane in alone]))

@@ -309,29 +309,6 @@ def test_an_error_that_only_training_meets(folder, capsys, monkeypatch):
     assert "Traceback" not in err
 
 
-@pytest.mark.slow
-def test_ctrl_c(tmp_path):
-    # A shell's background job ignores the signal, and its children inherit that: so the child asks for it.
-    heed = (
-        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "runpy.run_module('jaxgd', run_name='__main__')"
-    )
-    command = [sys.executable, "-c", heed, "compare", "--no-cache", "--out", str(tmp_path / "page.html")]
-    pipe = subprocess.PIPE
-    run = subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True)
-    assert run.stderr is not None
-    assert "optimizers x" in run.stderr.readline()
-    time.sleep(5)
-    run.send_signal(signal.SIGINT)
-    started = time.perf_counter()
-    out, err = run.communicate(timeout=100)
-    assert (run.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "jaxgd: interrupted"
-    assert "Traceback" not in err
-    assert time.perf_counter() - started < 20
-    assert not (tmp_path / "page.html").exists()
-
-
 def test_what_became_of_a_table_is_told(folder, capsys):
     rows = "".join(
         f"{i},{'ab'[i % 2]},{i // 5},{'' if i % 9 else i},{'no' if i % 3 else 'yes'}\n" for i in range(60)

@@ -14,9 +14,11 @@ from jaxgd.landscape.networks.planes import Line, Plane, line, path_plane, plane
 from jaxgd.landscape.networks.spectra import Spectrum, spectral_density
 from jaxgd.landscape.networks.stability import SharpnessPath, measured_path, stability_limit
 from jaxgd.landscape.networks.training_paths import recorded_run
+from jaxgd.machine.interrupts import Interrupted, signal_of
 from jaxgd.specs.wording import batch_text
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.axes import entry_at
+from jaxgd.training.states import NOT_RUN
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
@@ -86,6 +88,10 @@ def look(
         trainer_of: `trainer_of(**coords)`, the trainer of one run.
         metric: which point is the best.
         progress: called with a line about what is done next.
+
+    Raises:
+        Interrupted: Ctrl-C came after the curvature was measured; its `result` is the landscape with the runs
+            that were looked at until then, and without the line between two seeds.
     """
     begun = time.perf_counter()
     key = jax.random.key(0)
@@ -93,16 +99,22 @@ def look(
     curvature = curvature_of(result, lambda coords: trainer_of(**coords).problem, key)
     contrast = _contrast(result)
     num_examples = trainer_of(**run_coords(result, (0,) * len(result.axes))).problem.num_examples
-    runs = []
-    for name, coords in _chosen(result, contrast, metric, num_examples).items():
-        progress(f"training path, plane and spectrum of {name}")
-        runs.append(_looked_at(result, name, coords, trainer_of(**coords)))
-    between, line_name = _between(result, runs, trainer_of)
-    seconds = time.perf_counter() - begun
-    limits = _limits(result, trainer_of)
-    return SweepLandscape(
-        result, curvature, limits, contrast, metric, runs, between, line_name, num_examples, seconds
-    )
+    limits, runs = _limits(result, trainer_of), []
+
+    def landscape(between: Line | None, line_name: str) -> SweepLandscape:
+        seconds = time.perf_counter() - begun
+        return SweepLandscape(
+            result, curvature, limits, contrast, metric, runs, between, line_name, num_examples, seconds
+        )
+
+    try:
+        for name, coords in _chosen(result, contrast, metric, num_examples).items():
+            progress(f"training path, plane and spectrum of {name}")
+            runs.append(_looked_at(result, name, coords, trainer_of(**coords)))
+        return landscape(*_between(result, runs, trainer_of))
+    except KeyboardInterrupt as stop:
+        text = f"interrupted: {len(runs)} runs were looked at; .result is the landscape so far"
+        raise Interrupted(landscape(None, ""), signal_of(stop), text) from None
 
 
 def _limits(result: SweepResult, trainer_of: Callable[..., Trainer]) -> np.ndarray:
@@ -138,7 +150,7 @@ def _chosen(
         try:
             best = dataclasses.replace(result, dataset=dataset).best(metric)
         except ValueError:
-            continue  # every run with it diverged
+            continue  # of every point with it a run diverged or was not run
         chosen[name] = _with_seed(result, best.coords)
     return chosen
 
@@ -179,7 +191,8 @@ def _between(result: SweepResult, runs: list[LookedAt], trainer_of: Any) -> tupl
         return None, ""
     first = runs[-1].coords
     second = _with_seed(result, first, place=1)
-    if "diverged" in (str(result.dataset.status.sel(coords).item()) for coords in (first, second)):
+    words = {str(result.dataset.status.sel(coords).item()) for coords in (first, second)}
+    if words & {"diverged", NOT_RUN}:
         return None, ""
     ends = result.params(**first), result.params(**second)
     found = line(trainer_of(**first).problem, *ends, model_state=result.model_state(**first))

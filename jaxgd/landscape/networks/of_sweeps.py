@@ -13,6 +13,7 @@ from jaxgd.landscape.networks.stacks import Lanes
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.axes import entry_at
 from jaxgd.training.problems.problem import Problem
+from jaxgd.training.states import NOT_RUN
 
 if TYPE_CHECKING:
     import xarray
@@ -32,7 +33,7 @@ def curvature_of(
 
     Runs of one problem whose parameters have the same shapes are lanes of one program. The variables are
     `sharpness`, `smallest_eigenvalue`, `trace`, `trace_error` (its standard error) and `loss`; all are NaN
-    where a run diverged.
+    where a run diverged or was not run.
 
     Args:
         result: of `jaxgd.sweep`, or `jaxgd.load`.
@@ -68,7 +69,7 @@ def _groups(result: SweepResult, problem: Any) -> list[tuple[Problem, tuple, Any
     """`(problem, places, params, model_states)` of runs that are lanes of one program, stacked."""
     groups: dict[Any, tuple[Problem, list]] = {}
     status = result.dataset.status.transpose(*result.axes).values
-    for index in zip(*np.nonzero(status != "diverged"), strict=True):
+    for index in zip(*np.nonzero((status != "diverged") & (status != NOT_RUN)), strict=True):
         coords = run_coords(result, index)
         of = problem if isinstance(problem, Problem) else problem(coords)
         run = (result.params(**coords), result.model_state(**coords))

@@ -14,6 +14,7 @@ from jaxgd.reports.scales import rounded, seconds_text, short_count, thin
 from jaxgd.reports.style import COLOURS, colour_of, faint, log_axis, regime_name, symbol_of
 from jaxgd.specs.wording import count_text
 from jaxgd.sweeps import SweepResult
+from jaxgd.training.states import NOT_RUN
 
 MOST_POINTS = 60  # of one curve; more do not show
 _TITLES = {"examples": "training examples", "seconds": "seconds of training"}  # of axes, others by name
@@ -32,8 +33,9 @@ def learning_curves(
 
     Each seed is a faint line, which ends where the run stops, with an x where it diverged; so does the mean.
     The best point of a value is the one with the best mean as its runs ended; a value at which every one of
-    several points has a run that diverged has no curve. The axes are those of the whole sweep, so that its
-    parts can be compared; `layout.meta["clocks"]` says where the points of every trace stand on each clock.
+    several points has a run that diverged or was not run has no curve. The axes are those of the whole sweep,
+    so that its parts can be compared; `layout.meta["clocks"]` says where the points of every trace stand on
+    each clock.
 
     Args:
         result: a sweep's result, or a dataset like it: `comparison.fresh`, say.
@@ -101,11 +103,14 @@ def _extent(scores: Scores) -> np.ndarray:
 
 def _traces(curve: Scores, by: str | None, index: int) -> list[tuple[dict, dict[str, list]]]:
     """The traces of one point, each with its place on every clock: a faint line for each run, the mean."""
-    colour, name = colour_of(index), escape(_name(curve, by))
+    colour, name = colour_of(index), escape(_name(curve, by) + _missing(curve))
     runs, ends = curve.runs.values, curve.ends.values
     clocks = {clock: values.values for clock, values in curve.clocks.items()}
     made = []
+    absent = curve.not_run.values
     for run, end in enumerate(ends) if len(runs) > 1 else ():
+        if absent[run]:
+            continue
         points = thin(int(end) + 1, MOST_POINTS)
         x = {clock: _numbers(values[run][points]) for clock, values in clocks.items()}
         made.append(({**_seed(curve.scale.position(runs[run][points]), colour), "legendgroup": name}, x))
@@ -117,7 +122,7 @@ def _traces(curve: Scores, by: str | None, index: int) -> list[tuple[dict, dict[
         "name": name,
         "legendgroup": name,
         "y": rounded(curve.scale.position(means)),
-        "text": [curve.scale.text(value) for value in means],
+        "text": [NOT_RUN if absent.any() else curve.scale.text(value) for value in means],
         "customdata": [_moment(dict(zip(x, at, strict=True))) for at in zip(*x.values(), strict=True)],
         "meta": escape(str(curve.texts)),
         "hovertemplate": "%{text} after %{customdata}<br>%{meta}<extra></extra>",
@@ -140,6 +145,12 @@ def _name(curve: Scores, by: str | None) -> str:
     if by == "batch_size" and curve.full is not None:
         return regime_name(int(value), curve.full)
     return f"{by} {curve.labels(by, [value.item()])[0]}"
+
+
+def _missing(curve: Scores) -> str:
+    """What the legend says of runs that were not run: they have no line, and so there is no mean."""
+    absent = curve.not_run.values
+    return f" ({int(absent.sum())} of {count_text(absent.size, 'run')} not run)" if absent.any() else ""
 
 
 def _seed(positions: np.ndarray, colour: str) -> dict[str, Any]:
@@ -171,7 +182,8 @@ def _clock(scores: Scores, clock: str, traces: list[list]) -> dict[str, Any]:
 def _clock_axis(scores: Scores, clock: str) -> dict[str, Any]:
     """The horizontal axis on a clock, the same for every part."""
     values, title = scores.clocks[clock].max(RUN).values, {"title": {"text": _TITLES.get(clock, clock)}}
-    low, high = float(values[..., 0].min()), float(values.max())
+    first = values[..., 0][~scores.not_run.all(RUN).values]  # what was not run is at 0 of every clock
+    low, high = float(first.min()) if first.size else 1.0, float(values.max()) or 1.0
     if clock == "epochs":
         pad = 0.02 * (high - low) or 0.5
         return {**title, "range": [low - pad, high + pad]}

@@ -14,6 +14,7 @@ from jaxgd.reports.scales import ScoreScale, rounded
 from jaxgd.reports.style import COLOUR_SCALE, GREY, value_axis
 from jaxgd.specs.wording import count_text
 from jaxgd.sweeps import SweepResult
+from jaxgd.training.states import NOT_RUN
 
 
 def rate_map(
@@ -29,8 +30,8 @@ def rate_map(
     """A metric over two axes as colours, its mean over seeds after the last epoch.
 
     Where the sweep has further axes, each cell shows the best point there is. The ridge joins the best x of
-    each y. Hatching replaces the colour where a run diverged at every point of a cell. The colours are those
-    of the whole sweep, so that its parts can be compared.
+    each y. Hatching replaces the colour where a run diverged at every point of a cell, dots where it was not
+    run. The colours are those of the whole sweep, so that its parts can be compared.
 
     Args:
         result: a sweep's result, or a dataset like it: `comparison.grid`, say.
@@ -83,13 +84,18 @@ def map_of(scores: Scores, x: str, y: str, ridge: xr.DataArray | None, where: Ma
         ygap=1,
         colorbar=_colour_bar(scores.scale, low, high),
     )
-    figure.add_trace(_hatching(cells.last.values, places[x], places[y]))
+    missing = cells.is_missing.values
+    lost = np.isnan(cells.last.values) & ~missing
+    figure.add_trace(_pattern("a run diverged", "/", lost, places[x], places[y]))
+    if missing.any():
+        figure.add_trace(_pattern(NOT_RUN, ".", missing, places[x], places[y]))
     figure.add_traces(_ridge(places[x][tops], places[y][rows], f"best {x} of each {y}"))
     pairs = zip(scores.labels(x, values[x][tops]), scores.labels(y, values[y][rows]), strict=True)
     best_ones = ", ".join(f"{x} {top} at {y} {row}" for top, row in pairs)
-    lost = f"{int(np.isnan(cells.last.values).sum())} of {cells.last.size} cells diverged"
+    words = f"{int(lost.sum())} of {lost.size} cells diverged"
+    words += f", {int(missing.sum())} were not run" if missing.any() else ""
     legend = {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"}
-    meta = {"words": f"Best: {best_ones or 'none'}; {lost}.", "chosen": chosen[x]}
+    meta = {"words": f"Best: {best_ones or 'none'}; {words}.", "chosen": chosen[x]}
     return figure.update_layout(legend=legend, meta=meta)
 
 
@@ -164,15 +170,17 @@ def _texts(cells: Scores, x: str, y: str) -> list[list[str]]:
     rows, columns = (cells.labels(name, cells.last[name].values) for name in (y, x))
     return [
         [
-            f"{escape(f'{y} {row}, {x} {column}')}<br>{_runs_text(runs, cells.scale)}"
-            for column, runs in zip(columns, line, strict=True)
+            f"{escape(f'{y} {row}, {x} {column}')}<br>{_runs_text(runs, absent, cells.scale)}"
+            for column, runs, absent in zip(columns, *lines, strict=True)
         ]
-        for row, line in zip(rows, cells.final.values, strict=True)
+        for row, *lines in zip(rows, cells.final.values, cells.not_run.values, strict=True)
     ]
 
 
-def _runs_text(runs: np.ndarray, scale: ScoreScale) -> str:
-    lost, count = int(np.isnan(runs).sum()), count_text(runs.size, "run")
+def _runs_text(runs: np.ndarray, absent: np.ndarray, scale: ScoreScale) -> str:
+    lost, count = int(np.isnan(runs[~absent]).sum()), count_text(runs.size, "run")
+    if absent.any():
+        return f"{int(absent.sum())} of {count} not run" + (f", {lost} diverged" if lost else "")
     if lost or runs.size == 1:
         return f"{lost} of {count} diverged" if lost else scale.text(runs[0])
     return f"{scale.text(runs.mean())}, mean of {count}<br>({', '.join(scale.text(run) for run in runs)})"
@@ -187,23 +195,23 @@ def _edges(centres: np.ndarray) -> list:
     return rounded([first, *middle, last], 6)
 
 
-def _hatching(cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> go.Scatter:
-    """Hatched boxes over the cells [y, x] that have no value."""
+def _pattern(name: str, shape: str, cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> go.Scatter:
+    """Boxes of a pattern over some of the cells, bool[y, x]."""
     left, right = _edges(x)[:-1], _edges(x)[1:]
     low, high = _edges(y)[:-1], _edges(y)[1:]
     xs, ys = [], []
-    for row, column in np.argwhere(np.isnan(cells)):
+    for row, column in np.argwhere(cells):
         xs += [left[column], right[column], right[column], left[column], left[column], None]
         ys += [low[row], low[row], high[row], high[row], low[row], None]
     return go.Scatter(
-        name="a run diverged",
+        name=name,
         x=xs,
         y=ys,
         mode="lines",
         line={"width": 0},
         fill="toself",
         fillcolor="rgba(0,0,0,0)",
-        fillpattern={"shape": "/", "size": 6, "solidity": 0.25, "fgcolor": GREY, "fillmode": "replace"},
+        fillpattern={"shape": shape, "size": 6, "solidity": 0.25, "fgcolor": GREY, "fillmode": "replace"},
         hoverinfo="skip",
     )
 

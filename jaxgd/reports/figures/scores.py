@@ -14,6 +14,7 @@ from jaxgd.reports.style import base_layout
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.results.ranking import axes_over, better, check_metric, final_places, values_and_ends
 from jaxgd.sweeps.results.selection import linked_names, places_of
+from jaxgd.training.states import NOT_RUN
 
 # The dimension of the runs that are averaged over; no axis of a sweep has this name.
 RUN = "averaged over"
@@ -29,7 +30,8 @@ class Scores:
     figure can show along an axis: the axes that are not averaged over, and coordinates along them. scale: for
     the values of the whole. runs: [*axes, RUN, epoch], NaN from where a run diverged, its last value where it
     stopped before. ends: [*axes, RUN], the place of a run's last epoch. final: [*axes, RUN], the value that a
-    run's parameters have, NaN where it diverged. clocks: [*axes, RUN, epoch] each, epochs first.
+    run's parameters have, NaN where it diverged. not_run: [*axes, RUN], whether it was not run. clocks:
+    [*axes, RUN, epoch] each, epochs first.
     """
 
     metric: str
@@ -41,17 +43,24 @@ class Scores:
     runs: xr.DataArray
     ends: xr.DataArray
     final: xr.DataArray
+    not_run: xr.DataArray
     clocks: Mapping[str, xr.DataArray]
 
     @cached_property
     def last(self) -> xr.DataArray:
-        """The mean over the runs as they ended: [*axes], NaN where a run diverged."""
+        """The mean over the runs as they ended: [*axes], NaN where a run diverged or was not run."""
         return self.final.mean(RUN, skipna=False)
 
     @cached_property
     def badness(self) -> xr.DataArray:
-        """What is least where the mean is best: [*axes], infinite where a run diverged."""
+        """What is least where the mean is best: [*axes], infinite where a run diverged or was not run."""
         return (self.sign * self.last).fillna(np.inf)
+
+    @property
+    def is_missing(self) -> xr.DataArray:
+        """Where a mean is not known only because runs were not run: [*axes]."""
+        lost = self.final.isnull() & ~self.not_run
+        return self.not_run.any(RUN) & ~lost.any(RUN)
 
     @property
     def axes(self) -> list[str]:
@@ -111,7 +120,7 @@ class Scores:
 
     def _each(self, function: Callable) -> "Scores":
         clocks = {name: function(clock) for name, clock in self.clocks.items()}
-        arrays = {name: function(getattr(self, name)) for name in ("runs", "ends", "final")}
+        arrays = {name: function(getattr(self, name)) for name in ("runs", "ends", "final", "not_run")}
         return replace(self, clocks=clocks, **arrays)
 
 
@@ -172,6 +181,7 @@ def scores_of(
         labelled(values, "epoch"),
         labelled(ends),
         labelled(final),
+        labelled((dataset.status == NOT_RUN).transpose(*kept, *over).values),
         {
             name: labelled(clock.transpose(*kept, *over, "epoch").values, "epoch")
             for name, clock in clocks.items()

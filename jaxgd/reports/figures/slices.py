@@ -21,6 +21,7 @@ from jaxgd.reports.scales import rounded, thin
 from jaxgd.reports.style import GREY, colour_of, log_axis, symbol_of
 from jaxgd.specs.wording import count_text
 from jaxgd.sweeps import SweepResult
+from jaxgd.training.states import NOT_RUN
 
 _MOST_NAMED, _MOST_TEXTS = 10, 5  # values that are marked beside an axis, and those whose texts fit there
 
@@ -37,7 +38,8 @@ def slice(
     """A metric along one axis: a dot for every point of the sweep, a line through the best at each value.
 
     A dot is the mean over seeds after the last epoch; points of which a run diverged are crosses at the worse
-    edge. Where the axis was drawn from a range there is no line.
+    edge, those of which one was not run are circles there. Where the axis was drawn from a range there is no
+    line.
 
     Args:
         result: a sweep's result, or a dataset like it.
@@ -74,7 +76,11 @@ def slice_of(scores: Scores, axis: str, by: str | None = None) -> go.Figure:
     for place, (name, mine) in enumerate(groups.items()):
         style = {"color": colour_of(place), "symbol": symbol_of(place)}
         figure.add_traces(_traces(scores, name, x[mine], y[mine], shown[mine], style, has_line))
-    figure.add_trace(_crosses(x, y, texts, y_axis["range"][0 if scores.scale.better > 0 else 1]))
+    edge, missing = y_axis["range"][0 if scores.scale.better > 0 else 1], scores.is_missing.values.ravel()
+    lost = ~np.isfinite(y) & ~missing
+    figure.add_trace(_marks("a run diverged", "x-thin", x[lost], texts[lost], edge))
+    if missing.any():
+        figure.add_trace(_marks(NOT_RUN, "circle-open", x[missing], texts[missing], edge))
     return figure.update_layout(showlegend=by is not None, legend={"title": {"text": by or ""}})
 
 
@@ -147,17 +153,16 @@ def _traces(
     return [line.update(line={"color": style["color"], "width": 2}), dots]
 
 
-def _crosses(x: np.ndarray, y: np.ndarray, texts: np.ndarray, edge: float) -> go.Scatter:
-    """What diverged, at the worse edge."""
-    lost = np.flatnonzero(~np.isfinite(y))
+def _marks(name: str, symbol: str, x: np.ndarray, texts: np.ndarray, edge: float) -> go.Scatter:
+    """Points that have no value, at the worse edge, and why."""
     return go.Scatter(
-        name="a run diverged",
-        x=rounded(x[lost], 6),
-        y=[edge] * len(lost),
-        text=[f"a run diverged<br>{escape(texts[place])}" for place in lost],
+        name=name,
+        x=rounded(x, 6),
+        y=[edge] * len(x),
+        text=[f"{name}<br>{escape(text)}" for text in texts],
         hovertemplate="%{text}<extra></extra>",
         mode="markers",
-        marker={"symbol": "x-thin", "size": 7, "line": {"color": GREY, "width": 1.5}},
+        marker={"symbol": symbol, "size": 7, "line": {"color": GREY, "width": 1.5}},
         cliponaxis=False,
-        showlegend=bool(len(lost)),
+        showlegend=bool(len(x)),
     )

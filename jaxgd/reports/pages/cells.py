@@ -55,9 +55,17 @@ def _row(comparison: Comparison, rank: int, limit: float) -> dict[str, TableCell
         "Seeds that chose": TableCell(_plain_score(cell.tuning_valid, score), cell.tuning_valid),
         "Updates": TableCell(f"{cell.updates:,}", cell.updates),
         "Examples": TableCell(f"{cell.examples:,}", cell.examples),
-        "Seconds": TableCell(seconds_text(cell.seconds), cell.seconds),
-        "Memory of an update": TableCell(bytes_text(cell.bytes), cell.bytes),
+        **_costs(cell),
     }
+
+
+def _costs(cell: Cell) -> dict[str, TableCell]:
+    """What a run costs, as far as it was timed."""
+    names, unknown = ("Seconds", "Memory of an update"), TableCell("–", "")
+    if math.isnan(cell.seconds):
+        return dict.fromkeys(names, unknown)
+    costs = TableCell(seconds_text(cell.seconds), cell.seconds), TableCell(bytes_text(cell.bytes), cell.bytes)
+    return dict(zip(names, costs, strict=True))
 
 
 def _plain_score(value: float, score: str) -> str:

@@ -44,7 +44,7 @@ def page(comparison: Comparison) -> str:
             _cells(comparison),
             _curves(comparison),
             _maps(comparison),
-            _costs(comparison),
+            *([_costs(comparison)] if comparison.clock.seconds_per_update.notnull().all() else []),
             *_confusion(comparison),
         ],
         _facts(comparison),

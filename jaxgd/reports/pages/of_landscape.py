@@ -19,13 +19,16 @@ from jaxgd.sweeps.axes import entry_at
 _AXES = {"batch_size": "batch size", "learning_rate": "learning rate"}
 
 
-def landscape_page(landscape: SweepLandscape, data: str, about: Mapping[str, str]) -> str:
+def landscape_page(
+    landscape: SweepLandscape, data: str, about: Mapping[str, str], is_whole: bool = True
+) -> str:
     """The page of a sweep's landscape: a whole HTML document.
 
     Args:
         landscape: of `look`.
         data: what was trained on.
         about: further facts for its last section, by name.
+        is_whole: False where `look` was interrupted, which the page then says.
     """
     sections = [_ends(landscape), *_near(landscape), *_line(landscape)]
     deck = (
@@ -38,7 +41,10 @@ def landscape_page(landscape: SweepLandscape, data: str, about: Mapping[str, str
         "Sweep": f"{sizes}, {count_text(landscape.result.dataset.sizes['epoch'], 'epoch')}",
     }
     facts |= {**about, "Time": f"{seconds_text(landscape.seconds)}, compilation included"}
-    return sections_page("jaxgd landscape", _headline(landscape), deck, sections, facts, _warnings(landscape))
+    lacks = [] if is_whole else ["Interrupted: runs that were to be looked at are left out."]
+    headline = _headline(landscape) if is_whole or landscape.runs else "The curvature of every run"
+    warnings = [*lacks, *_warnings(landscape)]
+    return sections_page("jaxgd landscape", headline, deck, sections, facts, warnings)
 
 
 def _axis(name: str) -> str:
@@ -50,7 +56,7 @@ def _headline(landscape: SweepLandscape) -> str:
     values = {run.name: _over_seeds(landscape, run.coords) for run in landscape.runs}
     values = dict(sorted(values.items(), key=lambda item: item[1][0]))
     if not values:
-        return "Every run diverged"
+        return "Every run diverged" if not _missing(landscape) else "No point has all of its runs"
     texts = [f"{_with_spread(*value)} at {name}" for name, value in values.items()]
     if len(texts) == 1:
         return f"Sharpness {texts[0]}"
@@ -87,12 +93,20 @@ def _warnings(landscape: SweepLandscape) -> list[str]:
             "saved: a rule chose them, or another device or version ran it. Planes and curves show the "
             "repetition."
         )
-    diverged = int(np.isnan(landscape.curvature.sharpness).sum())
+    size, missing = landscape.curvature.sharpness.size, _missing(landscape)
+    diverged = int(np.isnan(landscape.curvature.sharpness).sum()) - missing
     if diverged:
-        lines.append(f"{diverged} of {landscape.curvature.sharpness.size} runs diverged and are left out.")
+        lines.append(f"{diverged} of {size} runs diverged and are left out.")
+    if missing:
+        lines.append(f"The sweep was interrupted: {missing} of {size} runs were not run and are left out.")
     if landscape.result.dataset.sizes.get("seed", 1) < 2:
         lines.append("One seed: what differs between points may be chance.")
     return lines
+
+
+def _missing(landscape: SweepLandscape) -> int:
+    """How many runs of the sweep were not run."""
+    return landscape.result.dataset.status.size - landscape.result.num_ended
 
 
 def _ends(landscape: SweepLandscape) -> Section:

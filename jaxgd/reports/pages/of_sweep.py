@@ -16,6 +16,7 @@ from jaxgd.specs.wording import count_text, list_text
 from jaxgd.studies.edges import edge_of
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.results.ranking import better, check_metric
+from jaxgd.training.states import NOT_RUN
 
 _MOST_POINTS = 10  # rows of the table
 _MOST_PROGRAMS = 40  # of the plan
@@ -58,7 +59,8 @@ def check_decides(result: SweepResult, metric: str | None, mode: str | None) -> 
 def _headline(scores: Scores, order: np.ndarray) -> str:
     value = scores.last.values.ravel()[order[0]]
     if math.isnan(value):
-        return f"At no point is {scores.metric} finite in all runs"
+        rest = ", of which some were not run" if scores.not_run.any() else ""
+        return f"At no point is {scores.metric} finite in all runs{rest}"
     columns = {name: scores.labels(name, scores.column(name)[order[:1]]) for name in scores.names}
     texts = [f"{_words(name)} {text}" for name, (text,) in columns.items()]
     if not texts:  # all axes were averaged over
@@ -145,15 +147,19 @@ def _maps(scores: Scores, over: str) -> Section:
 
 def _best_table(scores: Scores, order: np.ndarray) -> SortedTable:
     columns = [scores.labels(name, scores.column(name)[order]) for name in scores.names]
-    runs = scores.final.transpose(*scores.axes, RUN).values.reshape(-1, scores.final.sizes[RUN])[order]
+    of_runs = [x.transpose(*scores.axes, RUN).values for x in (scores.final, scores.not_run)]
+    runs, absent = (x.reshape(-1, scores.final.sizes[RUN])[order] for x in of_runs)
     made = scores.clocks["updates"].isel(epoch=-1).max(RUN).transpose(*scores.axes).values.ravel()[order]
-    head = [*map(_words, scores.names), _words(scores.metric), "spread", "runs diverged", "updates"]
+    counts = ["runs diverged", *(["runs not run"] if scores.not_run.any() else [])]
+    head = [*map(_words, scores.names), _words(scores.metric), "spread", *counts, "updates"]
     rows = []
     for place, values in enumerate(runs):
-        lost = int(np.isnan(values).sum())
-        spread = _spread(scores, values) if len(values) > 1 and not lost else "–"
-        mean = scores.scale.text(float(values.mean()))
-        rows.append([*(c[place] for c in columns), mean, spread, str(lost), f"{made[place]:,}"])
+        missing = int(absent[place].sum())
+        lost = int(np.isnan(values).sum()) - missing
+        spread = _spread(scores, values) if len(values) > 1 and not lost + missing else "–"
+        mean = NOT_RUN if missing else scores.scale.text(float(values.mean()))
+        numbers = [str(lost), str(missing)][: len(counts)]
+        rows.append([*(c[place] for c in columns), mean, spread, *numbers, f"{made[place]:,}"])
     return SortedTable(head, rows)
 
 
@@ -165,6 +171,11 @@ def _spread(scores: Scores, values: np.ndarray) -> str:
 def _warnings(scores: Scores, order: np.ndarray) -> list[str]:
     """What a reader must know before the best point is believed."""
     found = []
+    if missing := int(scores.not_run.sum()):
+        found.append(
+            f"The sweep was interrupted: {missing:,} of {count_text(scores.not_run.size, 'run')} were not "
+            "run, and points that lack one are not compared."
+        )
     if scores.runs.sizes[RUN] == 1:
         found.append("Each point is one run: what looks better may be chance. Add an axis of seeds.")
     best = np.unravel_index(order[0], scores.last.shape)

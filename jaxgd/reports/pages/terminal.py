@@ -1,5 +1,7 @@
 """A comparison as text for a terminal: the sentence, the warnings, and a table of the best cells."""
 
+import math
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -46,7 +48,7 @@ def _row(cell: Cell, comparison: Comparison) -> list[str]:
         f"{cell.verdict}{' *' if cell is comparison.recommended else ''}",
         str(cell.seeds) if cell.chance else "one run",
         f"{cell.updates:,}",
-        f"{cell.seconds:.3g}",
+        "–" if math.isnan(cell.seconds) else f"{cell.seconds:.3g}",
     ]
 
 

@@ -173,7 +173,8 @@ def _standing(found: Found, cell: Cell) -> str:
         return f", better than {others} {gap}"
     if cell.verdict == "as good":
         count = sum(other.is_as_good for other in found.cells)
-        cheapest = f" and the cheapest of the {count} that are" if count > 1 else ""
+        what = "the one with the fewest updates" if math.isnan(cell.seconds) else "the cheapest"
+        cheapest = f" and {what} of the {count} that are" if count > 1 else ""
         return f", as good as the best of {len(found.cells)} {gap}{cheapest}{_factor(found, cell)}"
     if cell.verdict == "no verdict":
         return f", the best on validation data; fewer than {LEAST_SEEDS} fresh seeds allow no verdict"

@@ -38,8 +38,8 @@ class Cell:
     verdict: str  # "better", "as good", "worse", "cannot tell" or "no verdict"
     updates: int  # of one run
     examples: int  # of one run, repeats counted
-    seconds: float  # of one run, alone on the device and compiled
-    bytes: int  # that one update needs
+    seconds: float  # of one run, alone on the device and compiled; NaN where it was not timed
+    bytes: int  # that one update needs; 0 where it was not timed
     diverged: int  # fresh seeds that diverged
     seconds_by_turn: tuple[float, ...] = ()  # of one run, by each timed call
 

@@ -3,12 +3,13 @@
 import functools
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import xarray as xr
 
+from jaxgd.machine.interrupts import raised_sigterm
 from jaxgd.specs.choices import Choices, check_choices
 from jaxgd.specs.presets import DEFAULT
 from jaxgd.specs.sources import NO_ROLES, Source, check_no_roles, load_source, problem_source
@@ -17,8 +18,9 @@ from jaxgd.studies.comparison.baselines import constant_predictor, linear_predic
 from jaxgd.studies.comparison.cells import chosen_rates
 from jaxgd.studies.comparison.conclusions import Comparison, conclude_comparison
 from jaxgd.studies.comparison.experiment import Experiment
+from jaxgd.studies.comparison.interrupted import after_first_round, after_grid
 from jaxgd.studies.comparison.rounds import run_rounds
-from jaxgd.studies.comparison.stages import run_cells, run_grid, time_cells
+from jaxgd.studies.comparison.stages import Chosen, run_cells, run_grid, time_cells
 from jaxgd.tables.prepared import PreparedTable
 from jaxgd.tables.roles import Roles, check_roles
 from jaxgd.training import Problem
@@ -79,7 +81,10 @@ def compare(
         progress: draw a progress bar and say on stderr what is going on.
         command: the command line to show in the report.
 
-    Raises `ValueError` or `TypeError` for bad input before anything compiles.
+    Raises `ValueError` or `TypeError` for bad input before anything compiles. Ctrl-C and SIGTERM raise
+    `jaxgd.Interrupted`: from the end of the first round on, its `result` is the comparison of the rounds that
+    were complete, without the clock if that was not, and its warnings say so. Before, it is the `SweepResult`
+    of the stage under way, some of whose runs were not run; `earlier["grid"]` is the grid if that was done.
     """
     choices = check_choices(
         optimizers,
@@ -123,29 +128,44 @@ def plan_comparison(
 def run_comparison(
     experiment: Experiment, *, progress: bool = True, command: str | None = None
 ) -> Comparison:
-    """The comparison of an experiment: grid, best rates on fresh seeds, clock, and what they say."""
+    """The comparison of an experiment: grid, best rates on fresh seeds, clock, and what they say.
+
+    Raises:
+        Interrupted: see `compare`.
+    """
     ticks, say = [time.perf_counter()], functools.partial(_say, progress)
     say(_announcement(experiment))
-    grid = run_grid(experiment, progress)
-    chosen = chosen_rates(experiment, grid)
-    ticks.append(time.perf_counter())
+    with raised_sigterm():
+        result = run_grid(experiment, progress)
+        ticks.append(time.perf_counter())
+        try:
+            grid, chosen = result.dataset, chosen_rates(experiment, result.dataset)
+            first = _first_round(experiment, chosen, progress, say)
+        except KeyboardInterrupt as stop:
+            raise after_grid(stop, result) from None
+        del result  # its parameters
+        ticks.append(time.perf_counter())
+        made = functools.partial(conclude_comparison, experiment, grid, command)
+        known: dict[str, Any] = {"clock": None, "constant": None, "linear": None}
+        problem, score = experiment.source.problem, experiment.score
+        try:
+            known["constant"] = constant_predictor(problem, score)
+            say("Each one alone, on the clock")
+            known["clock"] = time_cells(experiment, chosen)
+            ticks.append(time.perf_counter())
+            known["linear"] = linear_predictor(problem, score)
+            ticks.append(time.perf_counter())
+            rounds = run_rounds(experiment, chosen, first, known["clock"], known["constant"], progress, say)
+            ticks.append(time.perf_counter())
+            return made(rounds=rounds, ticks=ticks, **known)
+        except KeyboardInterrupt as stop:
+            raise after_first_round(stop, experiment, first, made, ticks, known) from None
+
+
+def _first_round(experiment: Experiment, chosen: Chosen, progress: bool, say: Callable) -> xr.Dataset:
     count = experiment.seeds.num_fresh
     say(f"The best rate of each on {count_text(count, 'fresh seed')}")
-    first = run_cells(experiment, chosen, experiment.places, experiment.seeds.fresh(0, count), progress)
-    ticks.append(time.perf_counter())
-    say("Each one alone, on the clock")
-    clock = time_cells(experiment, chosen)
-    ticks.append(time.perf_counter())
-    constant, linear = (
-        predictor(experiment.source.problem, experiment.score)
-        for predictor in (constant_predictor, linear_predictor)
-    )
-    ticks.append(time.perf_counter())
-    rounds = run_rounds(experiment, chosen, first, clock, constant, progress, say)
-    ticks.append(time.perf_counter())
-    return conclude_comparison(
-        experiment, grid, clock, rounds, constant, linear, np.diff(ticks).tolist(), command
-    )
+    return run_cells(experiment, chosen, experiment.places, experiment.seeds.fresh(0, count), progress)
 
 
 def _source(problem, data: str | None, roles: Roles) -> Source:

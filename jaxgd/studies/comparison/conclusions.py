@@ -1,10 +1,12 @@
 """What a comparison found: its cells, what to use, and all that a reader must know of how it was made."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
+import numpy as np
 import xarray as xr
 
 from jaxgd.machine.devices import device_name
@@ -90,24 +92,25 @@ class Comparison:
 def conclude_comparison(
     experiment: Experiment,
     grid: xr.Dataset,
+    command: str | None,
+    *,
     clock: xr.Dataset,
     rounds: Rounds,
     constant: Baseline | None,
     linear: Baseline | None,
-    seconds: list[float],
-    command: str | None,
+    ticks: Sequence[float],
 ) -> Comparison:
     """The comparison that was run: what its cells are, what to use, and what a reader must know of it.
 
     Args:
         experiment: what was run.
         grid: the runs that chose the rates.
+        command: the command line to show in the report.
         clock: what an update of each cell costs.
         rounds: the runs on fresh seeds, and the judgement on them.
         constant: what a constant prediction scores.
         linear: what a linear model scores.
-        seconds: of each stage.
-        command: the command line to show in the report.
+        ticks: when it began, and when each of its stages ended.
     """
     source, fresh, judged = experiment.source, rounds.fresh, rounds.judged
     subject = Subject(
@@ -137,7 +140,7 @@ def conclude_comparison(
             *write_warnings(found, grid, first_round(fresh), linear, source.made_splits),
             *(source.table.notes if source.table else ()),
         ],
-        about=_about(experiment, grid, fresh, rounds.looks.counts, found.margin, seconds, command),
+        about=_about(experiment, grid, fresh, rounds.looks.counts, found.margin, ticks, command),
         snippet=write_snippet(experiment, recommended or found.cells[0]),
         constant=constant,
         linear=linear,
@@ -182,7 +185,7 @@ def _about(
     fresh: xr.Dataset,
     counts: tuple[int, ...],
     margin: float,
-    seconds: list[float],
+    ticks: Sequence[float],
     command: str | None,
 ) -> About:
     problem, stages = experiment.source.problem, ("grid", "fresh seeds", "clock", "baselines", "more seeds")
@@ -197,7 +200,7 @@ def _about(
         splits=experiment.source.splits,
         model=experiment.source.model,
         examples_seen=sum(int(runs.examples.isel(epoch=-1).sum()) for runs in (grid, fresh)),
-        stage_seconds=dict(zip(stages, seconds, strict=True)),
+        stage_seconds=dict(zip(stages, np.diff(ticks).tolist(), strict=False)),
         versions=versions(),
         device=device_name(jax.devices()),
         cores=num_cores(),

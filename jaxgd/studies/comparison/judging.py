@@ -58,7 +58,7 @@ def judge(
 
     Args:
         fresh: every cell on its fresh seeds, with `test_scores`.
-        clock: what an update of each costs.
+        clock: what an update of each costs; where that is not known, the fewest updates are cheapest.
         score: "accuracy" or "loss".
         constant: what a constant prediction scores; None where none is known.
         looks: the rounds so far.
@@ -76,6 +76,8 @@ def judge(
     )
     order = [places.index(place) for place in order_of(fresh, score)]
     costs = run_seconds(fresh, clock), clock.bytes.values.reshape(-1)
+    if np.isnan(costs[0]).any():
+        costs = _updates(fresh).reshape(-1), np.zeros(len(places))
     recommendation = recommend(conclusion, order, *costs)
     beats = recommendation.cell is not None and _beats(scores, recommendation.cell, constant, sign_of(score))
     undecided = worth_more_seeds(conclusion, order, *costs, chance)
@@ -174,7 +176,7 @@ def _cell(index, place, grid: xr.Dataset, fresh: xr.Dataset, clock: xr.Dataset, 
         updates=updates,
         examples=int(runs.examples.isel(epoch=-1).max()),
         seconds=updates * float(timing.seconds_per_update),
-        bytes=int(timing.bytes),
+        bytes=int(timing.bytes.fillna(0)),
         diverged=int((runs.status == "diverged").sum()),
         seconds_by_turn=tuple((updates * timing.seconds_by_turn.values).tolist()),
     )

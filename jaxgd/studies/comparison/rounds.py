@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import xarray as xr
 
+from jaxgd.machine.interrupts import Interrupted, signal_of
 from jaxgd.specs.wording import count_text
 from jaxgd.studies.comparison.baselines import Baseline
 from jaxgd.studies.comparison.experiment import Experiment
@@ -38,6 +39,9 @@ def run_rounds(
 
     Whether a round is the last is known before its scores are looked at, from the clock: the error that later
     looks would have had is then its own.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM came in a further round; its `result` are the rounds before.
     """
     begun, fresh, counts, number = time.perf_counter(), first, experiment.seeds.rounds, 0
     cells = list(range(len(experiment.places)))  # that were run in this round
@@ -53,7 +57,10 @@ def run_rounds(
         places = [experiment.places[cell] for cell in cells]
         seeds = experiment.seeds.fresh(count, following)
         say(f"{count_text(len(cells), 'undecided cell')} on {count_text(len(seeds), 'more fresh seed')}")
-        more = run_cells(experiment, chosen, places, seeds, progress)
+        try:
+            more = run_cells(experiment, chosen, places, seeds, progress)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(Rounds(fresh, judged, looks), signal_of(stop)) from None
         fresh = xr.concat([fresh, more], "seed", data_vars="minimal", coords="minimal")
 
 

@@ -1,11 +1,13 @@
 """The three stages of a comparison: the grid of runs, the best rates on fresh seeds, and the clock."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from jaxgd.machine.interrupts import Interrupted
 from jaxgd.specs.splits import num_rows
 from jaxgd.studies.comparison.experiment import CellPlace, Experiment
 from jaxgd.studies.comparison.quality import PREDICTION, with_predictions
@@ -23,7 +25,7 @@ _TURNS, _SECONDS = 5, 0.05
 Chosen = Mapping[CellPlace, float]
 
 
-def run_grid(experiment: Experiment, progress: bool) -> xr.Dataset:
+def run_grid(experiment: Experiment, progress: bool) -> SweepResult:
     """Every optimizer, batch size, rate and tuning seed: history and status of each run."""
     axes = {
         "optimizer": experiment.optimizers,
@@ -36,10 +38,18 @@ def run_grid(experiment: Experiment, progress: bool) -> xr.Dataset:
         rate = experiment.learning_rates[hp.optimizer][hp.rate]
         return experiment.trainer(CellPlace(hp.optimizer, hp.batch_size), rate)
 
-    grid = _sweep_apart(make_trainer, axes, experiment.epochs, progress).dataset
+    try:
+        return _with_rates(experiment, _sweep_apart(make_trainer, axes, experiment.epochs, progress))
+    except Interrupted as stop:
+        stop.result = _with_rates(experiment, stop.result)
+        raise
+
+
+def _with_rates(experiment: Experiment, grid: SweepResult) -> SweepResult:
     rates = [experiment.learning_rates[name] for name in experiment.optimizers]
-    grid = grid.assign_attrs(num_train=experiment.num_train)
-    return grid.assign_coords(learning_rate=(("optimizer", "rate"), rates))
+    dataset = grid.dataset.assign_attrs(num_train=experiment.num_train)
+    dataset = dataset.assign_coords(learning_rate=(("optimizer", "rate"), rates))
+    return dataclasses.replace(grid, dataset=dataset)
 
 
 def run_cells(
@@ -112,6 +122,17 @@ def time_cells(experiment: Experiment, chosen: Chosen) -> xr.Dataset:
         "bytes": (dims, timed.bytes.reshape(shape)),
         "seconds_by_turn": ((*dims, "turn"), seconds),
     }
+    coords = {"optimizer": list(experiment.optimizers), "batch_size": sizes}
+    return xr.Dataset(variables, coords, {"num_train": experiment.num_train})
+
+
+def no_clock(experiment: Experiment) -> xr.Dataset:
+    """What `time_cells` gives, of updates that were not timed: NaN, and no turns."""
+    shape, dims = (len(experiment.optimizers), len(experiment.batch_sizes)), ("optimizer", "batch_size")
+    names = "seconds_per_update", "examples_per_second", "bytes"
+    variables: dict[str, Any] = {name: (dims, np.full(shape, np.nan)) for name in names}
+    variables["seconds_by_turn"] = ((*dims, "turn"), np.zeros((*shape, 0)))
+    sizes = [_as_number(experiment, size) for size in experiment.batch_sizes]
     coords = {"optimizer": list(experiment.optimizers), "batch_size": sizes}
     return xr.Dataset(variables, coords, {"num_train": experiment.num_train})
 

@@ -1,0 +1,202 @@
+"""Ctrl-C and SIGTERM at the commands: the exit code, what is kept, the line that says it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import jaxgd
+from jaxgd import cli
+from jaxgd.cli import jax_start
+from jaxgd.landscape.networks import close_up
+from jaxgd.studies.comparison import comparing
+from jaxgd.sweeps import sweeping
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the sweep ran on"),
+    pytest.mark.usefixtures("default_handlers"),
+]
+
+SPEC = """
+data = "breast_cancer"
+epochs = 2
+[fixed]
+optimizer = "sgd"
+model = "linear"
+[axes]
+batch_size = ["full", 64]
+learning_rate = [0.1, 0.2]
+"""
+SWEEP = ["sweep", "spec.toml", "--out", "out", "--no-cache"]
+COMPARE = (
+    "compare breast_cancer --optimizers sgd,adam --batch-sizes 64 --learning-rates 0.1 --epochs 1 --seeds 1"
+)
+COMPARE = [*COMPARE.split(), "--out", "page.html", "--no-cache"]
+CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jax_start, "start_jax", lambda cache: None)
+    (tmp_path / "spec.toml").write_text(SPEC)
+    return tmp_path
+
+
+def send_after(monkeypatch, count, number=signal.SIGINT):
+    """A signal when so many calls of sweeps have ended runs."""
+    take, calls = sweeping.Shown.take, []
+
+    def taken(shown, ended):
+        take(shown, ended)
+        calls.extend(ended.runs[:1])
+        if len(calls) == count and ended.runs:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(sweeping.Shown, "take", taken)
+
+
+def last_line(capsys):
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_sweep_keeps_what_has_ended(number, code, folder, monkeypatch, capsys):
+    send_after(monkeypatch, 1, number)
+    assert cli.main(SWEEP) == code
+    result = jaxgd.load("out")
+    assert 0 < result.num_ended < 4
+    assert result.spec["epochs"] == 2
+    assert last_line(capsys) == (
+        f"jaxgd sweep: interrupted: {result.num_ended} of 4 runs are saved; to look at them: jaxgd report out"
+    )
+    assert cli.main(["report", "out"]) == 0
+
+
+def test_a_sweep_of_which_nothing_has_ended(folder, monkeypatch, capsys):
+    make = sweeping.Engine.run
+
+    def signalled(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return make(*arguments)
+
+    monkeypatch.setattr(sweeping.Engine, "run", signalled)
+    assert cli.main(SWEEP) == 130
+    assert last_line(capsys) == (
+        "jaxgd sweep: interrupted before any of 4 runs ended: there is nothing to save"
+    )
+    assert not os.path.lexists("out")
+
+
+def test_a_comparison_keeps_its_grid(folder, monkeypatch, capsys):
+    (folder / "page-grid").mkdir()  # somebody else's
+    send_after(monkeypatch, 1)
+    assert cli.main(COMPARE) == 130
+    assert jaxgd.load("page-grid-2").num_ended == 1
+    assert last_line(capsys) == (
+        "jaxgd compare: interrupted before there was anything to compare: 1 of 2 runs of the grid are saved, "
+        "to look at them: jaxgd report page-grid-2"
+    )
+    assert not list((folder / "page-grid").iterdir())
+    assert not (folder / "page.html").exists()
+    assert cli.main(["report", "page-grid-2"]) == 0
+
+
+def test_a_comparison_keeps_both_of_its_sweeps(folder, monkeypatch, capsys):
+    send_after(monkeypatch, 3)
+    assert cli.main(COMPARE) == 130
+    assert jaxgd.load("page-grid").num_ended == 2
+    assert 0 < jaxgd.load("page-fresh").num_ended < 10
+    assert re.search(r"2 of 2 runs of the grid are saved, .* report page-grid", last_line(capsys))
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_comparison_keeps_its_rounds(number, code, folder, monkeypatch, capsys):
+    monkeypatch.setattr(comparing, "time_cells", lambda *_: os.kill(os.getpid(), number))
+    assert cli.main(COMPARE) == code
+    out, err = capsys.readouterr()
+    assert "! Interrupted: the clock is left out" in out
+    assert err.splitlines()[-1] == (
+        "jaxgd compare: interrupted: the page, page.html, is of what was complete, and says what is left out"
+    )
+    assert "Interrupted: the clock is left out" in (folder / "page.html").read_text()
+
+
+def test_a_landscape_keeps_what_was_looked_at(folder, monkeypatch, capsys):
+    (folder / "spec.toml").write_text(
+        SPEC.replace("learning_rate = [0.1, 0.2]", "seed = [0]\n").replace(
+            'optimizer = "sgd"', 'optimizer = "sgd"\nlearning_rate = 0.1'
+        )
+    )
+    assert cli.main(SWEEP) == 0
+    looked, calls = close_up._looked_at, []
+
+    def second_is_interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return looked(*arguments)
+
+    monkeypatch.setattr(close_up, "_looked_at", second_is_interrupted)
+    assert cli.main(["landscape", "out", "--out", "page.html"]) == 143
+    assert last_line(capsys) == (
+        "jaxgd landscape: interrupted: the page, page.html, has the 1 runs that were looked at"
+    )
+    assert "Interrupted: runs that were to be looked at are left out." in (folder / "page.html").read_text()
+
+
+def test_a_landscape_of_which_there_is_nothing(folder, monkeypatch, capsys):
+    from jaxgd.landscape.surfaces import survey
+
+    monkeypatch.setattr(survey, "study_surface", lambda **_: os.kill(os.getpid(), signal.SIGINT))
+    assert cli.main(["landscape", "bowl", "--out", "page.html"]) == 130
+    assert last_line(capsys) == (
+        "jaxgd landscape: interrupted before there was anything to draw: there is no page"
+    )
+    assert not (folder / "page.html").exists()
+
+
+# A command whose programs, from the n-th on, send a signal while they compile, and take forever.
+COMPILING = """
+import signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in the foreground of a shell
+from jaxgd.cli import command
+from jaxgd.sweeps.engine import execution
+
+count, compiled, lock, main = 0, execution.compiled, threading.Lock(), threading.main_thread().ident
+
+def slow(*arguments):
+    global count
+    with lock:
+        count += 1
+        is_slow = count > {free}
+    if is_slow:
+        signal.pthread_kill(main, {number:d})
+        time.sleep(1000)
+    return compiled(*arguments)
+
+execution.compiled = slow
+sys.argv = ["jaxgd", *{arguments!r}]
+command()
+"""
+
+
+def ended(arguments, number, free, cwd):
+    """What a command gives that gets a signal when more than so many of its programs compile."""
+    code = COMPILING.format(arguments=arguments, number=number, free=free)
+    return subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), CODES)
+@pytest.mark.parametrize("arguments", [SWEEP, COMPARE], ids=["sweep", "compare"])
+def test_while_the_first_program_compiles(arguments, number, code, folder):
+    found = ended(arguments, number, 0, folder)
+    assert (found.returncode, found.stdout) == (code, "")
+    lines = found.stderr.splitlines()
+    assert re.fullmatch(rf"jaxgd {arguments[0]}: interrupted before .*: there is nothing to save", lines[-1])
+    assert "Traceback" not in found.stderr
+    assert os.listdir(folder) == ["spec.toml"]
