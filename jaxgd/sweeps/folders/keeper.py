@@ -125,6 +125,7 @@ class Keeper:
         if unit.program.runs != program.runs or unit.program.recipe != program.recipe:
             unit = self._split(unit, program)
         if unit.identity is None:
+            assert driver.digest is not None
             identity = identity_of(driver.inputs, program.recipe, driver.digest)._asdict()
             self._set(unit, named := unit._replace(identity=identity))
             return named
@@ -146,7 +147,7 @@ class Keeper:
 
     def _forget(self, unit: Unit) -> None:
         """Let go of the unit's files; they stay on disk until the next commit."""
-        for name in (unit.file, unit.checkpoint):
+        for name in filter(None, (unit.file, unit.checkpoint)):
             self._entries.pop(name, None)
             self._pending.pop(name, None)
 

@@ -59,7 +59,9 @@ def folder_status(folder: str | os.PathLike, check: bool = False) -> FolderStatu
     path = folder_of(folder)
 
     def look(manifest: Mapping[str, Any] | None) -> FolderStatus:
-        return _of_sweep(path, manifest, check) if is_record(manifest) else _of_result(path, manifest, check)
+        if manifest is not None and is_record(manifest):
+            return _of_sweep(path, manifest, check)
+        return _of_result(path, manifest, check)
 
     return whole(path, look)
 
@@ -74,8 +76,7 @@ def _of_sweep(folder: Path, manifest: Mapping[str, Any], check: bool) -> FolderS
         except (ValueError, FileNotFoundError) as error:
             lines[_line(error)] = None
         else:
-            rows = range(0 if saved is None else len(saved))
-            words.update(STATUS_WORDS[int(saved.without_state(row).status)] for row in rows)
+            words.update(STATUS_WORDS[code] for code in (saved.codes if saved else ()))
     damaged = list(lines) if check or lines else None
     size, num_runs = _size(folder, manifest), record.plan.num_runs
     return FolderStatus(num_runs, words, size, _seconds_left(record), damaged)
@@ -112,11 +113,11 @@ def _size(folder: Path, manifest: Mapping[str, Any] | None) -> int:
 
 def _seconds_left(record: Record) -> float | None:
     """Of the units that are not done, by how the predictions of those that are came true."""
-    done = [unit.program for unit in record.units if unit.is_done and unit.program.run_seconds]
+    done = [unit.program for unit in record.units if unit.is_done]
     predicted = sum(program.predicted_run_seconds for program in done)
     if not predicted:
         return None
-    pace = sum(program.run_seconds for program in done) / predicted
+    pace = sum(program.run_seconds or 0.0 for program in done) / predicted
     return pace * sum(map(_predicted_left, record.units))
 
 

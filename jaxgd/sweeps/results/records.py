@@ -159,13 +159,15 @@ def result_parts(folder: Path, manifest: Mapping[str, Any], like: Any) -> tuple[
     seconds = np.full(len(results), np.nan)
     for unit in record.units:
         saved = saved_runs(folder, manifest, unit, like)
-        for row, place in enumerate(unit.runs if saved else ()):
+        if saved is None:
+            continue
+        for row, place in enumerate(unit.runs):
             results[place], states[place] = saved.without_state(row), (saved.states, row)
-        if saved and saved.seconds_per_update is not None:
+        if saved.seconds_per_update is not None:
             seconds[list(unit.runs)] = saved.seconds_per_update
     with damage_named(folder / MANIFEST):
         plan = record.whole_plan
-        rates = seconds if np.isfinite(seconds).any() else None
+        rates = seconds.tolist() if np.isfinite(seconds).any() else None
         dataset = assemble(record.axes, record.num_examples, results, rates, plan, record.measured)
     return dataset, plan, record.axes, StatesOfUnits(states, len(results)), record.spec, record.data
 

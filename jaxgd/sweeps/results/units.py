@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxgd.sweeps.results.dataset import LaneResults
 from jaxgd.sweeps.store.arrays import SavedStates, decoded, dtype_name, encoded, state_arrays, state_names
+from jaxgd.training.states import STATUS_WORDS
 
 # What each run has a number of, and the kind of dtype that it must have.
 _COLUMNS = {"status": "i", "stopped_at": "i", "kept_epoch": "i", "seconds_per_update": "f"}
@@ -61,6 +62,8 @@ def runs_of_arrays(
     for name, array in columns.items():
         if array.shape != (num_runs,) or array.dtype.kind != _COLUMNS[name]:
             raise ValueError(f"its {name} is {array.dtype}{list(array.shape)} for {num_runs} runs")
+    if not set(columns["status"].tolist()) <= set(range(len(STATUS_WORDS))):
+        raise ValueError("its status holds words that no run has")
     if any(rows.shape != (num_runs, epochs) for rows in history.values()):
         raise ValueError(f"its history is not that of {num_runs} runs of {epochs} epochs")
     return RunsOfFile(history, columns, states)
@@ -69,19 +72,21 @@ def runs_of_arrays(
 class RunsOfFile(Sequence):
     """The results of runs of a file, each with its state, which is rebuilt when it is asked for.
 
-    states: of each. seconds_per_update: of each, None where they were not timed.
+    states: of each. codes: of how each ended. seconds_per_update: of each, None where they were not timed.
     """
 
     def __init__(self, history: Mapping[str, Any], columns: Mapping[str, np.ndarray], states: SavedStates):
         self.states, self.seconds_per_update = states, columns.get("seconds_per_update")
+        self.codes: list[int] = columns["status"].tolist()
         self._history, self._columns = history, columns
 
     def __len__(self):
         return len(self.states)
 
     def __getitem__(self, place):
-        params, model_state = self.states[place]
-        return self.without_state(place)._replace(params=params, model_state=model_state)
+        state = self.states[place]
+        assert state is not None  # every run of a unit's file has ended
+        return self.without_state(place)._replace(params=state[0], model_state=state[1])
 
     def without_state(self, place: int) -> LaneResults:
         """The results of a run, its parameters and model state left out."""
