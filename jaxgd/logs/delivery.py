@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxgd.logs.destination import Called, Destination, Row
@@ -25,7 +25,7 @@ class Delivery:
         ValueError, OSError: a file or folder that cannot be written; of folders when the context begins.
     """
 
-    def __init__(self, log: Log | Iterable[Log], overwrite: bool = False):
+    def __init__(self, log: Log | Sequence[Log], overwrite: bool = False):
         given = log if isinstance(log, list | tuple) else [log]
         self._open = [_destination(each, overwrite) for each in given]
 
@@ -47,18 +47,20 @@ class Delivery:
     def write(self, rows: Sequence[Row]) -> None:
         """Give the rows to every log."""
         for destination in [*self._open] if rows else ():
-            self._try(destination, functools.partial(destination.write, rows))
+            if not self._try(destination, functools.partial(destination.write, rows)):
+                with contextlib.suppress(Exception):
+                    destination.close()
 
-    def _try(self, destination: Destination, act: Callable[[], None]) -> None:
-        """Act; a log that raises is one no more, and a warning names it."""
+    def _try(self, destination: Destination, act: Callable[[], None]) -> bool:
+        """Whether it acted; a log that raises is one no more, and a warning names it."""
         try:
             act()
+            return True
         except Exception as error:
             self._open.remove(destination)
-            with contextlib.suppress(Exception):
-                destination.close()
             text = " ".join(f"{type(error).__name__}: {error}".split())
             warnings.warn(f"log {destination} failed and gets no more rows: {text}", stacklevel=5)
+            return False
 
 
 def _destination(log: Any, overwrite: bool) -> Destination:

@@ -79,9 +79,11 @@ class EventFiles(Destination):
         """Write the table of a sweep's runs, and end the file."""
         from tensorboardX.summary import text
 
-        if self._lines:
-            self._put(text("runs", "\n".join(self._lines)), 0)
-        self._file.close()
+        try:
+            if self._lines:
+                self._put(text("runs", "\n".join(self._lines)), 0)
+        finally:
+            self._file.close()
 
     def _put(self, summary: Any, step: int) -> None:
         from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]

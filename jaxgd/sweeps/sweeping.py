@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -46,7 +46,7 @@ def sweep(
     start: TrainState | Callable[[Point], TrainState] | None = None,
     folder: str | os.PathLike | None = None,
     replace: bool = False,
-    log: Log | Iterable[Log] = (),
+    log: Log | Sequence[Log] = (),
 ) -> SweepResult:
     """The result of training at every point of a grid, or of a list of points.
 
@@ -139,7 +139,7 @@ def run_sweep(
     start: TrainState | Callable[[Point], TrainState] | None = None,
     folder: str | os.PathLike | None = None,
     replace: bool = False,
-    log: Log | Iterable[Log] = (),
+    log: Log | Sequence[Log] = (),
     spec: Mapping[str, Any] | None = None,
 ) -> SweepResult:
     """The result of `sweep`, of what a file describes where there is a spec."""

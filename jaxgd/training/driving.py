@@ -1,7 +1,7 @@
 """`train`: a run driven from the host in segments, with a progress bar, logs and Ctrl-C."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -27,7 +27,7 @@ def train(
     key: Key,
     epochs: WholeNumber,
     progress: bool | Callable[[int, int, str], None] = True,
-    log: Log | Iterable[Log] = (),
+    log: Log | Sequence[Log] = (),
     start: Any = None,
 ) -> Fit:
     """The run that `fit` gives, bit for bit, driven in segments of about half a second.

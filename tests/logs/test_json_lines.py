@@ -1,8 +1,10 @@
 """Lines of JSON: whole or not at all, whoever writes them and however that ends."""
 
+import fcntl
 import json
 import math
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -210,3 +212,28 @@ def test_what_is_no_file_gets_lines_too():
     with os.fdopen(reader) as file:
         assert [strict(line) for line in file] == [{"run": 0}, {"run": 1}]
     put(os.devnull, {"run": 0})
+
+
+WAITING = """
+print("open", flush=True)
+sys.stdin.readline()
+print("writes", flush=True)
+log.write([{"run": 1}])
+print("wrote", flush=True)
+"""
+
+
+def test_a_writer_waits_for_another(tmp_path):
+    path = tmp_path / "log.jsonl"
+    process, told, said = child(WAITING, path)
+    assert said.readline() == "open\n"
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        told.write("go\n")
+        told.flush()
+        assert said.readline() == "writes\n"
+        assert not select.select([said], [], [], 0.3)[0]
+        assert path.read_text() == ""
+    assert said.readline() == "wrote\n"
+    process.communicate()
+    assert lines(path) == [{"run": 1}]
