@@ -137,6 +137,6 @@ def _write_sweep_page(folder: Path, arguments: argparse.Namespace, out: Path, co
         if stop.result is None:
             raise
         write_page(out, landscape_page(stop.result, data, about, is_whole=False))
-        text = f"interrupted: the page, {out}, has the {len(stop.result.runs)} runs that were looked at"
+        text = f"interrupted: the page, {out}, has what was measured until then"
         raise Interrupted(stop.result, stop.signal, text) from None
     write_page(out, landscape_page(landscape, data, about))

@@ -30,7 +30,7 @@ model = "linear"
 batch_size = ["full", 64]
 learning_rate = [0.1, 0.2]
 """
-SWEEP = ["sweep", "spec.toml", "--out", "out", "--no-cache"]
+SWEEP = ["sweep", "spec.toml", "--out", "out", "--exact", "--no-cache"]
 COMPARE = (
     "compare breast_cancer --optimizers sgd,adam --batch-sizes 64 --learning-rates 0.1 --epochs 1 --seeds 1"
 )
@@ -143,7 +143,7 @@ def test_a_landscape_keeps_what_was_looked_at(folder, monkeypatch, capsys):
     monkeypatch.setattr(close_up, "_looked_at", second_is_interrupted)
     assert cli.main(["landscape", "out", "--out", "page.html"]) == 143
     assert last_line(capsys) == (
-        "jaxgd landscape: interrupted: the page, page.html, has the 1 runs that were looked at"
+        "jaxgd landscape: interrupted: the page, page.html, has what was measured until then"
     )
     assert "Interrupted: runs that were to be looked at are left out." in (folder / "page.html").read_text()
 
@@ -152,7 +152,7 @@ def test_a_landscape_of_which_there_is_nothing(folder, monkeypatch, capsys):
     from jaxgd.landscape.surfaces import survey
 
     monkeypatch.setattr(survey, "study_surface", lambda **_: os.kill(os.getpid(), signal.SIGINT))
-    assert cli.main(["landscape", "bowl", "--out", "page.html"]) == 130
+    assert cli.main(["landscape", "sphere", "--out", "page.html"]) == 130
     assert last_line(capsys) == (
         "jaxgd landscape: interrupted before there was anything to draw: there is no page"
     )

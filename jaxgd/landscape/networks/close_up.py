@@ -113,7 +113,7 @@ def look(
             runs.append(_looked_at(result, name, coords, trainer_of(**coords)))
         return landscape(*_between(result, runs, trainer_of))
     except KeyboardInterrupt as stop:
-        text = f"interrupted: {len(runs)} runs were looked at; .result is the landscape so far"
+        text = "interrupted; .result is the landscape of what was measured until then"
         raise Interrupted(landscape(None, ""), signal_of(stop), text) from None
 
 

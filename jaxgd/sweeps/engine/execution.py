@@ -72,25 +72,30 @@ class Engine:
         begun: where programs stand that were interrupted, by the places of their runs.
         """
         self.interrupts = interrupts
-        pool = Background(max(1, min(len(planned), num_cores())))
+        pool = Background(1 + max(1, min(len(planned), num_cores())))
         try:
+            prepared = pool.submit(with_settings_of_caller(self._prepare), planned, interrupts)
             futures = {
                 pool.submit(self.driver, group, program.recipe): (group, program)
                 for group, program in planned
             }
-            # While the programs compile: what they are given, and what the result will be made of.
-            for run in (run for group, _ in planned for run in group.runs):
-                if interrupts:
-                    return
-                self.sources.make([run])
-            self._check_coupling([group for group, _ in planned])
-            importlib.import_module("xarray")
+            for future in completed([prepared], interrupts):
+                future.result()
             for future in completed(list(futures), interrupts):
                 group, program = futures[future]
                 yield from self._in_memory(future.result, group, program, begun.get(program.runs))
         finally:
             # Where the sweep ends early, nobody need wait for the program that is compiling.
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _prepare(self, planned: Planned, interrupts: Interrupts) -> None:
+        """While the programs compile: what the result will be made of, and what they are given."""
+        importlib.import_module("xarray")
+        for run in (run for group, _ in planned for run in group.runs):
+            if not interrupts:
+                self.sources.make([run])
+        if not interrupts:
+            self._check_coupling([group for group, _ in planned])
 
     def _check_coupling(self, groups: Sequence[Group]) -> None:
         """Raise ValueError if a group's problem does not say that its examples are coupled."""
