@@ -70,7 +70,7 @@ def _landscape(arguments: argparse.Namespace, command: str) -> None:
         else:
             _write_surface_page(choices, out, command)
     except KeyboardInterrupt as stop:
-        if getattr(stop, "result", None) is not None:
+        if isinstance(stop, Interrupted):
             raise
         text = "interrupted before there was anything to draw: there is no page"
         raise Interrupted(None, signal_of(stop), text) from None
@@ -134,8 +134,6 @@ def _write_sweep_page(folder: Path, arguments: argparse.Namespace, out: Path, co
             trainer_of = partial(runs.trainer_of, result)
             landscape = look(result, trainer_of, runs.metric, lambda text: print(text, file=sys.stderr))
     except Interrupted as stop:
-        if stop.result is None:
-            raise
         write_page(out, landscape_page(stop.result, data, about, is_whole=False))
         text = f"interrupted: the page, {out}, has what was measured until then"
         raise Interrupted(stop.result, stop.signal, text) from None

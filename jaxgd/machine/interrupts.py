@@ -12,7 +12,7 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         result: what the call would have returned, of what was finished until then: a `Fit` of `train`, a
-            `SweepResult` of `sweep`; None where there is nothing.
+            `SweepResult` of `sweep`.
         signal: `signal.SIGINT` or `signal.SIGTERM`.
         earlier: results of the stages that a comparison had completed before the one under way, by name.
     """
@@ -20,6 +20,10 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, result: Any, signal: signal.Signals, text: str = "interrupted"):
         super().__init__(text)
         self.result, self.signal, self.earlier = result, signal, {}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM where nothing was kept: what KeyboardInterrupt is to Ctrl-C."""
 
 
 class Interrupts:
@@ -77,7 +81,7 @@ def deferred_interrupts() -> Iterator[Interrupts]:
 
 @contextlib.contextmanager
 def raised_sigterm() -> Iterator[None]:
-    """SIGTERM raises `Interrupted` in here, as Ctrl-C raises KeyboardInterrupt; in the main thread."""
+    """SIGTERM raises `Terminated` in here, as Ctrl-C raises KeyboardInterrupt; in the main thread."""
     if threading.current_thread() is threading.main_thread():
         with _handled(signal.SIGTERM, raise_interrupted):
             yield
@@ -86,15 +90,15 @@ def raised_sigterm() -> Iterator[None]:
 
 
 def raise_interrupted(number: int, frame: Any) -> None:
-    """A handler that raises what a signal raises by default, or would: KeyboardInterrupt, `Interrupted`."""
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise Interrupted(None, signal.Signals(number))
+    """A handler that raises KeyboardInterrupt or, at SIGTERM, `Terminated`."""
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def signal_of(error: KeyboardInterrupt) -> signal.Signals:
     """The signal behind what it has raised."""
-    return error.signal if isinstance(error, Interrupted) else signal.SIGINT
+    if isinstance(error, Interrupted):
+        return error.signal
+    return signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
 
 
 @contextlib.contextmanager

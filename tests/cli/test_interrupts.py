@@ -159,24 +159,20 @@ def test_a_landscape_of_which_there_is_nothing(folder, monkeypatch, capsys):
     assert not (folder / "page.html").exists()
 
 
-# A command whose programs, from the n-th on, send a signal while they compile, and take forever.
+# A command whose programs compile for ever; while the first one does, signals come.
 COMPILING = """
 import signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as in the foreground of a shell
 from jaxgd.cli import command
 from jaxgd.sweeps.engine import execution
 
-count, compiled, lock, main = 0, execution.compiled, threading.Lock(), threading.main_thread().ident
+once, main = threading.Semaphore(1), threading.main_thread().ident
 
 def slow(*arguments):
-    global count
-    with lock:
-        count += 1
-        is_slow = count > {free}
-    if is_slow:
+    while once.acquire(blocking=False) or {more}:
         signal.pthread_kill(main, {number:d})
-        time.sleep(1000)
-    return compiled(*arguments)
+        time.sleep(0.02)
+    time.sleep(1000)
 
 execution.compiled = slow
 sys.argv = ["jaxgd", *{arguments!r}]
@@ -184,19 +180,26 @@ command()
 """
 
 
-def ended(arguments, number, free, cwd):
-    """What a command gives that gets a signal when more than so many of its programs compile."""
-    code = COMPILING.format(arguments=arguments, number=number, free=free)
+def ended(arguments, number, more, cwd):
+    """What a command gives that gets a signal, or more and more of them, while its programs compile."""
+    code = COMPILING.format(arguments=arguments, number=number, more=more)
     return subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=200)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), CODES)
 @pytest.mark.parametrize("arguments", [SWEEP, COMPARE], ids=["sweep", "compare"])
-def test_while_the_first_program_compiles(arguments, number, code, folder):
-    found = ended(arguments, number, 0, folder)
+def test_while_a_program_compiles(arguments, number, code, folder):
+    found = ended(arguments, number, False, folder)
     assert (found.returncode, found.stdout) == (code, "")
-    lines = found.stderr.splitlines()
-    assert re.fullmatch(rf"jaxgd {arguments[0]}: interrupted before .*: there is nothing to save", lines[-1])
+    line = found.stderr.splitlines()[-1]
+    assert re.fullmatch(rf"jaxgd {arguments[0]}: interrupted before .*: there is nothing to save", line)
     assert "Traceback" not in found.stderr
+    assert os.listdir(folder) == ["spec.toml"]
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_leaves_at_once(folder):
+    found = ended(SWEEP, signal.SIGINT, True, folder)
+    assert found.returncode in (130, -signal.SIGINT)
     assert os.listdir(folder) == ["spec.toml"]
