@@ -1,17 +1,18 @@
 """Measure how often the verdicts of a comparison are wrong, and how much they miss of what could be known.
 
-    python benchmarks/conclusions.py [--draws 2000] [--only errors power recommendations constant]
+    python benchmarks/conclusions.py [--draws 2000] [--world TEXT] [--only errors power ...]
 
 Cells, seeds and test rows are drawn crossed, from worlds whose true scores and variances are known in closed
 form.
-Prints Markdown tables. Every world is looked at once, with the whole error, at 5, 10, 20 or 40 seeds, and
-in rounds. For recommendations only cells that are undecided and matter get more seeds, else all do. An oracle
-is the same procedure with the true variances in place of those estimated. Shares above what their limit
-explains are set in bold type.
+Prints Markdown tables, whose rows have random numbers of their own. Every world is looked at once, with the
+whole error, at 5, 10, 20 or 40 seeds, and in rounds. For recommendations only cells that are undecided and
+matter get more seeds, else all do. An oracle is the same procedure with the true variances in place of those
+estimated. Shares above what their limit explains are set in bold type.
 """
 
 import argparse
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -179,8 +180,9 @@ def _study_chunk(world: World, scores: np.ndarray, seconds: np.ndarray, who, lea
     for name in who:
         known = seen if name == "procedure" else {n: true_differences(world, n, d) for n, d in seen.items()}
         for seeds in ROUNDS:
-            ends = best.ends_of(known[seeds], concluding.ERROR)
-            once[name, seeds] = _read(world, ends, margins_of(world, test[:, :, :seeds]))
+            margin = margins_of(world, test[:, :, :seeds])
+            ends = best.ends_of(known[seeds], concluding.ERROR, margin[..., None])
+            once[name, seeds] = _read(world, best.intervals_of(ends), margin)
         for seeds, look in in_rounds(world, known, test, seconds, order, leave_out):
             rounds[name, seeds] = look
     return Study(once, rounds, order, seconds)
@@ -202,8 +204,8 @@ def margins_of(world: World, scores: np.ndarray) -> np.ndarray:
     return margins.OF_LOSS * scores.mean((-2, -1), dtype=np.float64).min(-1, keepdims=True)
 
 
-def _read(world: World, ends: best.Ends, margin: np.ndarray) -> Look:
-    intervals, truth = best.intervals_of(ends), best.against_best(world.better)
+def _read(world: World, intervals: best.Intervals, margin: np.ndarray) -> Look:
+    truth = best.against_best(world.better)
     held = (intervals.low <= truth + ROUNDING) & (intervals.high >= truth - ROUNDING)
     return Look(concluding.verdict_codes(intervals, margin), held.all(-1))
 
@@ -217,22 +219,23 @@ def in_rounds(
     leave_out: bool,
 ) -> Iterator[tuple[int, Look]]:
     """What is said after each round, with further seeds for all cells or only for those worth them."""
-    active, ends = np.ones(scores.shape[:2], bool), None
+    active, ends, intervals = np.ones(scores.shape[:2], bool), None, None
     for seeds, share in zip(ROUNDS, spending.shares_of_error(ROUNDS, ROUNDS[-1]), strict=True):
-        look = _of_active(best.ends_of(known[seeds], concluding.ERROR * share), active)
-        ends = look if ends is None else best.tightest(ends, look)
         margin = margins_of(world, scores[:, :, :seeds])
-        read = _read(world, ends, margin)
+        look = best.ends_of(known[seeds], concluding.ERROR * share, margin[..., None])
+        ends = look if ends is None else _of_active(look, ends, active)
+        found = best.intervals_of(ends)
+        intervals = found if intervals is None else best.tightest(intervals, found)
+        read = _read(world, intervals, margin)
         yield seeds, read
         if leave_out:
             active = _worth_more(read.codes, ends, margin, order, seconds)
 
 
-def _of_active(ends: best.Ends, active: np.ndarray) -> best.Ends:
-    """The ends of pairs of active cells; infinite for the others."""
+def _of_active(look: best.Ends, before: best.Ends, active: np.ndarray) -> best.Ends:
+    """The ends of pairs of active cells as of this look; of the others as they were before."""
     pair = active[:, :, None] & active[:, None, :]
-    far = {name: np.inf if name == "above" else -np.inf for name in ends._fields}
-    return best.Ends(**{name: np.where(pair, part, far[name]) for name, part in ends._asdict().items()})
+    return best.Ends(*(np.where(pair, now, then) for now, then in zip(look, before, strict=True)))
 
 
 def _worth_more(codes, ends: best.Ends, margin, order, seconds) -> np.ndarray:
@@ -315,7 +318,12 @@ WITH_TWELVE = [
 ]
 
 
-def print_errors(rng, draws: int) -> None:
+def rng_of(name: str) -> np.random.Generator:
+    """Random numbers of a row's own, whichever others are drawn."""
+    return np.random.default_rng(zlib.crc32(name.encode()))
+
+
+def print_errors(world: str, draws: int) -> None:
     """Any false statement, by kind, and how often all intervals hold."""
     print(f"## Errors at the boundary, {draws} draws\n")
     print(
@@ -327,10 +335,12 @@ def print_errors(rng, draws: int) -> None:
     names = [(name, False) for name in WORLDS] + [(name, True) for name in WITH_TWELVE]
     for name, twelve in names:
         for place, at in boundaries(WORLDS[name], twelve).items():
-            found = study(at, rng, draws, who=["procedure"])
-            looks = [found.once["procedure", seeds] for seeds in ROUNDS]
-            looks.append(found.rounds["procedure", ROUNDS[-1]])
-            print(f"| {name} | {place} | {error_text(at, looks, draws)} |", flush=True)
+            row = f"| {name} | {place} |"
+            if world in row:
+                found = study(at, rng_of(row), draws, who=["procedure"])
+                looks = [found.once["procedure", seeds] for seeds in ROUNDS]
+                looks.append(found.rounds["procedure", ROUNDS[-1]])
+                print(row, error_text(at, looks, draws), "|", flush=True)
 
 
 def error_text(world: World, looks: list[Look], draws: int) -> str:
@@ -373,13 +383,15 @@ POWERS = {
 }
 
 
-def print_power(rng, draws: int) -> None:
+def print_power(world: str, draws: int) -> None:
     """How often the first cell gets the verdict that is true of it."""
     print(f"\n## Power, {draws} draws\n")
     print("In percent, procedure (oracle), and the largest difference from 10 seeds on.\n")
     print("| the first cell is | looks | 5 seeds | 10 | 20 | 40 | difference |\n" + "|---" * 7 + "|")
-    for name, (world, verdict) in POWERS.items():
-        found = study(world, rng, draws)
+    for name, (at, verdict) in POWERS.items():
+        if world not in name:
+            continue
+        found = study(at, rng_of(name), draws)
         for how, looks in (("one", found.once), ("rounds", found.rounds)):
             pairs = [[power(looks[who, n], verdict) for who in ("procedure", "oracle")] for n in ROUNDS]
             print(f"| {name} | {how} | {curve_text(pairs)} |", flush=True)
@@ -397,7 +409,7 @@ def curve_text(pairs: list[list[float]]) -> str:
     return " | ".join([*cells, f"{max(known - own for own, known in pairs[1:]):.1f}"])
 
 
-def print_recommendations(rng, draws: int) -> None:
+def print_recommendations(world: str, draws: int) -> None:
     """The time of the recommended cell over that of the fastest truly as good, and how often it is worse."""
     print(f"\n## Recommendations in rounds, {draws} draws, 12 cells up to 2 points apart\n")
     print(
@@ -407,10 +419,12 @@ def print_recommendations(rng, draws: int) -> None:
     print("| test rows | seeds | shown as good, % | of these truly worse, % of all | within 1.1, % | time |")
     print("|---" * 6 + "|")
     for rows in (360, 2000):
-        world = World(-np.linspace(0, 0.02, 12), rows=rows, valid_rows=359)
-        found = study(world, rng, draws, leave_out=True)
+        if world not in (name := f"{rows} rows"):
+            continue
+        at = World(-np.linspace(0, 0.02, 12), rows=rows, valid_rows=359)
+        found = study(at, rng_of(name), draws, leave_out=True)
         for seeds in ROUNDS:
-            columns = [outcome(world, found, found.rounds[who, seeds]) for who in ("procedure", "oracle")]
+            columns = [outcome(at, found, found.rounds[who, seeds]) for who in ("procedure", "oracle")]
             text = [f"{own:.1f} ({known:.1f})" for own, known in zip(*columns, strict=True)]
             print(f"| {rows} | {seeds} | {' | '.join(text)} |", flush=True)
 
@@ -434,7 +448,7 @@ def recommended(codes: np.ndarray, order: np.ndarray, seconds: np.ndarray) -> tu
     return np.array([f.cell for f in found]), np.array([f.shown for f in found])
 
 
-def print_constant(rng, draws: int) -> None:
+def print_constant(world: str, draws: int) -> None:
     """How often any of 12 cells is shown to beat a constant prediction that all are as good as, or worse."""
     print(f"\n## A constant prediction, {draws} draws, 12 cells\n")
     print(
@@ -445,6 +459,7 @@ def print_constant(rng, draws: int) -> None:
     for share in (0.6, 0.9):
         for gap in (0.0, 0.02):
             for seeds in (5, 20):
+                rng = rng_of(f"{share}, {gap}, {seeds}")
                 beaten = float(np.mean([_beats_constant(rng, share, gap, seeds) for _ in range(draws)]))
                 print(
                     f"| {share:.0%} | {100 * gap:.0f} points | {seeds} | {marked(beaten, 0.025, draws)} |",
@@ -473,10 +488,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--draws", type=int, default=2000, help="draws of each world")
     parser.add_argument("--only", nargs="+", choices=list(TABLES), default=list(TABLES), help="which tables")
+    parser.add_argument("--world", default="", help="only rows that have this text in their names")
     arguments = parser.parse_args()
     for name in arguments.only:
         begun = time.perf_counter()
-        TABLES[name](np.random.default_rng(0), arguments.draws)
+        TABLES[name](arguments.world, arguments.draws)
         print(f"\n{time.perf_counter() - begun:.0f} s", flush=True)
 
 

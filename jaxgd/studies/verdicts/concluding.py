@@ -87,13 +87,14 @@ def conclude(
     """
     values = _checked(scores, margin, looks, shares)
     judged = np.array([_judged(v, c, looks[0]) for v, c in zip(values, _chance(scores), strict=True)])
-    size = len(values)
-    ends = _no_ends(size)
+    ends = _no_ends(len(values))
+    found = _no_intervals(len(values))
     for seeds, share in zip(looks, shares, strict=True):
-        ends = tightest(ends, _look(scores, values, judged, seeds, ERROR * share))
+        ends = _look(scores, values, judged, seeds, ERROR * share, margin, ends)
+        found = tightest(found, _intervals(ends, judged))
     own = np.array([_own(scores, v, c) for v, c in zip(values, _chance(scores), strict=True)])
     estimates = _estimates(scores, own[:, 0], judged)
-    (low, high, bound), codes = _read(ends, judged, margin)
+    (low, high, bound), codes = _read(found, judged, margin)
     return Conclusion(own[:, 0], own[:, 1], own[:, 2], estimates, low, high, bound, margin, codes, ends)
 
 
@@ -148,20 +149,28 @@ def _moments(scores: CellScores, values: np.ndarray) -> Crossed:
     return crossed_moments(values, scores.hits)
 
 
-def _look(scores: CellScores, values: list[np.ndarray], judged: np.ndarray, seeds: int, error: float) -> Ends:
-    """The ends of all pairs that have so many seeds; those of the others are infinite.
+def _look(
+    scores: CellScores,
+    values: list[np.ndarray],
+    judged: np.ndarray,
+    seeds: int,
+    error: float,
+    margin: float,
+    before: Ends,
+) -> Ends:
+    """The ends of all pairs that have so many seeds; those of the others stay as they were before.
 
     How many cells there are to correct for does not change with how many take part in this look.
     """
     chance = np.array(_chance(scores))
     enough = np.array([len(value) >= seeds for value in values]) | ~chance
     places = np.flatnonzero(judged & enough)
-    ends = _no_ends(len(values))
     if len(places) < 2:
-        return ends
+        return before
     stacked = np.stack([_first(values[place], chance[place], seeds) for place in places])
     differences = differences_of(_moments(scores, stacked), scores.higher_is_better)
-    for whole, part in zip(ends, ends_of(differences, error, int(judged.sum())), strict=True):
+    ends = Ends(*(part.copy() for part in before))
+    for whole, part in zip(ends, ends_of(differences, error, margin, int(judged.sum())), strict=True):
         whole[np.ix_(places, places)] = part
     return ends
 
@@ -173,7 +182,23 @@ def _first(value: np.ndarray, chance: bool, seeds: int) -> np.ndarray:
 
 def _no_ends(cells: int) -> Ends:
     low = np.full((cells, cells), -np.inf)
-    return Ends(low, low.copy(), -low, low.copy())
+    return Ends(low, low, -low, low)
+
+
+def _no_intervals(cells: int) -> Intervals:
+    low = np.full(cells, -np.inf)
+    return Intervals(low, -low, low)
+
+
+def _intervals(ends: Ends, judged: np.ndarray) -> Intervals:
+    """The intervals of the cells that are judged; those of the others are infinite."""
+    places = np.flatnonzero(judged)
+    intervals = Intervals(*(part.copy() for part in _no_intervals(len(judged))))
+    if len(places) > 1:
+        found = intervals_of(Ends(*(part[np.ix_(places, places)] for part in ends)))
+        for whole, part in zip(intervals, found, strict=True):
+            whole[places] = part
+    return intervals
 
 
 def _own(scores: CellScores, value: np.ndarray, chance: bool) -> tuple[float, float, float]:
@@ -187,17 +212,11 @@ def _own(scores: CellScores, value: np.ndarray, chance: bool) -> tuple[float, fl
     return float(moments.means[0]), float(low[0]), float(high[0])
 
 
-def _read(ends: Ends, judged: np.ndarray, margin: float) -> tuple[Intervals, np.ndarray]:
+def _read(intervals: Intervals, judged: np.ndarray, margin: float) -> tuple[Intervals, np.ndarray]:
     """Intervals and codes of the cells that are judged; NaN and no verdict for the others."""
-    places = np.flatnonzero(judged)
-    blank = [np.full(len(judged), np.nan) for _ in Intervals._fields]
-    codes = np.full(len(judged), NO_VERDICT)
-    if len(places) > 1:
-        found = intervals_of(Ends(*(part[np.ix_(places, places)] for part in ends)))
-        codes[places] = verdict_codes(found, margin)
-        for whole, part in zip(blank, found, strict=True):
-            whole[places] = part
-    return Intervals(*blank), codes
+    there = judged & (judged.sum() > 1)
+    known = Intervals(*(np.where(there, part, np.nan) for part in intervals))
+    return known, np.where(there, verdict_codes(known, margin), NO_VERDICT)
 
 
 def _estimates(scores: CellScores, means: np.ndarray, judged: np.ndarray) -> np.ndarray:

@@ -61,7 +61,7 @@ def worth_more_seeds(
     if now.cell is not None and now.shown:
         undecided = [c for c in undecided if _cheaper(c, now.cell, seconds, memory)]
     short = conclusion.ends.bound < -conclusion.margin
-    rivals = possible_best(conclusion.ends.bound) & (codes != WORSE) & (codes != NO_VERDICT)
+    rivals = possible_best(conclusion.ends.beside) & (codes != WORSE) & (codes != NO_VERDICT)
     wanted = set(undecided)
     for cell in undecided:
         wanted |= set(np.flatnonzero(short[cell] & rivals).tolist()) - {cell}
@@ -73,7 +73,8 @@ def lower_bounds_over(
 ) -> np.ndarray:
     """By how much each cell is better than a reference at least, [cells], all together with 97.5 %.
 
-    A many-to-one comparison (Dunnett 1955). A cell at or below 0 is not shown to beat the reference.
+    A many-to-one comparison (Dunnett 1955), as of the last look that a cell took part in. A cell at or below
+    0 is not shown to beat the reference.
 
     Args:
         scores: of the cells, by row.
@@ -83,9 +84,9 @@ def lower_bounds_over(
     """
     values = [*scores.values, np.asarray(reference, np.float64)[None]]
     chance = [*(scores.chance or [True] * len(scores.values)), False]
-    halved = [share / 2 for share in shares]
-    both = conclude(scores._replace(values=values, chance=chance), 0.0, looks, halved)
-    return both.ends.bound[:-1, -1]
+    doubled = [2 * share for share in shares]  # `beside` has a quarter of the error
+    both = conclude(scores._replace(values=values, chance=chance), 0.0, looks, doubled)
+    return both.ends.beside[:-1, -1]
 
 
 def _cheaper(cell: int, other: int, seconds, memory) -> bool:
