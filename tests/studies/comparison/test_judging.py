@@ -61,7 +61,7 @@ def test_among_equally_fast_ones_memory_decides_then_validation(find):
 
 def test_where_nothing_is_shown_the_first_by_validation_is_recommended(find):
     found = find(
-        [hits(20, rows=60), hits(18, rows=60), hits(45, rows=60)], valid=[0.9, 0.8, 0.95], seconds=[3, 1, 1]
+        [hits(20, rows=60), hits(19, rows=60), hits(45, rows=60)], valid=[0.9, 0.8, 0.95], seconds=[3, 1, 1]
     )
     assert verdicts(found) == ["cannot tell", "cannot tell", "worse"]
     assert (found.recommended.optimizer, found.shown) == ("a", False)
