@@ -34,7 +34,7 @@ class Cell:
     gap: float  # by how much it is better than the best of the others on test data, then the interval of it
     gap_low: float
     gap_high: float
-    bound: float  # a one-sided 95 % lower bound of the gap
+    bound: float  # a lower one of the gap; above minus the margin the cell is as good, with 95 % for all
     verdict: str  # "better", "as good", "worse", "cannot tell" or "no verdict"
     updates: int  # of one run
     examples: int  # of one run, repeats counted

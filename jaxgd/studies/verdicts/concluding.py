@@ -1,7 +1,7 @@
 """Verdicts on cells from their scores on fresh seeds and test rows: the one procedure of every comparison.
 
 `conclude` goes through the looks made so far. At each, the cells that have so many seeds are compared, all
-pairs at once, with the share of the error that this look may spend; the tightest ends of all looks stay.
+pairs at once, with the share of the error that this look may spend; the tightest intervals of all looks stay.
 Everything said about a cell is read off its interval against the best of the others, and nothing is corrected
 a second time:
 
@@ -50,7 +50,8 @@ class Conclusion(NamedTuple):
     score, score_low, score_high: mean over seeds and rows, and its own 95 % interval. estimate: by how much
     the cell is better than the best of the others (below 0: worse), in units of the score, whichever
     direction is better. low, high: its interval, simultaneous for all cells. bound: its one-sided lower
-    bound. codes: indices of VERDICTS. ends: of all pairs, for what more seeds might decide.
+    bound, which says whether the cell is as good at this margin. codes: indices of VERDICTS. ends: of all
+    pairs as of the last look that both took part in, for what more seeds might decide.
     """
 
     score: np.ndarray
