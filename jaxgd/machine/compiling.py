@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
+from jax.core import Tracer
 
 
 def quick_jit(function: Callable, level: int, static_argnames: Any = ()) -> Callable:
@@ -21,12 +23,21 @@ def quick_jit(function: Callable, level: int, static_argnames: Any = ()) -> Call
 
     @functools.wraps(function)
     def call(*arguments):
-        # Within the trace of another function, jit takes no options: there it is computed at once.
+        run = quick if jax.default_backend() == "cpu" else plain
+        if not _within_a_trace():
+            return run(*arguments)
+        # There jit takes no options, so it is computed at once. Elsewhere each constant that the function makes
+        # would so be a program of its own.
         with jax.ensure_compile_time_eval():
-            return (quick if jax.default_backend() == "cpu" else plain)(*arguments)
+            return run(*arguments)
 
     call.programs = (plain, quick)  # pyright: ignore[reportAttributeAccessIssue]
     return call
+
+
+def _within_a_trace() -> bool:
+    """Whether another function is being traced: what is computed here then becomes part of its program."""
+    return isinstance(jax.device_put(np.zeros(())), Tracer)
 
 
 # Switches of JAX that are part of what a program computes, with what sets each for one thread and a time.

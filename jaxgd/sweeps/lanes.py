@@ -50,7 +50,10 @@ class Occupancy(NamedTuple):
 
 
 class Sources:
-    """Initial parameters and epoch orders, each made once, by whichever thread asks first."""
+    """Initial parameters and epoch orders, each made once, by whichever thread asks first.
+
+    A thread waits only for what it asks for: shapes are there while the parameters' program still compiles.
+    """
 
     # Longer runs make each order in their program: compiling that takes a second, holding them memory.
     max_orders = 2**22
@@ -58,7 +61,7 @@ class Sources:
     def __init__(self, epochs: int):
         self.epochs = epochs
         self._made: dict[Any, Any] = {}
-        self._lock = threading.Lock()
+        self._locks: dict[Any, threading.Lock] = {}
 
     def make(self, runs: Sequence[Run]) -> None:
         """Make what these runs need."""
@@ -104,7 +107,7 @@ class Sources:
         return is_small and run.trainer.order_sampling != "sequential"
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
-        with self._lock:
+        with self._locks.setdefault(key, threading.Lock()):
             if key not in self._made:
                 self._made[key] = make()
         return self._made[key]
