@@ -280,3 +280,8 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 )
 def test_loads_without_jax(code, arguments):
     assert not loaded_by(code, *arguments) & {*CORE, "plotly", "sklearn"}
+
+
+def test_a_comparison_loads_what_its_results_need_while_its_programs_compile():
+    loaded = loaded_by("import jaxgd.studies.comparison.comparing, jaxgd.specs.sources")
+    assert not loaded & {"xarray", "pandas", "sklearn", "plotly", "scipy.stats"}

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgd.numerics import squared_norm
+from jaxgd.numerics import has_finite_squares, squared_norm
 
 SHAPES = [
     (),
@@ -32,6 +32,16 @@ def test_squared_norm(shape, dtype, of_one):
     np.testing.assert_allclose(
         squared_norm({"a": leaf, "b": jnp.ones(2)}, of_one), squares(leaf) + 2, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (4, 0), (64, 64), (8191,)])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.complex64])
+@pytest.mark.parametrize("value", [0, 1e18, 1e20, jnp.inf, -jnp.inf, jnp.nan])
+def test_squares_are_finite_where_their_norm_is(shape, dtype, value):
+    tree = {"a": jnp.full(shape, value).astype(dtype), "b": jnp.ones(2)}
+    for function in (has_finite_squares, jax.jit(has_finite_squares)):
+        assert bool(function(tree)) == bool(jnp.isfinite(squared_norm(tree)))
+    assert bool(has_finite_squares(tree)) == (abs(value) < 1e19 or 0 in shape)
 
 
 @pytest.mark.parametrize("shape", [(4,), (100, 64), (8191,)])

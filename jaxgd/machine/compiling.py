@@ -26,8 +26,8 @@ def quick_jit(function: Callable, level: int, static_argnames: Any = ()) -> Call
         run = quick if jax.default_backend() == "cpu" else plain
         if not _within_a_trace():
             return run(*arguments)
-        # There jit takes no options, so it is computed at once. Elsewhere each constant that the function makes
-        # would so be a program of its own.
+        # There jit takes no options, so it is computed at once. Not elsewhere: each constant that the
+        # function makes would be a program of its own.
         with jax.ensure_compile_time_eval():
             return run(*arguments)
 

@@ -188,24 +188,30 @@ COUNTS = ("updates", "examples")
 
 
 class Rows(NamedTuple):
-    """A history as loops carry it: what is measured, by name, and the counts that `COUNTS` names."""
+    """A history as loops carry it: what is measured, in the order of `columns`, and what `COUNTS` names."""
 
-    measured: dict[str, Float[jax.Array, " epochs"]]
+    measured: Float[jax.Array, "epochs columns"]
     counts: Int32[jax.Array, "epochs 2"]
 
 
-def empty_rows(trainer: "Trainer", epochs: int) -> Rows:
+def columns(trainer: Trainer) -> list[str]:
+    """The names of what is measured, in the order of the columns: that of the keys of JAX's dicts."""
+    return sorted(measured_names(trainer))
+
+
+def empty_rows(trainer: Trainer, epochs: int) -> Rows:
     """The rows of `epochs` epochs with nothing in them: NaN, and 0 for counts."""
-    measured = {name: jnp.full(epochs, jnp.nan) for name in measured_names(trainer)}
+    measured = jnp.full((epochs, len(columns(trainer))), jnp.nan)
     return Rows(measured, jnp.zeros((epochs, len(COUNTS)), jnp.int32))
 
 
-def as_history(rows: Rows) -> dict[str, Any]:
+def as_history(trainer: Trainer, rows: Rows) -> dict[str, Any]:
     """`{name: array [..., epochs]}`."""
-    return rows.measured | {name: rows.counts[..., i] for i, name in enumerate(COUNTS)}
+    measured = {name: rows.measured[..., i] for i, name in enumerate(columns(trainer))}
+    return measured | {name: rows.counts[..., i] for i, name in enumerate(COUNTS)}
 
 
 def as_rows(history: dict[str, Any]) -> Rows:
     """The rows of a history."""
-    measured = {name: column for name, column in history.items() if name not in COUNTS}
-    return Rows(measured, jnp.stack([history[name] for name in COUNTS], axis=-1))
+    measured = [history[name] for name in sorted(history) if name not in COUNTS]
+    return Rows(jnp.stack(measured, axis=-1), jnp.stack([history[name] for name in COUNTS], axis=-1))

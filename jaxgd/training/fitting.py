@@ -266,13 +266,13 @@ def begin_run(trainer: Trainer, key: Key, epochs: int, start: Any = None) -> Cou
 @functools.partial(jax.jit, static_argnums=3)
 def start_run(trainer, key, params, epochs, start=None):
     """The state and the history that a run starts with."""
-    return initial_state(trainer, key, params, start), as_history(empty_rows(trainer, epochs))
+    return initial_state(trainer, key, params, start), as_history(trainer, empty_rows(trainer, epochs))
 
 
 @functools.partial(jax.jit, static_argnums=3)
 def _resumed(trainer, state, history, epochs):
     """The state and the history of a run that goes on, in arrays that are nobody else's, with more rows."""
-    empty = as_history(empty_rows(trainer, epochs))
+    empty = as_history(trainer, empty_rows(trainer, epochs))
     rows = {name: empty[name].at[: len(column)].set(column) for name, column in history.items()}
     return _copied(state), {name: rows[name] for name in empty}
 
@@ -285,7 +285,7 @@ def finished(trainer, state):
 
 def _fit_traced(trainer: Trainer, key: Key, epochs: int, start: Any) -> Fit:
     state, rows, _ = traced_run(trainer, key, epochs, start)
-    return Fit(finish(trainer, state), as_history(rows))
+    return Fit(finish(trainer, state), as_history(trainer, rows))
 
 
 def traced_run(

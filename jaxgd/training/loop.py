@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgd.numerics import common_dtype, no_sums_of, squared_norm
+from jaxgd.numerics import common_dtype, has_finite_squares, no_sums_of, squared_norm
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training import carrying
@@ -267,15 +267,17 @@ def _end_epoch(trainer: Trainer, evaluate: Any, run: tuple[TrainState, Rows]) ->
     def close():
         row = _measure(trainer, state)
         rules, status = _apply_rules(trainer, state, row)
-        return {name: row[name].astype(column.dtype) for name, column in rows.measured.items()}, rules, status
+        return jnp.stack([row[name].astype(dtype) for name in names]), rules, status
 
-    empty = {name: jnp.full((), jnp.nan, column.dtype) for name, column in rows.measured.items()}
+    names, dtype = carrying.columns(trainer), rows.measured.dtype
+    empty = jnp.full(len(names), jnp.nan, dtype)
     measured, rules, status = jax.lax.cond(
         (state.status == RUNNING) & evaluate, close, lambda: (empty, state.rules, state.status)
     )
     counts = jnp.stack([state.updates, state.examples])
     new = Rows(measured, counts)
-    rows = jax.tree.map(lambda x, row: jax.lax.dynamic_update_index_in_dim(x, row, state.epoch, 0), rows, new)
+    put = functools.partial(jax.lax.dynamic_update_index_in_dim, axis=0, allow_negative_indices=False)
+    rows = jax.tree.map(lambda x, row: put(x, row, state.epoch), rows, new)
     state = state._replace(
         rules=rules,
         stopped_at=jnp.where(status != state.status, state.updates, state.stopped_at),
@@ -292,7 +294,7 @@ def _return_if_diverged(trainer: Trainer, state: TrainState) -> TrainState:
     Finite gradients can make infinite parameters, which mostly show in the next loss: hence the pass over
     them here, once an epoch.
     """
-    overflows = (state.status == RUNNING) & ~jnp.isfinite(squared_norm(state.params))
+    overflows = (state.status == RUNNING) & ~has_finite_squares(state.params)
     status = jnp.where(overflows, DIVERGED, state.status)
     moving = jax.lax.cond(status == DIVERGED, lambda: at_anchor(trainer, state), lambda: moving_part(state))
     stopped_at = jnp.where(overflows, state.updates, state.stopped_at)

@@ -89,7 +89,7 @@ def extent(begin: int, end: int, num: int, evaluate: bool = True) -> Extent:
 def segment(trainer, state, history, orders, first, extent):
     """`state` and `history` moved on, as a program that takes over their memory; see `advance`."""
     state, rows = advance(trainer, state, as_rows(history), orders, first, extent)
-    return state, as_history(rows)
+    return state, as_history(trainer, rows)
 
 
 def advance(
@@ -122,7 +122,9 @@ def advance(
         if orders is None:
             order = epoch_order(state.key, state.epoch, num, trainer.order_sampling)
         else:
-            order = orders[state.epoch - first]
+            order = jax.lax.dynamic_index_in_dim(
+                orders, state.epoch - first, 0, keepdims=False, allow_negative_indices=False
+            )
         return run_epoch(trainer, state, rows, order, begin, end, extent.evaluate, in_step)
 
     return carrying.fori_loop(0, extent.epochs, epoch, (state, rows))

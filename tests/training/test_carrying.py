@@ -8,6 +8,7 @@ import pytest
 import jaxgd
 from jaxgd.training import carrying
 from jaxgd.training.fitting import begin_run
+from jaxgd.training.trainers import measured_names
 
 ROWS = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 PROBLEM = jaxgd.regression(jaxgd.linear(3, 1), (ROWS, ROWS[:, 0]))
@@ -55,3 +56,16 @@ def test_a_state_that_goes_on_unchanged_is_not_packed_anew():
     body = next(e for e in jaxpr.jaxpr.eqns if e.primitive.name == "while").params["body_jaxpr"]
     assert "cond" in str(body)
     assert not {"concatenate", "stack"} & {equation.primitive.name for equation in body.jaxpr.eqns}
+
+
+def test_a_history_is_two_arrays_whatever_is_measured():
+    trainer = jaxgd.trainer(PROBLEM, jaxgd.adam(0.1), 4)
+    watched = jaxgd.average_weights(jaxgd.early_stopping(trainer, 1, monitor="train_loss"))
+    for each in (trainer, watched):
+        rows = carrying.empty_rows(each, 3)
+        rows = rows._replace(measured=jnp.arange(float(rows.measured.size)).reshape(3, -1))
+        history = carrying.as_history(each, rows)
+        assert len(jax.tree.leaves(rows)) == 2
+        assert {*history} == {*measured_names(each), "updates", "examples"}
+        back = carrying.as_history(each, carrying.as_rows(history))
+        jax.tree.map(np.testing.assert_array_equal, back, history)

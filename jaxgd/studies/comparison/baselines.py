@@ -1,6 +1,8 @@
 """What needs no training by gradients: a constant prediction, and scikit-learn's linear model."""
 
+import threading
 import warnings
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -81,6 +83,14 @@ def linear_predictor(problem: Problem, score: str) -> Baseline | None:
             best = found, measure(test[1], _predicted(model, test))
     name = {"classification": "logistic", "regression": "ridge"}[task]
     return _baseline(f"scikit-learn's {name} regression", best[1])
+
+
+def begin_imports() -> threading.Thread:
+    """The thread that imports what `linear_predictor` needs: that takes longer than its fits."""
+    names = [] if find_spec("sklearn") is None else ["sklearn.linear_model"]
+    thread = threading.Thread(target=lambda: [import_module(name) for name in names], daemon=True)
+    thread.start()
+    return thread
 
 
 def _standardised(inputs: np.ndarray, *splits: tuple) -> tuple:

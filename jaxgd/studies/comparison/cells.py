@@ -7,12 +7,15 @@ fresh seeds.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from jaxgd.studies.comparison.experiment import CellPlace, Experiment
 from jaxgd.training.states import NOT_RUN
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,14 @@ def sign_of(score: str) -> int:
     return 1 if higher_is_better(score) else -1
 
 
-def final_scores(dataset: xr.Dataset, score: str, split: str = "valid") -> xr.DataArray:
+def final_scores(dataset: "xr.Dataset", score: str, split: str = "valid") -> "xr.DataArray":
     """Each run's score after its last epoch (NaN where it diverged or was not run)."""
     values = dataset[f"{split}_{score}"]
     values = values.isel(epoch=-1) if "epoch" in values.dims else values
     return values.where(~dataset.status.isin(["diverged", NOT_RUN]))
 
 
-def best_rates(grid: xr.Dataset, score: str) -> xr.DataArray:
+def best_rates(grid: "xr.Dataset", score: str) -> "xr.DataArray":
     """The index of the best rate of each (optimizer, batch size), by the mean validation score over seeds.
 
     A rate at which any seed diverged counts as worst. Equal accuracies, common on small data, are decided by
@@ -78,10 +81,12 @@ def best_rates(grid: xr.Dataset, score: str) -> xr.DataArray:
     for cell in np.ndindex(*chosen.shape):
         chosen[cell] = min(by_rate[cell[0]], key=lambda rate: tuple(badness.values[cell][rate]))
     coords = {"optimizer": grid.optimizer.values, "batch_size": grid.batch_size.values}
-    return xr.DataArray(chosen, coords, ("optimizer", "batch_size"))
+    import xarray
+
+    return xarray.DataArray(chosen, coords, ("optimizer", "batch_size"))
 
 
-def chosen_rates(experiment: Experiment, grid: xr.Dataset) -> dict[CellPlace, float]:
+def chosen_rates(experiment: Experiment, grid: "xr.Dataset") -> dict[CellPlace, float]:
     """The best rate of each cell."""
     best = best_rates(grid, experiment.score).values
     return {
@@ -90,29 +95,31 @@ def chosen_rates(experiment: Experiment, grid: xr.Dataset) -> dict[CellPlace, fl
     }
 
 
-def ran(runs: xr.Dataset) -> xr.Dataset:
+def ran(runs: "xr.Dataset") -> "xr.Dataset":
     """The seeds that a cell was run on, of its runs."""
     return runs.isel(seed=(runs.status != NOT_RUN).values)
 
 
-def first_round(fresh: xr.Dataset) -> xr.Dataset:
+def first_round(fresh: "xr.Dataset") -> "xr.Dataset":
     """The seeds that every cell was run on."""
     return fresh.isel(seed=(fresh.status != NOT_RUN).all(["optimizer", "batch_size"]).values)
 
 
-def order_of(fresh: xr.Dataset, score: str) -> list[tuple[int, int]]:
+def order_of(fresh: "xr.Dataset", score: str) -> list[tuple[int, int]]:
     """Where every cell is, best first by the fresh seeds' validation score; those that diverged last."""
     badness, status = _badness(fresh, score).values, fresh.status.values
     lost = (status == "diverged").any(-1)
     return sorted(np.ndindex(*lost.shape), key=lambda cell: (bool(lost[cell]), *badness[cell].tolist()))
 
 
-def _badness(runs: xr.Dataset, score: str) -> xr.DataArray:
+def _badness(runs: "xr.Dataset", score: str) -> "xr.DataArray":
     """What to minimise, along a new dim "key": the score, turned so that less is better, then the loss.
 
     Means over the seeds that were run, infinite if one of them diverged.
     """
+    import xarray
+
     lost = (runs.status == "diverged").any("seed")
     keys = [-sign_of(key) * final_scores(runs, key) for key in (score, "loss")]
-    stacked = xr.concat([key.mean("seed").where(~lost) for key in keys], "key", coords="minimal")
+    stacked = xarray.concat([key.mean("seed").where(~lost) for key in keys], "key", coords="minimal")
     return stacked.fillna(np.inf).transpose(..., "key")

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import xarray as xr
-
 from jaxgd.machine.interrupts import raised_sigterm
 from jaxgd.specs.choices import Choices, check_choices
 from jaxgd.specs.presets import DEFAULT
 from jaxgd.specs.sources import NO_ROLES, Source, check_no_roles, load_source, problem_source
 from jaxgd.specs.wording import count_text
-from jaxgd.studies.comparison.baselines import constant_predictor, linear_predictor
+from jaxgd.studies.comparison.baselines import begin_imports, constant_predictor, linear_predictor
 from jaxgd.studies.comparison.cells import chosen_rates
 from jaxgd.studies.comparison.conclusions import Comparison, conclude_comparison
 from jaxgd.studies.comparison.experiment import Experiment
@@ -28,6 +26,7 @@ from jaxgd.training.fitting import check_epochs
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 
 def compare(
@@ -135,6 +134,7 @@ def run_comparison(
     """
     ticks, say = [time.perf_counter()], functools.partial(_say, progress)
     say(_announcement(experiment))
+    imports = begin_imports()  # while programs compile
     with raised_sigterm():
         result = run_grid(experiment, progress)
         ticks.append(time.perf_counter())
@@ -151,6 +151,7 @@ def run_comparison(
         try:
             known["constant"] = constant_predictor(problem, score)
             say("Each one alone, on the clock")
+            imports.join()
             known["clock"] = time_cells(experiment, chosen)
             ticks.append(time.perf_counter())
             known["linear"] = linear_predictor(problem, score)
@@ -162,7 +163,7 @@ def run_comparison(
             raise after_first_round(stop, experiment, first, made, ticks, known) from None
 
 
-def _first_round(experiment: Experiment, chosen: Chosen, progress: bool, say: Callable) -> xr.Dataset:
+def _first_round(experiment: Experiment, chosen: Chosen, progress: bool, say: Callable) -> "xr.Dataset":
     count = experiment.seeds.num_fresh
     say(f"The best rate of each on {count_text(count, 'fresh seed')}")
     return run_cells(experiment, chosen, experiment.places, experiment.seeds.fresh(0, count), progress)

@@ -3,11 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
-import xarray as xr
 
 from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
@@ -31,6 +30,9 @@ from jaxgd.studies.comparison.quality import Quality, quality_of, write_quality
 from jaxgd.studies.comparison.rounds import Rounds
 from jaxgd.studies.comparison.snippets import write_snippet
 from jaxgd.tables.report import TableReport
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 INTERVALS = (
     "scores and differences have 95 % intervals over fresh seeds (initialisation and data order) and over "
@@ -72,9 +74,9 @@ class Comparison:
 
     data: str
     score: str  # "accuracy" (a fraction, higher is better) or "loss" (lower is better)
-    grid: xr.Dataset = field(repr=False)  # every run: optimizer, batch_size, rate, seed, epoch
-    fresh: xr.Dataset = field(repr=False)  # the best rate of each cell on fresh seeds, with test scores
-    clock: xr.Dataset = field(repr=False)  # seconds and bytes per update of each cell, alone and compiled
+    grid: "xr.Dataset" = field(repr=False)  # every run: optimizer, batch_size, rate, seed, epoch
+    fresh: "xr.Dataset" = field(repr=False)  # the best rate of each cell on fresh seeds, with test scores
+    clock: "xr.Dataset" = field(repr=False)  # seconds and bytes per update of each cell, alone and compiled
     cells: list[Cell] = field(repr=False)  # best first by the fresh seeds' validation scores
     recommended: Cell | None = field(repr=False)  # None where nothing is recommended
     sentence: str  # what to use
@@ -91,10 +93,10 @@ class Comparison:
 
 def conclude_comparison(
     experiment: Experiment,
-    grid: xr.Dataset,
+    grid: "xr.Dataset",
     command: str | None,
     *,
-    clock: xr.Dataset,
+    clock: "xr.Dataset",
     rounds: Rounds,
     constant: Baseline | None,
     linear: Baseline | None,
@@ -151,9 +153,9 @@ def conclude_comparison(
 
 def found_in(
     subject: Subject,
-    grid: xr.Dataset,
-    fresh: xr.Dataset,
-    clock: xr.Dataset,
+    grid: "xr.Dataset",
+    fresh: "xr.Dataset",
+    clock: "xr.Dataset",
     judged: Judgement,
     constant: Baseline | None,
 ) -> Found:
@@ -174,15 +176,15 @@ def found_in(
     )
 
 
-def _quality(source: Source, fresh: xr.Dataset, cell: Cell) -> Quality | None:
+def _quality(source: Source, fresh: "xr.Dataset", cell: Cell) -> Quality | None:
     runs = fresh.sel(optimizer=cell.optimizer, batch_size=cell.batch_size)
     return quality_of(source.problem, ran(runs), source.target_scale)
 
 
 def _about(
     experiment: Experiment,
-    grid: xr.Dataset,
-    fresh: xr.Dataset,
+    grid: "xr.Dataset",
+    fresh: "xr.Dataset",
     counts: tuple[int, ...],
     margin: float,
     ticks: Sequence[float],

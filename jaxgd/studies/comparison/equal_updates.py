@@ -5,13 +5,15 @@ In one epoch a small batch makes many more updates than a large one. So equal ep
 """
 
 from itertools import combinations
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from jaxgd.studies.comparison.cells import sign_of
 from jaxgd.studies.intervals import paired_interval
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _ERROR = 0.05  # of all pairs of an optimizer together
 
@@ -25,7 +27,7 @@ class Reversal(NamedTuple):
     small_updates: int
 
 
-def find_reversal(fresh: xr.Dataset, optimizer: str, score: str) -> Reversal | None:
+def find_reversal(fresh: "xr.Dataset", optimizer: str, score: str) -> Reversal | None:
     """The pair of batch sizes furthest apart that reverses, or None.
 
     It reverses if, on validation data, the small batch is better after the last epoch, and the large batch is
@@ -43,7 +45,7 @@ def find_reversal(fresh: xr.Dataset, optimizer: str, score: str) -> Reversal | N
     return None
 
 
-def _reverses(small: xr.Dataset, large: xr.Dataset, score: str, error: float) -> bool:
+def _reverses(small: "xr.Dataset", large: "xr.Dataset", score: str, error: float) -> bool:
     small_curve = sign_of(score) * small[f"valid_{score}"].transpose("seed", "epoch").values
     large_curve = sign_of(score) * large[f"valid_{score}"].transpose("seed", "epoch").values
     small_updates, large_updates = small.updates.values.max(0), large.updates.values.max(0)

@@ -1,9 +1,9 @@
 """Warnings of a comparison: what to know before trusting its sentence, each only where it is true."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from jaxgd.specs.wording import batch_text, count_text, list_text, regime_text, score_text
 from jaxgd.studies.comparison.answer import Found, cell_text
@@ -13,12 +13,15 @@ from jaxgd.studies.comparison.equal_updates import find_reversal
 from jaxgd.studies.edges import edge_of
 from jaxgd.studies.verdicts.margins import FEW_ROWS, smallest_difference
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 MANY_DIVERGED = 0.25
 _DISTURBED = 1.5  # a cell's slowest timed call over its fastest
 
 
 def write_warnings(
-    found: Found, grid: xr.Dataset, first: xr.Dataset, linear: Baseline | None, made_splits: str | None
+    found: Found, grid: "xr.Dataset", first: "xr.Dataset", linear: Baseline | None, made_splits: str | None
 ) -> list[str]:
     """One line for each thing to know before trusting the sentence; an empty list if there is none.
 
@@ -98,7 +101,7 @@ def _disturbed(found: Found) -> list[str]:
     ]
 
 
-def _reversal(first: xr.Dataset, found: Found) -> list[str]:
+def _reversal(first: "xr.Dataset", found: Found) -> list[str]:
     optimizer = found.cells[0].optimizer
     pair = find_reversal(first, optimizer, found.score)
     if pair is None:
@@ -111,7 +114,7 @@ def _reversal(first: xr.Dataset, found: Found) -> list[str]:
     return [line[0].upper() + line[1:]]
 
 
-def _edges(grid: xr.Dataset, found: Found) -> list[str]:
+def _edges(grid: "xr.Dataset", found: Found) -> list[str]:
     """For each optimizer, the cells whose best rate is the lowest or highest of its grid."""
     if grid.sizes["rate"] == 1:
         return ["One learning rate was tried: no optimizer was tuned."]
@@ -128,11 +131,11 @@ def _edges(grid: xr.Dataset, found: Found) -> list[str]:
     return lines
 
 
-def _one_seed(grid: xr.Dataset) -> list[str]:
+def _one_seed(grid: "xr.Dataset") -> list[str]:
     return ["Rates were chosen on one seed."] if grid.sizes["seed"] == 1 else []
 
 
-def _diverged(grid: xr.Dataset) -> list[str]:
+def _diverged(grid: "xr.Dataset") -> list[str]:
     diverged = grid.status == "diverged"
     share = float(diverged.mean())
     if share <= MANY_DIVERGED:

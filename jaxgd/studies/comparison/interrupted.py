@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from jaxgd.machine.interrupts import Interrupted, signal_of
 from jaxgd.studies.comparison.conclusions import Comparison
@@ -13,6 +11,9 @@ from jaxgd.studies.comparison.judging import Looks, judge
 from jaxgd.studies.comparison.rounds import Rounds
 from jaxgd.studies.comparison.stages import no_clock
 from jaxgd.sweeps import SweepResult
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def after_grid(stop: KeyboardInterrupt, grid: SweepResult) -> Interrupted:
@@ -26,7 +27,7 @@ def after_grid(stop: KeyboardInterrupt, grid: SweepResult) -> Interrupted:
 def after_first_round(
     stop: KeyboardInterrupt,
     experiment: Experiment,
-    first: xr.Dataset,
+    first: "xr.Dataset",
     made: Callable[..., Comparison],
     ticks: list[float],
     known: dict[str, Any],

@@ -1,10 +1,9 @@
 """From runs on fresh seeds to verdicts: what the procedure of `verdicts` is given, and what it says."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from jaxgd.studies.comparison.baselines import Baseline
 from jaxgd.studies.comparison.cells import Cell, final_scores, higher_is_better, order_of, ran, sign_of
@@ -17,6 +16,9 @@ from jaxgd.studies.verdicts.recommending import (
     worth_more_seeds,
 )
 from jaxgd.studies.verdicts.spending import LEAST_SEEDS, shares_of_error
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Looks(NamedTuple):
@@ -47,8 +49,8 @@ class Judgement(NamedTuple):
 
 
 def judge(
-    fresh: xr.Dataset,
-    clock: xr.Dataset,
+    fresh: "xr.Dataset",
+    clock: "xr.Dataset",
     score: str,
     constant: Baseline | None,
     looks: Looks,
@@ -100,33 +102,33 @@ def _chance_of(scores: CellScores, cell: int) -> bool:
     return scores.chance is None or bool(scores.chance[cell])
 
 
-def run_seconds(fresh: xr.Dataset, clock: xr.Dataset) -> np.ndarray:
+def run_seconds(fresh: "xr.Dataset", clock: "xr.Dataset") -> np.ndarray:
     """Seconds of a whole run of each cell, alone and compiled: [cells]."""
     return (_updates(fresh) * clock.seconds_per_update.values).reshape(-1)
 
 
-def _updates(fresh: xr.Dataset) -> np.ndarray:
+def _updates(fresh: "xr.Dataset") -> np.ndarray:
     return fresh.updates.isel(epoch=-1).max("seed").transpose("optimizer", "batch_size").values
 
 
-def _ran(fresh: xr.Dataset, place: tuple[int, int]) -> xr.Dataset:
+def _ran(fresh: "xr.Dataset", place: tuple[int, int]) -> "xr.Dataset":
     """The fresh seeds that the cell at a place was run on."""
     return ran(fresh.isel(optimizer=place[0], batch_size=place[1]))
 
 
-def has_chance(fresh: xr.Dataset) -> bool:
+def has_chance(fresh: "xr.Dataset") -> bool:
     """Whether more seeds may be other runs, of any cell."""
     return any(_differs(fresh, place) for place in np.ndindex(*fresh.status.shape[:2]))
 
 
-def _differs(fresh: xr.Dataset, place: tuple[int, int]) -> bool:
+def _differs(fresh: "xr.Dataset", place: tuple[int, int]) -> bool:
     """Whether its runs differ: a full batch from a start at zero is the same run at every seed."""
     losses = _ran(fresh, place).train_loss.transpose("seed", "epoch").values
     return len(losses) < 2 or differs(np.nan_to_num(losses))
 
 
 def _scores(
-    fresh: xr.Dataset, score: str, places: Sequence[tuple[int, int]], chance: list[bool]
+    fresh: "xr.Dataset", score: str, places: Sequence[tuple[int, int]], chance: list[bool]
 ) -> CellScores:
     rows = [_ran(fresh, place).test_scores.transpose("seed", "example").values for place in places]
     values = [each if differing else each[:1] for each, differing in zip(rows, chance, strict=True)]
@@ -135,7 +137,7 @@ def _scores(
     return CellScores(values, hits, higher_is_better(score), chance)
 
 
-def _margin(fresh: xr.Dataset, score: str, constant: Baseline | None) -> float:
+def _margin(fresh: "xr.Dataset", score: str, constant: Baseline | None) -> float:
     if score != "loss":
         return accuracy_margin(fresh.sizes["example"])
     means = final_scores(fresh, score, "test").mean("seed").values
@@ -144,14 +146,16 @@ def _margin(fresh: xr.Dataset, score: str, constant: Baseline | None) -> float:
 
 
 def cells_of(
-    grid: xr.Dataset, fresh: xr.Dataset, clock: xr.Dataset, score: str, judged: Judgement
+    grid: "xr.Dataset", fresh: "xr.Dataset", clock: "xr.Dataset", score: str, judged: Judgement
 ) -> list[Cell]:
     """Every cell, best first by the fresh seeds' validation score."""
     places = list(np.ndindex(*clock.seconds_per_update.shape))
     return [_cell(index, places[index], grid, fresh, clock, score, judged) for index in judged.order]
 
 
-def _cell(index, place, grid: xr.Dataset, fresh: xr.Dataset, clock: xr.Dataset, score: str, judged) -> Cell:
+def _cell(
+    index, place, grid: "xr.Dataset", fresh: "xr.Dataset", clock: "xr.Dataset", score: str, judged
+) -> Cell:
     runs, found = _ran(fresh, place), judged.conclusion
     timing = clock.isel(optimizer=place[0], batch_size=place[1])
     tuned = grid.isel(optimizer=place[0], batch_size=place[1])

@@ -1,15 +1,17 @@
 """How good the recommended cell is by other measures than the score that decided."""
 
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 
 from jaxgd.training import Problem
 from jaxgd.training.problems.criteria import with_criterion
 from jaxgd.training.problems.losses import task_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 PREDICTION = "prediction"
 _METRIC = {"classification": "accuracy", "regression": "squared_error"}
@@ -47,7 +49,7 @@ def _number(outputs, targets):
     return outputs.reshape(len(targets))
 
 
-def quality_of(problem: Problem, runs: xr.Dataset, scale: float = 1.0) -> Quality | None:
+def quality_of(problem: Problem, runs: "xr.Dataset", scale: float = 1.0) -> Quality | None:
     """The measures of one cell; None without scikit-learn, known predictions, or where a run diverged.
 
     Args:

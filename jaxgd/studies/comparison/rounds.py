@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
-
-import xarray as xr
+from typing import TYPE_CHECKING, NamedTuple
 
 from jaxgd.machine.interrupts import Interrupted, signal_of
 from jaxgd.specs.wording import count_text
@@ -12,6 +10,9 @@ from jaxgd.studies.comparison.baselines import Baseline
 from jaxgd.studies.comparison.experiment import Experiment
 from jaxgd.studies.comparison.judging import Judgement, Looks, has_chance, judge, run_seconds
 from jaxgd.studies.comparison.stages import Chosen, run_cells
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # Runs take so many times as long as their updates alone, with validation and what is between programs.
 _BESIDE_UPDATES = 2.0
@@ -21,7 +22,7 @@ _FIXED_SECONDS = 0.5  # of a round
 class Rounds(NamedTuple):
     """The fresh runs of all rounds, what they say, and how many seeds there were after each."""
 
-    fresh: xr.Dataset
+    fresh: "xr.Dataset"
     judged: Judgement
     looks: Looks
 
@@ -29,8 +30,8 @@ class Rounds(NamedTuple):
 def run_rounds(
     experiment: Experiment,
     chosen: Chosen,
-    first: xr.Dataset,
-    clock: xr.Dataset,
+    first: "xr.Dataset",
+    clock: "xr.Dataset",
     constant: Baseline | None,
     progress: bool,
     say: Callable[[str], None],
@@ -43,6 +44,8 @@ def run_rounds(
     Raises:
         Interrupted: Ctrl-C or SIGTERM came in a further round; its `result` are the rounds before.
     """
+    import xarray
+
     begun, fresh, counts, number = time.perf_counter(), first, experiment.seeds.rounds, 0
     cells = list(range(len(experiment.places)))  # that were run in this round
     while True:
@@ -61,9 +64,9 @@ def run_rounds(
             more = run_cells(experiment, chosen, places, seeds, progress)
         except KeyboardInterrupt as stop:
             raise Interrupted(Rounds(fresh, judged, looks), signal_of(stop)) from None
-        fresh = xr.concat([fresh, more], "seed", data_vars="minimal", coords="minimal")
+        fresh = xarray.concat([fresh, more], "seed", data_vars="minimal", coords="minimal")
 
 
-def _cost(fresh: xr.Dataset, clock: xr.Dataset, cells: list[int], num_seeds: int) -> float:
+def _cost(fresh: "xr.Dataset", clock: "xr.Dataset", cells: list[int], num_seeds: int) -> float:
     """About how many seconds so many more seeds of these cells take."""
     return _FIXED_SECONDS + _BESIDE_UPDATES * float(run_seconds(fresh, clock)[cells].sum()) * num_seeds

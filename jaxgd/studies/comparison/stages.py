@@ -2,10 +2,9 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from jaxgd.machine.interrupts import Interrupted
 from jaxgd.specs.splits import num_rows
@@ -17,6 +16,9 @@ from jaxgd.sweeps.timing import time_alone
 from jaxgd.training import Problem
 from jaxgd.training.evaluation import example_scores
 from jaxgd.training.states import NOT_RUN
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # Timed calls of each cell, and about how long each takes.
 _TURNS, _SECONDS = 5, 0.05
@@ -54,7 +56,7 @@ def _with_rates(experiment: Experiment, grid: SweepResult) -> SweepResult:
 
 def run_cells(
     experiment: Experiment, chosen: Chosen, places: Sequence[CellPlace], seeds: range, progress: bool
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """These cells, each at its rate, on these seeds, among all cells: those not asked for are not run.
 
     Beside history and status of each run: `test_<score>`, `test_scores`, the score of each test example, and
@@ -81,14 +83,16 @@ def run_cells(
         "seed": list(seeds),
         "epoch": found.epoch.values,
     }
-    return xr.Dataset(spread, coords, {"num_train": experiment.num_train}).set_coords(counts)
+    import xarray
+
+    return xarray.Dataset(spread, coords, {"num_train": experiment.num_train}).set_coords(counts)
 
 
 def _as_number(experiment: Experiment, size: int | str) -> int:
     return experiment.num_train if isinstance(size, str) else size
 
 
-def _spread(experiment: Experiment, index: Sequence[tuple[int, int]], column: xr.DataArray) -> Any:
+def _spread(experiment: Experiment, index: Sequence[tuple[int, int]], column: "xr.DataArray") -> Any:
     """A variable of some cells as one of all: NaN, 0 or "not run" at the others."""
     shape = len(experiment.optimizers), len(experiment.batch_sizes), *column.shape[1:]
     empty = {"f": np.nan, "i": 0}.get(column.dtype.kind, NOT_RUN)
@@ -104,7 +108,7 @@ def _sweep_apart(make_trainer: Callable, axes: dict, epochs: int, progress: bool
     return sweep(make_trainer, axes, epochs, progress=progress, plan=apart, clock=False)
 
 
-def time_cells(experiment: Experiment, chosen: Chosen) -> xr.Dataset:
+def time_cells(experiment: Experiment, chosen: Chosen) -> "xr.Dataset":
     """Seconds and bytes per update of each (optimizer, batch size), run alone; all take turns.
 
     `seconds_by_turn`: [optimizer, batch size, turn], of an update.
@@ -123,18 +127,22 @@ def time_cells(experiment: Experiment, chosen: Chosen) -> xr.Dataset:
         "seconds_by_turn": ((*dims, "turn"), seconds),
     }
     coords = {"optimizer": list(experiment.optimizers), "batch_size": sizes}
-    return xr.Dataset(variables, coords, {"num_train": experiment.num_train})
+    import xarray
+
+    return xarray.Dataset(variables, coords, {"num_train": experiment.num_train})
 
 
-def no_clock(experiment: Experiment) -> xr.Dataset:
+def no_clock(experiment: Experiment) -> "xr.Dataset":
     """What `time_cells` gives, of updates that were not timed: NaN, and no turns."""
+    import xarray
+
     shape, dims = (len(experiment.optimizers), len(experiment.batch_sizes)), ("optimizer", "batch_size")
     names = "seconds_per_update", "examples_per_second", "bytes"
     variables: dict[str, Any] = {name: (dims, np.full(shape, np.nan)) for name in names}
     variables["seconds_by_turn"] = ((*dims, "turn"), np.zeros((*shape, 0)))
     sizes = [_as_number(experiment, size) for size in experiment.batch_sizes]
     coords = {"optimizer": list(experiment.optimizers), "batch_size": sizes}
-    return xr.Dataset(variables, coords, {"num_train": experiment.num_train})
+    return xarray.Dataset(variables, coords, {"num_train": experiment.num_train})
 
 
 def _test_scores(experiment: Experiment, result: SweepResult) -> dict[str, Any]:

@@ -252,7 +252,11 @@ class Driver:
         moving = self.slots.packed.moving
         params, model_state, rows = jax.device_get((moving.params, moving.model_state, self.slots.rows))
         kept = kept_epochs(self.group.first.rules, moving.rules)
-        history, status, stopped_at = as_history(rows), counts["status"], counts["stopped_at"]
+        history, status, stopped_at = (
+            as_history(self.group.first, rows),
+            counts["status"],
+            counts["stopped_at"],
+        )
         on_host = LaneResults(params, model_state, history, status, stopped_at, kept)
         found = []
         for slot in ended:

@@ -56,6 +56,8 @@ def _run_in_turn(
         if width is None:
             at_place = functools.partial(jax.lax.dynamic_index_in_dim, index=place, keepdims=False)
             put = jax.lax.dynamic_update_index_in_dim
+        # Places count from the first: a place from the end would be numbers of every slice.
+        at_place, put = (functools.partial(move, allow_negative_indices=False) for move in (at_place, put))
         arguments = jax.tree.map(at_place, (inputs, slots, occupancy))
         is_active = jnp.any(arguments[2].active)
         moved = jax.lax.cond(is_active, run, lambda inputs, slot, occupancy: slot, *arguments)
