@@ -36,12 +36,12 @@ def test_squared_norm(shape, dtype, of_one):
 
 @pytest.mark.parametrize("shape", [(), (5,), (4, 0), (64, 64), (8191,)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.complex64])
-@pytest.mark.parametrize("value", [0, 1e18, 1e20, jnp.inf, -jnp.inf, jnp.nan])
+@pytest.mark.parametrize("value", [0, 1e17, 1e20, jnp.inf, -jnp.inf, jnp.nan])
 def test_squares_are_finite_where_their_norm_is(shape, dtype, value):
     tree = {"a": jnp.full(shape, value).astype(dtype), "b": jnp.ones(2)}
     for function in (has_finite_squares, jax.jit(has_finite_squares)):
         assert bool(function(tree)) == bool(jnp.isfinite(squared_norm(tree)))
-    assert bool(has_finite_squares(tree)) == (abs(value) < 1e19 or 0 in shape)
+    assert bool(has_finite_squares(tree)) == (abs(value) < 1e18 or 0 in shape)
 
 
 @pytest.mark.parametrize("shape", [(4,), (100, 64), (8191,)])
