@@ -18,7 +18,7 @@ def compiled():
     """Names of the functions whose programs are compiled."""
     names = []
 
-    def note(event, _, fun_name=None, **__):
+    def note(event, duration_secs, fun_name="", **details):
         names.extend([fun_name] if event.endswith("backend_compile_duration") else [])
 
     jax.monitoring.register_event_duration_secs_listener(note)
