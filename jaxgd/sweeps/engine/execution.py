@@ -109,7 +109,7 @@ class Engine:
         """What the program's runs bring; those that did not fit into memory again, half as many at once."""
         before = [] if snapshot is None else snapshot.done.tolist()
         done = {group.runs[lane].index for lane in before}
-        started = time.perf_counter()
+        started, driver = time.perf_counter(), None
         try:
             driver = make()
             started = time.perf_counter()
@@ -126,7 +126,9 @@ class Engine:
         if done:
             finished = only_group([run for run in group.runs if run.index in done])
             program = dataclasses.replace(program, runs=tuple(run.index for run in finished.runs))
-            yield self._took(driver, finished, program, time.perf_counter() - started)  # pyright: ignore[reportPossiblyUnboundVariable]
+            if driver is None:  # what had ended before ended in another process
+                driver = self.driver(finished, program.recipe.alone)
+            yield self._took(driver, finished, program, time.perf_counter() - started)
         rest = only_group(left)
         yield from self._in_memory(lambda: self.driver(rest, smaller.recipe), rest, smaller)
 
@@ -139,7 +141,7 @@ class Engine:
         begun = time.perf_counter()
         recipe = driver.recipe
         if not recipe.is_alone:
-            driver = self.driver(group, recipe._replace(kind="map", lanes=1, width=1))
+            driver = self.driver(group, recipe.alone)
         sizes = {run.index: largest_batch(run.trainer) for run in driver.group.runs}
         first: dict[int, int] = {}
         for place, size in enumerate(sizes.values()):

@@ -110,7 +110,7 @@ def go_on(
     begun = [(each.group, each.unit.program) for each in found if not each.unit.is_done]
     snapshots = {each.unit.program.runs: each.snapshot for each in found if each.snapshot is not None}
     entries, ended = _entries(manifest["files"], units) if manifest else {}, [each.ended for each in found]
-    keeper = Keeper(folder, record._replace(units=units), entries, ended)
+    keeper = Keeper(folder, record._replace(units=units), entries, ended, engine.identity)
     return Begun(ended, [*begun, *added], snapshots, keeper)
 
 

@@ -3,13 +3,14 @@
 import dataclasses
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jaxgd.sweeps.engine.driver import AtWork, Ended
-from jaxgd.sweeps.engine.identity import identity_of
+from jaxgd.sweeps.engine.identity import Identity, identity_of
 from jaxgd.sweeps.folders.checkpoints import checkpoint_arrays
-from jaxgd.sweeps.planning.plans import Program
+from jaxgd.sweeps.groups import Group, only_group
+from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.sweeps.results.records import Record, Unit
 from jaxgd.sweeps.results.units import runs_arrays
 from jaxgd.sweeps.store.archives import about_to
@@ -32,9 +33,15 @@ class Keeper:
     """
 
     def __init__(
-        self, folder: Path, record: Record, entries: Mapping[str, Entry], before: Sequence[Ended] = ()
+        self,
+        folder: Path,
+        record: Record,
+        entries: Mapping[str, Entry],
+        before: Sequence[Ended],
+        identify: Callable[[Group, Recipe], Identity],
     ):
         self.folder, self.record, self.error = folder, record, None
+        self._identify = identify
         self.seconds, self._last_cost = 0.0, 0.0
         self._entries, self._pending = dict(entries), {}
         left = [each for each in before if each.took is None]
@@ -120,16 +127,23 @@ class Keeper:
 
     def _unit(self, at_work: AtWork) -> Unit:
         """The unit of a program at work, which may come out of another, for which memory was too small."""
-        program, driver = at_work
+        program = at_work.program
         unit = next(each for each in self.record.units if set(program.runs) <= set(each.program.runs))
         if unit.program.runs != program.runs or unit.program.recipe != program.recipe:
             unit = self._split(unit, program)
         if unit.identity is None:
-            assert driver.digest is not None
-            identity = identity_of(driver.inputs, program.recipe, driver.digest)._asdict()
-            self._set(unit, named := unit._replace(identity=identity))
+            self._set(unit, named := unit._replace(identity=self._identity(at_work)._asdict()))
             return named
         return unit
+
+    def _identity(self, at_work: AtWork) -> Identity:
+        """What the numbers of a program's runs depend on; its driver may move others besides them."""
+        program, driver = at_work
+        runs = [run for run in driver.group.runs if run.index in program.runs]
+        if len(runs) == len(driver.group.runs) and driver.recipe == program.recipe:
+            assert driver.digest is not None
+            return identity_of(driver.inputs, program.recipe, driver.digest)
+        return self._identify(only_group(runs), program.recipe)
 
     def _split(self, unit: Unit, program: Program) -> Unit:
         """A unit for a program of some of the unit's runs, and one for its other runs."""

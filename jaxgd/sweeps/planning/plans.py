@@ -31,6 +31,11 @@ class Recipe(NamedTuple):
         return self.kind == "map" and self.width == 1
 
     @property
+    def alone(self) -> "Recipe":
+        """The recipe by which a device holds and moves one lane."""
+        return self._replace(kind="map", lanes=1, width=1)
+
+    @property
     def is_merged(self) -> bool:
         """Whether runs that differ in batch size or optimizer share the program."""
         return self.microbatch is not None or self.branches or self.generalized
