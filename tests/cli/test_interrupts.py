@@ -69,6 +69,7 @@ def test_a_sweep_keeps_what_has_ended(number, code, folder, monkeypatch, capsys)
     assert cli.main(SWEEP) == code
     result = jaxgd.load("out")
     assert 0 < result.num_ended < 4
+    assert result.spec is not None
     assert result.spec["epochs"] == 2
     assert last_line(capsys) == (
         f"jaxgd sweep: interrupted: {result.num_ended} of 4 runs are saved; to look at them: jaxgd report out"

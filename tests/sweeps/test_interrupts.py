@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,7 +35,7 @@ def whole(plan):
     return jaxgd.sweep(make_trainer, AXES, EPOCHS, plan=plan, progress=False)
 
 
-def interrupted(plan, progress=False):
+def interrupted(plan, progress: Any = False):
     with pytest.raises(jaxgd.Interrupted) as raised:
         jaxgd.sweep(make_trainer, AXES, EPOCHS, plan=plan, progress=progress)
     return raised.value
@@ -79,11 +80,12 @@ def test_the_rest_is_trained_with_its_plan(plan, whole):
 
 
 def test_while_a_program_compiles(plan, monkeypatch):
+    main = threading.get_ident()
     gate, once, compiled = threading.Event(), threading.Semaphore(1), execution.compiled
 
     def slow(*arguments):
         if once.acquire(blocking=False):
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            signal.pthread_kill(main, signal.SIGINT)
         gate.wait()
         return compiled(*arguments)
 
