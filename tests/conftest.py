@@ -5,12 +5,17 @@ import signal
 import subprocess
 import sys
 
+import hypothesis
 import jax
 import pytest
 
 _IS_SET = jax.config.jax_num_cpu_devices > 0 or "device_count" in os.environ.get("XLA_FLAGS", "")
 if not _IS_SET:
     jax.config.update("jax_num_cpu_devices", 2)
+
+# The same examples every time, however long a machine takes for one.
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("fixed")
 
 # As people who hunt for mistakes set JAX. Optax, Flax and Equinox promote here and there: see `promoting`.
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 import jaxgd
 from jaxgd.training.batching import epoch_order, epoch_orders, example_keys, init_key
@@ -74,3 +75,82 @@ def test_keys_of_examples_do_not_depend_on_batches(batch_size, microbatch):
         draws = jax.vmap(jax.random.uniform)(example_keys(KEY, epoch, jnp.arange(10)))
         np.testing.assert_allclose(history["train_loss"][epoch], draws.mean(), rtol=1e-6)
     np.testing.assert_array_equal(history["valid_loss"], [1, 1])  # keys are None in evaluation
+
+
+def own_batches(num):
+    """A problem whose run tells what was in its batches.
+
+    Example i has the gradient of one for parameter i, so an update at rate 1 takes 1/B from each parameter
+    whose example is in its batch of B.
+    """
+    return jaxgd.Problem(lambda key: jnp.zeros(num), lambda params, batch: batch @ params, jnp.eye(num))
+
+
+def assert_each_once_an_epoch(num, batch_size, remainder, params, updates):
+    """Two epochs: so many batches, each whole but the last, which is left out or has what is left over."""
+    whole, rest = divmod(num, batch_size)
+    of_rest = 0.0 if remainder == "drop" else 1 / rest if rest else 0.0
+    assert updates.tolist() == [(epoch + 1) * (whole + (of_rest > 0)) for epoch in range(2)]
+    taken = -np.asarray(params, np.float64)
+    # What an example can have lost in two epochs, and what all have together.
+    possible = {1 / batch_size * whole_times + of_rest * (2 - whole_times) for whole_times in range(3)}
+    if not rest:
+        possible = {2 / batch_size}
+    assert all(min(abs(value - each) for each in possible) < 1e-6 for value in taken)
+    np.testing.assert_allclose(taken.sum(), updates[-1], rtol=1e-6)
+
+
+REMAINDERS = ("keep", "drop")
+
+
+def check_static(num, batch_size, microbatch, remainder):
+    trainer = jaxgd.trainer(
+        own_batches(num), jaxgd.sgd(1.0), batch_size, min(microbatch, batch_size) or None, remainder=remainder
+    )
+    fit = jaxgd.fit(trainer, KEY, 2)
+    assert_each_once_an_epoch(num, batch_size, remainder, fit.state.params, fit.history["updates"])
+
+
+SIZES = st.integers(1, 32).flatmap(lambda num: st.tuples(st.just(num), st.integers(1, num)))
+
+
+@settings(max_examples=3)
+@given(SIZES, st.integers(0, 8), st.sampled_from(REMAINDERS))
+def test_an_epoch_is_each_example_once(sizes, microbatch, remainder):
+    check_static(*sizes, microbatch, remainder)
+
+
+@pytest.mark.slow
+@settings(max_examples=200)
+@given(SIZES, st.integers(0, 32), st.sampled_from(REMAINDERS))
+def test_an_epoch_is_each_example_once_often(sizes, microbatch, remainder):
+    check_static(*sizes, microbatch, remainder)
+
+
+def check_all_batch_sizes(num, remainder, microbatch):
+    """Every batch size of a number of examples, as lanes of one program."""
+
+    @jax.vmap
+    def run(batch_size):
+        trainer = jaxgd.trainer(
+            own_batches(num), jaxgd.sgd(1.0), batch_size, microbatch=microbatch, remainder=remainder
+        )
+        fit = jaxgd.fit(trainer, KEY, 2)
+        return fit.state.params, fit.history["updates"]
+
+    sizes = np.arange(1, num + 1)
+    params, updates = jax.jit(run)(sizes)
+    for size, own, counts in zip(sizes.tolist(), params, np.asarray(updates), strict=True):
+        assert_each_once_an_epoch(num, size, remainder, own, counts)
+
+
+@pytest.mark.parametrize(("num", "microbatch", "remainder"), [(7, 3, "keep"), (32, 5, "drop")])
+def test_traced_batch_sizes_take_each_example_once(num, microbatch, remainder):
+    check_all_batch_sizes(num, remainder, microbatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remainder", REMAINDERS)
+@pytest.mark.parametrize("num", range(1, 33))
+def test_every_batch_size_of_every_number_takes_each_example_once(num, remainder):
+    check_all_batch_sizes(num, remainder, microbatch=1 + num % 5)
