@@ -45,6 +45,8 @@ COUNT_OR_ZERO = Allowed("a whole number of at least 0", lambda value: is_whole(v
 SEED = Allowed(
     f"a whole number from 0 to {NUM_SEEDS - 1}", lambda value: is_whole(value, 0) and value < NUM_SEEDS
 )
+# A mistyped depth would take hours to trace, and the memory of the machine.
+DEPTH = Allowed("a whole number from 0 to 100", lambda value: is_whole(value, 0) and value <= 100)
 NUMBER = Allowed("a number", is_number)
 NUMBER_OR_OFF = Allowed(f'a number or "{OFF}"', lambda value: is_number(value) or value == OFF)
 SWITCH = Allowed("true or false", lambda value: isinstance(value, bool))
@@ -93,7 +95,7 @@ def known_settings() -> dict[str, Allowed]:
         "remainder": words("keep", "drop"),
         "model": words(*MODELS),
         "width": COUNT,
-        "depth": COUNT_OR_ZERO,
+        "depth": DEPTH,
         "activation": words(*ACTIVATIONS),
         "init": words(*INITIALIZERS),
         **dict.fromkeys(("dropout", "drop_connect"), NUMBER_OR_OFF),

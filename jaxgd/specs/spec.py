@@ -45,7 +45,12 @@ _TOP = {
     "early_stopping": TABLE,
     "budget": TABLE,
 }
-_DRAW = {"num": COUNT, "method": words(*METHODS), "seed": SEED, "ranges": TABLE}
+_TOO_DEEP = "lists or tables are nested too deep; no key needs more than three levels"
+_MOST_DRAWS = 2**20
+_DRAWS = Allowed(
+    f"a whole number from 1 to {_MOST_DRAWS}", lambda value: COUNT.test(value) and value <= _MOST_DRAWS
+)
+_DRAW = {"num": _DRAWS, "method": words(*METHODS), "seed": SEED, "ranges": TABLE}
 _EARLY_STOPPING = {
     "patience": COUNT_OR_ZERO,
     "min_delta": NUMBER,
@@ -97,6 +102,8 @@ def read_spec(path: str | os.PathLike) -> Spec:
         raise OSError(f"spec is {str(path)!r}, which cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: {_TOO_DEEP}") from None
     return parse_spec(document, str(path))._replace(folder=os.path.dirname(path))
 
 
@@ -124,6 +131,8 @@ def parse_spec(document: Mapping[str, Any], file: str) -> Spec:
         check_settings(values, set(values) - set(fixed), own_model)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file}: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{file}: {_TOO_DEEP}") from None
     return Spec(file, dict(document), dict(fixed), axes)
 
 

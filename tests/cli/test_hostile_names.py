@@ -29,18 +29,7 @@ NAMES = (
     *("CON", "NUL", "com1.csv", "aux.html", "a\nb", "a\rb", "\x1b[31mred", "\x07", " lead", "trail. "),
     *("[/b]", "[bold red]x", "[link=https://x.invalid]y[/link]", "$(touch pwned)", "`touch pwned`"),
     *("; touch pwned", "| touch pwned", "&& touch pwned", "> pwned", "*", "?", "-rf", "--out", "--help"),
-    *(
-        "%s%n",
-        "{0}",
-        "\u202etxt.exe",
-        "\u2028x",
-        "e\u0301",
-        "\ufeffx",
-        "\udce9x",
-        "a\u200bb",
-        "ａｄａｍ",
-        "manifest.json",
-    ),
+    *("%s%n", "{0}", "manifest.json", "\u202etxt.exe", "e\u0301", "\ufeffx", "\udce9x", "ａｄａｍ"),
 )
 
 

@@ -125,4 +125,4 @@ def test_bad_input(folder, capsys, change, out, message):
 
 def test_a_missing_file(folder, capsys):
     assert cli.main(["sweep", "none.toml", "--out", "out"]) == 2
-    assert "No such file or directory: 'none.toml'" in capsys.readouterr().err
+    assert "spec is 'none.toml'; there is no such file" in capsys.readouterr().err
