@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import jaxgd
 from jaxgd import cli
 from jaxgd.cli import jax_start, streams
 from jaxgd.cli.inputs import InputError
@@ -41,6 +42,19 @@ def test_a_full_disk_is_one_line():
     assert (run.returncode, run.stderr.count("\n")) == (1, 1)
     assert run.stderr.startswith("jaxgd: error: ")
     assert "No space left" in run.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_sweep_whose_output_is_full_is_saved(tmp_path):
+    spec = Path(__file__).parents[1] / "data" / "format_1.toml"
+    with open("/dev/full", "w") as full:
+        run = shell("sweep", str(spec), "--out", str(tmp_path / "out"), "--no-cache", stdout=full)
+    errors = [line for line in run.stderr.splitlines() if "error" in line]
+    assert (run.returncode, len(errors)) == (1, 1)
+    assert errors[0].startswith("jaxgd: error: ")
+    assert "No space left" in errors[0]
+    assert "Traceback" not in run.stderr
+    assert jaxgd.load(tmp_path / "out").dataset.status.size == 12
 
 
 @pytest.mark.parametrize(
