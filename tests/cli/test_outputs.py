@@ -4,7 +4,7 @@ import os
 import resource
 import runpy
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxgd.cli import compare_command, inputs, jax_start
 from jaxgd.reports.page import sections_page
 from jaxgd.reports.pages import of_comparison
 from jaxgd.specs.runs import SpecRuns
+from jaxgd.sweeps.folders.keeper import Keeper
 from jaxgd.sweeps.store import manifest
 
 TESTS = Path(__file__).parents[1]
@@ -98,16 +99,44 @@ def test_a_closed_output_leaves_the_page(folder, comparison, monkeypatch):
     assert comparison.data in Path("page.html").read_text()
 
 
-def test_a_full_disk_at_the_end_of_a_sweep(folder, capsys):
-    before = names(folder / "saved")
-    with largest_file(4000):
-        code, out, err = run(capsys, "sweep", str(SPEC), "--out", "saved")
-    assert (code, err) == (1, "jaxgd sweep: error: saved cannot be written: File too large\n")
-    assert out.startswith("SweepResult(batch_size 3 x learning_rate 2 x seed 2;")
-    assert "Best valid_accuracy at the last epoch: 0." in out
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A working directory with a spec of two runs, which are trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jax_start, "start_jax", lambda cache: None)
+    fixed = '[fixed]\noptimizer = "sgd"\nbatch_size = 64\nmodel = "linear"\n'
+    axes = "[axes]\nlearning_rate = [0.01, 0.1]\n"
+    Path("small.toml").write_text(f'data = "breast_cancer"\nepochs = 2\n{fixed}{axes}')
+    return tmp_path
+
+
+def test_a_full_disk_before_a_sweep(small, capsys):
+    with largest_file(100):
+        code, out, err = run(capsys, "sweep", "small.toml", "--out", "kept")
+    assert (code, out) == (1, "")
+    assert err == "jaxgd sweep: error: kept cannot be written: File too large\n"
+
+
+def test_a_full_disk_at_the_end_of_a_sweep(small, capsys, monkeypatch):
+    keep = Keeper._keep_ended
+
+    def on_a_full_disk(keeper, ended):
+        keep(keeper, ended)
+        limits.enter_context(largest_file(100))
+
+    monkeypatch.setattr(Keeper, "_keep_ended", on_a_full_disk)
+    with ExitStack() as limits, pytest.warns(UserWarning, match="kept cannot be written .File too large."):
+        code, out, err = run(capsys, "sweep", "small.toml", "--out", "kept")
+    assert code == 1
+    assert out.startswith("SweepResult(learning_rate 2;")
     assert "Saved" not in out
-    assert names(folder / "saved") == before
-    assert jaxgd.load("saved").dataset.identical(RESULT.dataset)
+    assert err.startswith(
+        "jaxgd sweep: error: kept cannot be written: File too large; there is no other place"
+    )
+    assert jaxgd.load("kept").num_ended == 0
+    monkeypatch.setattr(Keeper, "_keep_ended", keep)
+    assert run(capsys, "sweep", "small.toml", "--out", "kept")[0] == 0
+    assert jaxgd.load("kept").num_ended == 2
 
 
 def test_a_page_in_place_of_a_link(folder, capsys):
@@ -203,20 +232,25 @@ def test_a_manifest_that_is_not_ours_is_refused_before_training(folder, capsys, 
     assert content is None or path.read_text() == content
 
 
-def test_the_users_files_stay(folder, capsys):
+def test_the_users_files_stay(small, capsys):
     for name in ("dataset.npz", "params.npz"):
-        np.savez(folder / name, inputs=np.ones((2, 3)), labels=np.ones(2))
-    (folder / "plan.json").write_text('{"plan": "of a house"}')
-    shutil.copy(SPEC, folder / "spec.json")
-    before = {name: (folder / name).read_bytes() for name in names(folder) if name != "saved"}
-    for _ in range(2):
-        assert run(capsys, "sweep", str(SPEC), "--out", ".")[0] == 0
-    assert jaxgd.load(".").dataset.identical(RESULT.dataset)
-    assert {name: (folder / name).read_bytes() for name in before} == before
+        np.savez(small / name, inputs=np.ones((2, 3)), labels=np.ones(2))
+    Path("plan.json").write_text('{"plan": "of a house"}')
+    shutil.copy("small.toml", "spec.json")
+    before = {name: (small / name).read_bytes() for name in names(small)}
+    assert run(capsys, "sweep", "small.toml", "--out", ".")[0] == 0
+    assert cli.main(["sweep", "small.toml", "--out", "."]) == 0
+    assert ". has 2 of 2 runs: nothing is left to train" in capsys.readouterr().err
+    assert jaxgd.load(".").num_ended == 2
+    assert {name: (small / name).read_bytes() for name in before} == before
 
 
-def test_a_folder_of_format_1_is_replaced(folder, capsys):
+def test_a_folder_of_format_1_is_replaced_if_that_is_asked_for(small, capsys):
     shutil.copytree(TESTS / "data" / "format_1_python", "old")
-    assert run(capsys, "sweep", str(SPEC), "--out", "old")[0] == 0
-    assert jaxgd.load("old").dataset.identical(RESULT.dataset)
-    assert len(names(folder / "old")) == len(manifest.read_manifest(folder / "old")["files"]) + 1
+    code, out, err = run(capsys, "sweep", "small.toml", "--out", "old")
+    assert (code, out) == (2, "")
+    assert "old holds a result that was saved when it was finished" in err
+    assert run(capsys, "sweep", "small.toml", "--out", "old", "--replace")[0] == 0
+    assert jaxgd.load("old").num_ended == 2
+    kept = len(manifest.read_manifest(small / "old")["files"])
+    assert len(names(small / "old")) == kept + 2  # the manifest, and the lock

@@ -17,7 +17,7 @@ from jaxgd.machine.host import num_cores
 from jaxgd.machine.interrupts import Interrupts
 from jaxgd.sweeps.engine.clock import seconds_alone
 from jaxgd.sweeps.engine.driver import AtWork, Driver, Ended, Snapshot
-from jaxgd.sweeps.engine.identity import Identity, identity_of
+from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
 from jaxgd.sweeps.engine.programs import bytes_of, compiled, digest_of, lower
 from jaxgd.sweeps.groups import Group, largest_batch, only_group
 from jaxgd.sweeps.lanes import Inputs, Sources
@@ -50,7 +50,7 @@ class Engine:
         program = compiled(inputs, recipe, self.devices, self.named)
         return Driver(inputs, recipe, program, time.perf_counter() - begun)
 
-    def identity(self, group: Group, recipe: Recipe) -> Identity:
+    def identity(self, group: Group, recipe: Recipe) -> ProgramIdentity:
         """What the runs of a group depend on, with nothing compiled."""
         inputs = Inputs(group, self.sources)
         return identity_of(inputs, recipe, digest_of(lower(inputs, recipe, self.devices)))

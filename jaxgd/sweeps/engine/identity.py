@@ -9,7 +9,7 @@ from jaxgd.sweeps.lanes import Inputs
 from jaxgd.sweeps.planning.plans import Recipe
 
 
-class Identity(NamedTuple):
+class ProgramIdentity(NamedTuple):
     """SHA-256 each: two programs whose identities are equal give equal bits, on one kind of machine.
 
     program: the text of its StableHLO, with its constants. arrays: what all runs share, such as their data.
@@ -21,7 +21,7 @@ class Identity(NamedTuple):
     numbers: str
     recipe: str
 
-    def difference(self, other: "Identity") -> str | None:
+    def difference(self, other: "ProgramIdentity") -> str | None:
         """What has changed, in words; None where nothing has."""
         changed = (word for word, one, two in zip(_WORDS, self, other, strict=True) if one != two)
         return next(changed, None)
@@ -35,14 +35,14 @@ _WORDS = (
 )
 
 
-def identity_of(inputs: Inputs, recipe: Recipe, program: str) -> Identity:
+def identity_of(inputs: Inputs, recipe: Recipe, program: str) -> ProgramIdentity:
     """The identity of a group's program, of whose text the digest is given."""
     group, sources = inputs.group, inputs.sources
     numbers = (
         (lane, sources.key_data(run), sources.params(run), run.start)
         for run, lane in zip(group.runs, group.lanes, strict=True)
     )
-    return Identity(program, sha256_of([inputs.shared]), sha256_of(numbers), _digest_of(recipe))
+    return ProgramIdentity(program, sha256_of([inputs.shared]), sha256_of(numbers), _digest_of(recipe))
 
 
 def _digest_of(recipe: Recipe) -> str:

@@ -12,7 +12,7 @@ from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import versions
 from jaxgd.sweeps.engine.driver import Ended, Snapshot
 from jaxgd.sweeps.engine.execution import Engine
-from jaxgd.sweeps.engine.identity import Identity
+from jaxgd.sweeps.engine.identity import ProgramIdentity
 from jaxgd.sweeps.folders.checkpoints import checkpoint_names, snapshot_of
 from jaxgd.sweeps.folders.keeper import Keeper
 from jaxgd.sweeps.folders.opening import ContradictionError, check_plan, extended
@@ -73,7 +73,7 @@ class Begun(NamedTuple):
     keeper: Keeper | None = None
 
 
-class Found(NamedTuple):
+class KeptUnit(NamedTuple):
     """A unit of the folder, after it was looked at. ended: its runs that have."""
 
     unit: Unit
@@ -122,7 +122,7 @@ def _entries(files: Mapping[str, Any], units: Sequence[Unit]) -> dict[str, Any]:
 
 def _found(
     folder: Path, manifest: Mapping[str, Any], record: Record, runs: Sequence[Run], engine: Engine
-) -> list[Found]:
+) -> list[KeptUnit]:
     """What the folder has of each unit, whose code and numbers are compared with those of now."""
     made_on, here = _machine(manifest), _machine(record.content())
     places = {place for unit in record.units if unit.is_done for place in unit.runs}
@@ -150,9 +150,9 @@ def _machine(content: Mapping[str, Any]) -> str:
     return f"{content['device']} with {versions}"
 
 
-def _check_identity(folder: Path, unit: Unit, now: Identity) -> None:
+def _check_identity(folder: Path, unit: Unit, now: ProgramIdentity) -> None:
     """Raise ContradictionError if a unit would not give the same numbers any more."""
-    changed = Identity(**(unit.identity or {})).difference(now)
+    changed = ProgramIdentity(**(unit.identity or {})).difference(now)
     if changed:
         program = unit.program
         raise ContradictionError(
@@ -162,13 +162,15 @@ def _check_identity(folder: Path, unit: Unit, now: Identity) -> None:
         )
 
 
-def _looked_at(folder: Path, manifest: Mapping[str, Any], unit: Unit, group: Group, engine: Engine) -> Found:
+def _looked_at(
+    folder: Path, manifest: Mapping[str, Any], unit: Unit, group: Group, engine: Engine
+) -> KeptUnit:
     """What the folder has of a unit; what is damaged is left out, to be trained again."""
     try:
         saved = saved_runs(folder, manifest, unit, group.first.problem)
     except (ValueError, FileNotFoundError) as error:
         warnings.warn(f"{_line(error)}: its {len(unit.runs)} runs are trained again", stacklevel=6)
-        return Found(Unit(unit.program), group, Ended([]))
+        return KeptUnit(Unit(unit.program), group, Ended([]))
     if saved is None:
         ended = Ended([])
     else:
@@ -177,7 +179,7 @@ def _looked_at(folder: Path, manifest: Mapping[str, Any], unit: Unit, group: Gro
         took = unit.program if unit.is_done else None
         ended = Ended(results, took=took, seconds_per_update=_seconds(unit, saved))
     snapshot = None if unit.is_done else _snapshot(folder, manifest, unit, group, engine)
-    return Found(unit, group, ended, snapshot)
+    return KeptUnit(unit, group, ended, snapshot)
 
 
 def _seconds(unit: Unit, saved: RunsOfFile) -> dict[int, float]:

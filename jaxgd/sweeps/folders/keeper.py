@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jaxgd.sweeps.engine.driver import AtWork, Ended
-from jaxgd.sweeps.engine.identity import Identity, identity_of
+from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
 from jaxgd.sweeps.folders.checkpoints import checkpoint_arrays
 from jaxgd.sweeps.groups import Group, only_group
 from jaxgd.sweeps.planning.plans import Program, Recipe
@@ -38,7 +38,7 @@ class Keeper:
         record: Record,
         entries: Mapping[str, Entry],
         before: Sequence[Ended],
-        identify: Callable[[Group, Recipe], Identity],
+        identify: Callable[[Group, Recipe], ProgramIdentity],
     ):
         self.folder, self.record, self.error = folder, record, None
         self._identify = identify
@@ -136,7 +136,7 @@ class Keeper:
             return named
         return unit
 
-    def _identity(self, at_work: AtWork) -> Identity:
+    def _identity(self, at_work: AtWork) -> ProgramIdentity:
         """What the numbers of a program's runs depend on; its driver may move others besides them."""
         program, driver = at_work
         runs = [run for run in driver.group.runs if run.index in program.runs]
