@@ -41,8 +41,9 @@ def referred(value: Any) -> Any:
     if not callable(value) or isinstance(value, _BY_NAME):
         return value
     module, name = (getattr(value, key, None) for key in ("__module__", "__qualname__"))
-    is_there = isinstance(module, str) and isinstance(name, str) and _is_under(value, module, name)
-    return Reference(module, name) if is_there else value
+    if isinstance(module, str) and isinstance(name, str) and _is_under(value, module, name):
+        return Reference(module, name)
+    return value
 
 
 def _is_under(value: Any, module: str, name: str) -> bool:

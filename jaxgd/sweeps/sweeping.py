@@ -168,8 +168,8 @@ def run_sweep(
         result = dataclasses.replace(found.result(lists, runs, followed), spec=spec, data_sha256=data)
         lost = None if keeper is None or keeper.error is None else save_elsewhere(result, keeper)
         if interrupts:
-            where = f"{keeper.folder} has" if keeper else ".result holds"
-            text = f"interrupted: {len(found.results)} of {len(runs)} runs ended, which {where}"
+            where = f" and are kept in {keeper.folder}" if keeper else "; .result holds them"
+            text = f"interrupted: {len(found.results)} of {len(runs)} runs ended{where}"
             raise interrupts.interrupted(result, str(lost or text))
         if lost is not None:
             raise lost

@@ -160,7 +160,7 @@ def test_a_file_that_is_not_toml(tmp_path):
         (GRID, "[axes]", "model = 'linear'\n[axes]", "activation cannot be set: a linear model has none"),
         (GRID, "[axes]", "[axes]\npatience = [1]", "unknown key in axes 'patience'"),
         (GRID, "[axes]", "[early_stopping]\n[axes]", "early_stopping.patience is missing"),
-        (DRAW, "num = 8", "", "draw.num is missing; a whole number of at least 1 is needed"),
+        (DRAW, "num = 8", "", "draw.num is missing; a whole number from 1 to 1048576 is needed"),
         (DRAW, "num = 8", "number = 8", "unknown key in draw 'number'; did you mean 'num'"),
         (DRAW, "num = 8", 'num = 8\nmethod = "sobel"', "draw.method: unknown word 'sobel'; did"),
         (DRAW, "log_uniform", "loguniform", "unknown key in draw.ranges.learning_rate 'loguni"),
