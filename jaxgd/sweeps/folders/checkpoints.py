@@ -1,6 +1,6 @@
 """Where a program stands, as arrays for a file, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -26,8 +26,12 @@ def checkpoint_names(about: Mapping) -> list[str]:
     return [*(f"slots/{place}" for place in range(len(about["slots"]))), *_WHERE]
 
 
-def snapshot_of(arrays: Mapping[str, np.ndarray], about: Mapping, inputs: Inputs, recipe: Recipe) -> Snapshot:
+def snapshot_of(
+    arrays: Mapping[str, np.ndarray], about: Mapping, inputs: Inputs, recipe: Recipe, ended: Sequence[int]
+) -> Snapshot:
     """The snapshot that `checkpoint_arrays` was given, checked against the program that it is of.
+
+    ended: places of the runs that have.
 
     Raises:
         ValueError: no driver of that program can have stood there.
@@ -35,6 +39,8 @@ def snapshot_of(arrays: Mapping[str, np.ndarray], about: Mapping, inputs: Inputs
     slots = [decoded(arrays[f"slots/{place}"], name) for place, name in enumerate(about["slots"])]
     where = {name: arrays[name] for name in _WHERE}
     _check_where(where, inputs, recipe)
+    if [inputs.group.runs[lane].index for lane in where["done"]] != list(ended):
+        raise ValueError("other runs have ended than it says")
     count = int(np.sum(where["lane_of"] >= 0))
     shapes = jax.tree.leaves(inputs.slots(recipe.slots))
     if [(leaf.shape, leaf.dtype) for leaf in slots] != [((count, *x.shape[1:]), x.dtype) for x in shapes]:

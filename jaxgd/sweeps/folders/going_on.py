@@ -25,7 +25,7 @@ from jaxgd.sweeps.results.units import RunsOfFile
 from jaxgd.sweeps.runs import Run
 from jaxgd.sweeps.store.files import damage_named
 from jaxgd.sweeps.store.folder import has_saved_result, read_file
-from jaxgd.sweeps.store.manifest import read_manifest
+from jaxgd.sweeps.store.manifest import MANIFEST, read_manifest
 from jaxgd.training.trainers import measured_names
 
 
@@ -110,7 +110,11 @@ def go_on(
     begun = [(each.group, each.unit.program) for each in found if not each.unit.is_done]
     snapshots = {each.unit.program.runs: each.snapshot for each in found if each.snapshot is not None}
     entries, ended = _entries(manifest["files"], units) if manifest else {}, [each.ended for each in found]
-    keeper = Keeper(folder, record._replace(units=units), entries, ended, engine.identity)
+
+    def identity(program):
+        return engine.identity(with_groups([program], asked.runs)[0][0], program.recipe)
+
+    keeper = Keeper(folder, record._replace(units=units), entries, ended, identity)
     return Begun(ended, [*begun, *added], snapshots, keeper)
 
 
@@ -124,7 +128,7 @@ def _found(
     folder: Path, manifest: Mapping[str, Any], record: Record, runs: Sequence[Run], engine: Engine
 ) -> list[KeptUnit]:
     """What the folder has of each unit, whose code and numbers are compared with those of now."""
-    made_on, here = _machine(manifest), _machine(record.content())
+    made_on, here = _machine(manifest["plan"]), _machine(record.content())
     places = {place for unit in record.units if unit.is_done for place in unit.runs}
     if made_on != here and len(places) < len(runs):
         raise ContradictionError(
@@ -152,7 +156,8 @@ def _machine(content: Mapping[str, Any]) -> str:
 
 def _check_identity(folder: Path, unit: Unit, now: ProgramIdentity) -> None:
     """Raise ContradictionError if a unit would not give the same numbers any more."""
-    changed = ProgramIdentity(**(unit.identity or {})).difference(now)
+    with damage_named(folder / MANIFEST):
+        changed = ProgramIdentity(**(unit.identity or {})).difference(now)
     if changed:
         program = unit.program
         raise ContradictionError(
@@ -178,7 +183,9 @@ def _looked_at(
         results = [(run_at[place], saved[row]) for row, place in enumerate(unit.runs)]
         took = unit.program if unit.is_done else None
         ended = Ended(results, took=took, seconds_per_update=_seconds(unit, saved))
-    snapshot = None if unit.is_done else _snapshot(folder, manifest, unit, group, engine)
+    if unit.is_done:
+        return KeptUnit(unit, group, ended)
+    unit, snapshot = _standing(folder, manifest, unit, group, engine)
     return KeptUnit(unit, group, ended, snapshot)
 
 
@@ -187,19 +194,20 @@ def _seconds(unit: Unit, saved: RunsOfFile) -> dict[int, float]:
     return {} if per_update is None else dict(zip(unit.runs, per_update.tolist(), strict=True))
 
 
-def _snapshot(
+def _standing(
     folder: Path, manifest: Mapping[str, Any], unit: Unit, group: Group, engine: Engine
-) -> Snapshot | None:
-    """Where the unit stands; without a checkpoint with those runs done that have ended."""
+) -> tuple[Unit, Snapshot | None]:
+    """The unit and where it stands; without a checkpoint with those runs done that have ended."""
     inputs, recipe = Inputs(group, engine.sources), unit.program.recipe
     if unit.checkpoint is not None:
         try:
             path, arrays, about = read_file(folder, manifest, unit.checkpoint, checkpoint_names)
             with damage_named(path):
-                return snapshot_of(arrays, about, inputs, recipe)
+                return unit, snapshot_of(arrays, about, inputs, recipe, unit.runs)
         except (ValueError, FileNotFoundError) as error:
             warnings.warn(f"{_line(error)}: runs under way begin again", stacklevel=7)
-    return _empty(unit, inputs, recipe) if unit.runs else None
+            unit = unit._replace(checkpoint=None)
+    return unit, _empty(unit, inputs, recipe) if unit.runs else None
 
 
 def _empty(unit: Unit, inputs: Inputs, recipe: Recipe) -> Snapshot:

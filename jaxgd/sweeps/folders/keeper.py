@@ -9,8 +9,7 @@ from pathlib import Path
 from jaxgd.sweeps.engine.driver import AtWork, Ended
 from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
 from jaxgd.sweeps.folders.checkpoints import checkpoint_arrays
-from jaxgd.sweeps.groups import Group, only_group
-from jaxgd.sweeps.planning.plans import Program, Recipe
+from jaxgd.sweeps.planning.plans import Program
 from jaxgd.sweeps.results.records import Record, Unit
 from jaxgd.sweeps.results.units import runs_arrays
 from jaxgd.sweeps.store.archives import about_to
@@ -38,7 +37,7 @@ class Keeper:
         record: Record,
         entries: Mapping[str, Entry],
         before: Sequence[Ended],
-        identify: Callable[[Group, Recipe], ProgramIdentity],
+        identify: Callable[[Program], ProgramIdentity],
     ):
         self.folder, self.record, self.error = folder, record, None
         self._identify = identify
@@ -132,23 +131,17 @@ class Keeper:
         if unit.program.runs != program.runs or unit.program.recipe != program.recipe:
             unit = self._split(unit, program)
         if unit.identity is None:
-            self._set(unit, named := unit._replace(identity=self._identity(at_work)._asdict()))
+            driver = at_work.driver
+            assert driver.digest is not None
+            identity = identity_of(driver.inputs, program.recipe, driver.digest)._asdict()
+            self._set(unit, named := unit._replace(identity=identity))
             return named
         return unit
-
-    def _identity(self, at_work: AtWork) -> ProgramIdentity:
-        """What the numbers of a program's runs depend on; its driver may move others besides them."""
-        program, driver = at_work
-        runs = [run for run in driver.group.runs if run.index in program.runs]
-        if len(runs) == len(driver.group.runs) and driver.recipe == program.recipe:
-            assert driver.digest is not None
-            return identity_of(driver.inputs, program.recipe, driver.digest)
-        return self._identify(only_group(runs), program.recipe)
 
     def _split(self, unit: Unit, program: Program) -> Unit:
         """A unit for a program of some of the unit's runs, and one for its other runs."""
         self._forget(unit)
-        made = Unit(program)
+        made = Unit(program, self._identify(program)._asdict())  # its driver moves others besides
         rest = tuple(run for run in unit.program.runs if run not in program.runs)
         others = [Unit(dataclasses.replace(unit.program, runs=rest))] if rest else []
         self._set(unit, made, *others)

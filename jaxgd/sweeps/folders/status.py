@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jaxgd.sweeps.results.records import Record, Unit, is_record, record_of, saved_runs
 from jaxgd.sweeps.results.result import load
 from jaxgd.sweeps.store.folder import folder_of, whole
-from jaxgd.sweeps.store.manifest import MANIFEST, opened
+from jaxgd.sweeps.store.manifest import MANIFEST, opened, read_manifest
 from jaxgd.training.states import NOT_RUN, STATUS_WORDS
 
 
@@ -60,8 +60,12 @@ def folder_status(folder: str | os.PathLike, check: bool = False) -> FolderStatu
 
     def look(manifest: Mapping[str, Any] | None) -> FolderStatus:
         if manifest is not None and is_record(manifest):
-            return _of_sweep(path, manifest, check)
-        return _of_result(path, manifest, check)
+            found = _of_sweep(path, manifest, check)
+        else:
+            found = _of_result(path, manifest, check)
+        if found.damaged and (now := read_manifest(path)) != manifest:  # a writer has deleted it meanwhile
+            return look(now)
+        return found
 
     return whole(path, look)
 

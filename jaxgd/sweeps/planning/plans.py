@@ -1,7 +1,7 @@
 """The plan of a sweep: its programs, how each runs its lanes, and why."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxgd.arguments import whole_number
@@ -158,7 +158,23 @@ class Plan:
         for group in groups:
             for name in ("lanes", "devices", "width"):
                 whole_number(f"{name} of a plan", getattr(group.recipe, name))
+        _check_kinds(made, ("device",), (), ("seconds", "clock_seconds"))
+        if not isinstance(made.versions, Mapping):
+            raise TypeError(f"versions of a plan must be a table, got {made.versions!r:.80}")
+        for group in groups:
+            texts, numbers = ("optimizer", "batch_size", "reason"), ("predicted_compile_seconds",)
+            numbers = (*numbers, "predicted_run_seconds", "predicted_bytes")
+            _check_kinds(group, texts, numbers, ("compile_seconds", "run_seconds"))
         runs = [run for group in groups for run in group.runs]
         if any(type(run) is not int or not 0 <= run < made.num_runs for run in runs):
             raise ValueError(f"runs of a plan must be whole numbers below num_runs, {made.num_runs}")
         return made
+
+
+def _check_kinds(part: Any, texts: Sequence[str], numbers: Sequence[str], or_none: Sequence[str]) -> None:
+    """Raise TypeError unless these attributes are texts, numbers, and numbers or None."""
+    kinds = dict.fromkeys(texts, str) | dict.fromkeys(numbers, int | float)
+    for name, kind in (kinds | dict.fromkeys(or_none, int | float | None)).items():
+        value = getattr(part, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError(f"{name} of a plan is {value!r:.80}")

@@ -99,15 +99,27 @@ def record_of(folder: Path, manifest: Mapping[str, Any]) -> Record:
             plan=dataclasses.replace(plan, groups=()),
             axes={str(name): list(values) for name, values in manifest["axes"].items()},
             num_examples=whole_number("num_examples", manifest["num_examples"]),
-            measured=[str(name) for name in manifest["measured"]],
-            data=[str(digest) for digest in manifest["data"]],
-            clock=bool(manifest["clock"]),
-            exact=bool(manifest["exact"]),
+            measured=_texts(manifest["measured"]),
+            data=_texts(manifest["data"]),
+            clock=_switch(manifest["clock"]),
+            exact=_switch(manifest["exact"]),
             spec=manifest["spec"],
             units=units,
         )
         _check_record(record, manifest["files"])
     return record
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{values!r:.80} is no list of texts")
+    return values
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r:.80} is neither true nor false")
+    return value
 
 
 def _unit_of(programs: Sequence[Program], entry: Mapping[str, Any]) -> Unit:
@@ -123,11 +135,14 @@ def _check_record(record: Record, files: Mapping[str, Any]) -> None:
         raise ValueError("its units are not those of its axes")
     if not isinstance(record.spec, dict | None):
         raise ValueError("its spec is no table")
+    named = {name for unit in record.units for name in (unit.file, unit.checkpoint)} - {None}
+    if named != files.keys():
+        raise ValueError("the files of its units are not those that it names")
     for unit in record.units:
+        if any(type(place) is not int for place in unit.runs):
+            raise ValueError("a unit has runs that are no whole numbers")
         if not set(unit.runs) <= set(unit.program.runs) or len(set(unit.runs)) != len(unit.runs):
             raise ValueError("a unit has runs that are not its program's")
-        if any(name is not None and name not in files for name in (unit.file, unit.checkpoint)):
-            raise ValueError("a unit names a file that is not there")
         if bool(unit.runs) != (unit.file is not None):
             raise ValueError("a unit without a file has runs, or one with a file has none")
 

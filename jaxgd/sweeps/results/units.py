@@ -59,6 +59,8 @@ def runs_of_arrays(
         for place, (name, dtype) in enumerate(about["history"])
     }
     columns = {name: arrays[name] for name in about["columns"] if name in _COLUMNS}
+    if not {"status", "stopped_at"} <= columns.keys():
+        raise ValueError("it does not say how its runs have ended")
     for name, array in columns.items():
         if array.shape != (num_runs,) or array.dtype.kind != _COLUMNS[name]:
             raise ValueError(f"its {name} is {array.dtype}{list(array.shape)} for {num_runs} runs")
@@ -66,6 +68,10 @@ def runs_of_arrays(
         raise ValueError("its status holds words that no run has")
     if any(rows.shape != (num_runs, epochs) for rows in history.values()):
         raise ValueError(f"its history is not that of {num_runs} runs of {epochs} epochs")
+    if any(rows.dtype.kind in "SUMmO" for rows in history.values()):
+        raise ValueError("its history is none of numbers")
+    if not np.isin(columns["status"], range(len(STATUS_WORDS))).all():
+        raise ValueError("a run of it has ended in a way that there is not")
     return RunsOfFile(history, columns, states)
 
 

@@ -4,14 +4,18 @@ import contextlib
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from jaxgd.sweeps.store.files import write_whole
+from jaxgd.strict_json import read_json
+from jaxgd.sweeps.store.files import open_file, write_whole
 
 _LOCK, _OWNER = ".jaxgd-lock", ".jaxgd-owner"
+# Seconds that an owner has to say its name, and bytes that it may say.
+_MOMENT, _LONGEST = 1.0, 10_000
 
 
 class FolderInUseError(ValueError):
@@ -45,8 +49,15 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def _owner(folder: Path) -> str:
-    """The process that has the lock, in words."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        owner = json.loads((folder / _OWNER).read_text())
-        return f"process {int(owner['pid'])} on {str(owner['host'])[:100]}"
-    return "another process"
+    """The process that has the lock, in words; one that has just begun is given a moment to say so."""
+    until = time.monotonic() + _MOMENT
+    while True:
+        with (
+            contextlib.suppress(OSError, ValueError, KeyError, TypeError),
+            open_file(folder / _OWNER) as file,
+        ):
+            owner = read_json(file.read(_LONGEST))
+            return f"process {int(owner['pid'])} on {str(owner['host'])[:100]}"
+        if time.monotonic() > until:
+            return "another process"
+        time.sleep(0.02)

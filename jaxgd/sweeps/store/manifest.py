@@ -5,6 +5,7 @@ step, so that at any moment a folder holds the earlier save or the later one, wh
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -66,6 +67,7 @@ def commit(
     earlier = _names(folder)
     try:
         with path_named(folder):
+            _check_there(folder, kept)
             entries = {**kept, **{name: _put(folder, name, arrays) for name, arrays in data.items()}}
             sync_folder(folder)
             head = {"format": FORMAT, "save": uuid.uuid4().hex}
@@ -98,9 +100,16 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     with damage_named(path):
         if manifest.pop("sha256") != _digest(manifest):
             raise ValueError("it does not hold what was saved")
-        if any(not _DATA.fullmatch(entry["name"]) for entry in manifest["files"].values()):
-            raise ValueError("it names a file that is none of a save")
+        for entry in manifest["files"].values():
+            _check_entry(entry)
     return manifest
+
+
+def _check_entry(entry: Entry) -> None:
+    if not _DATA.fullmatch(entry["name"]):
+        raise ValueError("it names a file that is none of a save")
+    if type(entry["size"]) is not int or not isinstance(entry["sha256"], str):
+        raise ValueError(f"it has no size or no sha256 of {entry['name']}")
 
 
 def check_format(path: Path, version: Any, known: int, oldest: int | None = None) -> None:
@@ -151,6 +160,13 @@ def _is_own(manifest: Any) -> bool:
 def _digest(manifest: Mapping[str, Any]) -> str:
     """The SHA-256 of what a manifest says, however its lines are broken."""
     return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+
+
+def _check_there(folder: Path, entries: Mapping[str, Entry]) -> None:
+    """Raise FileNotFoundError if a file that an earlier commit has written is gone."""
+    gone = [entry["name"] for entry in entries.values() if not (folder / entry["name"]).is_file()]
+    if gone:
+        raise FileNotFoundError(errno.ENOENT, f"{gone[0]} has been deleted")
 
 
 def _put(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Entry:
