@@ -15,5 +15,5 @@ def sha256_of(trees: Iterable[Any]) -> str:
         for leaf in jax.tree.leaves(tree):
             array = np.asarray(leaf)
             digest.update(f"{array.shape} {array.dtype}".encode())
-            digest.update(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

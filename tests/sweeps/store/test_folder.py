@@ -225,10 +225,10 @@ def test_a_damaged_file(folder, kind, damage):
 
 
 def test_a_newer_format(result, tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest, "FORMAT", 3)
+    monkeypatch.setattr(manifest, "FORMAT", 4)
     result.save(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="has format 3, and this version of jaxgd knows 2: update jaxgd"):
+    with pytest.raises(ValueError, match="has format 4, and this version of jaxgd knows 3: update jaxgd"):
         jaxgd.load(tmp_path)
 
 
@@ -241,7 +241,7 @@ def test_there_is_no_pickle(folder):
 
 def test_a_manifest_says_what_is_there(result, folder):
     found = json.loads((folder / "manifest.json").read_text())
-    assert (found["format"], found["device"], found["spec"]) == (2, result.plan.device, None)
+    assert (found["format"], found["device"], found["spec"]) == (3, result.plan.device, None)
     assert found["versions"]["jaxgd"] == jaxgd.__version__
     assert found["axes"]["batch_size"] == ["full"]
     for kind, entry in found["files"].items():

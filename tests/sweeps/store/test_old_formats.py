@@ -195,3 +195,10 @@ def test_a_plan_is_followed():
     )
     last = result.dataset.valid_loss.sel(batch_size=4, learning_rate=0.1).isel(momentum=1, epoch=-1)
     assert float(last) == float(alone.history["valid_loss"][-1])
+
+
+def test_format_2_holds_what_it_was_given():
+    result, before = jaxgd.load(DATA / "format_2"), jaxgd.load(DATA / "format_1")
+    assert result.dataset.identical(before.dataset)
+    assert (result.plan, result.axes, result.spec) == (before.plan, before.axes, before.spec)
+    jax.tree.map(np.testing.assert_array_equal, list(result.states), list(before.states))
