@@ -86,6 +86,8 @@ class Keeper:
         if self._at_work is not None:
             self._keep_checkpoint()
         self._try_to_commit()
+        if self.error is not None:  # there is no later time
+            self._try_to_commit()
 
     def _keep_ended(self, ended: Ended) -> None:
         """The runs of a program that has ended, instead of what there was of it."""

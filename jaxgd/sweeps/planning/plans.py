@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxgd.arguments import whole_number
+from jaxgd.arguments import one_of, whole_number
 
 
 class Recipe(NamedTuple):
@@ -148,6 +148,8 @@ class Plan:
         """
         if not isinstance(saved["groups"], list | tuple):
             raise TypeError(f"groups of a plan must be a list, got {saved['groups']!r}")
+        if not all(isinstance(group["runs"], list | tuple) for group in saved["groups"]):
+            raise TypeError("runs of a plan must be lists")
         groups = tuple(
             Program(**{**group, "runs": tuple(group["runs"]), "recipe": Recipe(**group["recipe"])})
             for group in saved["groups"]
@@ -158,9 +160,14 @@ class Plan:
         for group in groups:
             for name in ("lanes", "devices", "width"):
                 whole_number(f"{name} of a plan", getattr(group.recipe, name))
+            if group.recipe.microbatch is not None:
+                whole_number("microbatch of a plan", group.recipe.microbatch)
+            one_of("kind of a plan", group.recipe.kind, ("map", "vmap"))
+            if not isinstance(group.recipe.branches, bool) or not isinstance(group.recipe.generalized, bool):
+                raise TypeError("branches and generalized of a plan must be true or false")
         _check_kinds(made, ("device",), (), ("seconds", "clock_seconds"))
-        if not isinstance(made.versions, Mapping):
-            raise TypeError(f"versions of a plan must be a table, got {made.versions!r:.80}")
+        if not all(isinstance(version, str) for version in dict(made.versions).values()):
+            raise TypeError(f"versions of a plan must be texts, got {made.versions!r:.80}")
         for group in groups:
             texts, numbers = ("optimizer", "batch_size", "reason"), ("predicted_compile_seconds",)
             numbers = (*numbers, "predicted_run_seconds", "predicted_bytes")
@@ -168,6 +175,8 @@ class Plan:
         runs = [run for group in groups for run in group.runs]
         if any(type(run) is not int or not 0 <= run < made.num_runs for run in runs):
             raise ValueError(f"runs of a plan must be whole numbers below num_runs, {made.num_runs}")
+        if len(set(runs)) < len(runs):
+            raise ValueError("a run of a plan must be in one program")
         return made
 
 
@@ -176,5 +185,9 @@ def _check_kinds(part: Any, texts: Sequence[str], numbers: Sequence[str], or_non
     kinds = dict.fromkeys(texts, str) | dict.fromkeys(numbers, int | float)
     for name, kind in (kinds | dict.fromkeys(or_none, int | float | None)).items():
         value = getattr(part, name)
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if (
+            not isinstance(value, kind)
+            or isinstance(value, bool)
+            or (isinstance(value, int | float) and value < 0)
+        ):
             raise TypeError(f"{name} of a plan is {value!r:.80}")

@@ -106,6 +106,7 @@ def record_of(folder: Path, manifest: Mapping[str, Any]) -> Record:
             spec=manifest["spec"],
             units=units,
         )
+        check_labels(record.axes)
         _check_record(record, manifest["files"])
     return record
 
@@ -124,6 +125,8 @@ def _switch(value: Any) -> bool:
 
 def _unit_of(programs: Sequence[Program], entry: Mapping[str, Any]) -> Unit:
     program = programs[whole_number("program", entry["program"], least=0)]
+    if entry["identity"] is not None:
+        _texts([*entry["identity"].values()])
     return Unit(**{**entry, "program": program, "runs": tuple(entry["runs"])})
 
 
@@ -143,6 +146,8 @@ def _check_record(record: Record, files: Mapping[str, Any]) -> None:
             raise ValueError("a unit has runs that are no whole numbers")
         if not set(unit.runs) <= set(unit.program.runs) or len(set(unit.runs)) != len(unit.runs):
             raise ValueError("a unit has runs that are not its program's")
+        if unit.identity is None and (unit.runs or unit.checkpoint):
+            raise ValueError("a unit with runs does not say what they depend on")
         if bool(unit.runs) != (unit.file is not None):
             raise ValueError("a unit without a file has runs, or one with a file has none")
 
@@ -204,6 +209,17 @@ class StatesOfUnits(Sequence):
 def labels_of(axes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """The values of axes for JSON: labels, and for one point of many values a label of each."""
     return {name: [_plain(value) for value in values] for name, values in axes.items()}
+
+
+def check_labels(axes: Mapping[str, Sequence[Any]]) -> None:
+    """Raise ValueError unless every value of every axis is what `labels_of` gives."""
+    for name, values in axes.items():
+        items = [
+            item for value in values for item in (value.values() if isinstance(value, dict) else [value])
+        ]
+        are_points = {isinstance(value, dict) and len(value) > 0 for value in values}
+        if len(are_points) != 1 or {} in values or any(isinstance(item, list | dict) for item in items):
+            raise ValueError(f"the values of axis {name!r} are none of an axis")
 
 
 def _plain(value: Any) -> Any:

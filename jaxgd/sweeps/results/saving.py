@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgd.machine.host import versions
 from jaxgd.sweeps.planning.plans import Plan
-from jaxgd.sweeps.results.records import is_record, labels_of, result_parts
+from jaxgd.sweeps.results.records import check_labels, is_record, labels_of, result_parts
 from jaxgd.sweeps.store.archives import about_to
 from jaxgd.sweeps.store.arrays import SavedStates, dataset_arrays, dataset_of, state_arrays
 from jaxgd.sweeps.store.files import damage_named
@@ -73,6 +73,7 @@ def _checked(parts: Parts, like: Any) -> tuple[Any, ...]:
             raise ValueError(f"its plan is of {plan.num_runs} runs, and the dataset of {num_runs}")
     path, axes = parts.axes
     with damage_named(path):
+        check_labels(axes)
         if tuple(axes) != dims or tuple(len(values) for values in axes.values()) != shape:
             raise ValueError("its axes are not those of the dataset")
     path, spec = parts.spec

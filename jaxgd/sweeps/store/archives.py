@@ -47,7 +47,10 @@ def read_archive(
 
 
 def _about(archive: zipfile.ZipFile) -> Any:
-    return read_json(_array(archive, _ABOUT).tobytes(), allow_nan=True)
+    text = _array(archive, _ABOUT)
+    if text.dtype != np.uint8 or text.ndim != 1:
+        raise ValueError("its description is no text")
+    return read_json(text.tobytes(), allow_nan=True)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

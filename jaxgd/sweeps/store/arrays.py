@@ -1,6 +1,7 @@
 """Arrays and datasets as an `.npz` can hold them: without objects, and with words that describe them."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,10 @@ class SavedStates(Sequence):
             is_there = 0 <= group < len(rows) and 0 <= row < rows[group]
             if not is_there and (group, row) != _NOWHERE:
                 raise ValueError(f"it places a run at row {row} of group {group}, which it does not hold")
+        placed = Counter(group for group, _ in self._places)
+        for group, leaves in enumerate(self._leaves):
+            if any(len(leaf) != placed[group] for leaf in leaves):
+                raise ValueError(f"it holds states of group {group} that are no run's")
 
     def __len__(self):
         return len(self._places)

@@ -1,6 +1,7 @@
 """A folder that one process writes to at a time."""
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from jaxgd.strict_json import read_json
-from jaxgd.sweeps.store.files import open_file, write_whole
+from jaxgd.sweeps.store.files import open_file, path_named, write_whole
 
 _LOCK, _OWNER = ".jaxgd-lock", ".jaxgd-owner"
 # Seconds that an owner has to say its name, and bytes that it may say.
@@ -28,15 +29,19 @@ def only_writer(folder: Path) -> Iterator[None]:
 
     Raises:
         FolderInUseError: another one is, with its process number and host.
+        OSError: it cannot be written, or has no locks.
     """
     for name in (_LOCK, _OWNER):
         if (folder / name).is_symlink():  # a folder of somebody else does not choose what is written to
             (folder / name).unlink()
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
-        lock.acquire()
+        with path_named(folder):
+            lock.acquire()
     except Timeout:
         raise FolderInUseError(f"{folder} is in use: {_owner(folder)} trains into it") from None
+    except NotImplementedError:
+        raise OSError(errno.ENOLCK, "its file system has no locks", str(folder)) from None
     try:
         me = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
         with contextlib.suppress(OSError):  # it is only told; the lock is what holds

@@ -173,8 +173,7 @@ def test_some_calls_that_write_fail(check, monkeypatch, tmp_path, plain):
 def test_every_call_that_writes_fails(check, monkeypatch, tmp_path, plain):
     calls = count_calls(monkeypatch, tmp_path / "counted")
     found = [check(monkeypatch, tmp_path / str(at), plain, at) for at in range(calls)]
-    assert found[0] != found[-1]
-    print(calls, sorted(set(found)))
+    assert {"refused", "kept"} <= set(found)
 
 
 class Stop(BaseException):
