@@ -250,6 +250,18 @@ def test_a_saved_sweep_holds_the_path_as_typed_and_the_file_may_be_elsewhere(tab
         runs_of(result, data="digits")
 
 
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept as it goes", "saved at the end"])
+def test_data_that_are_no_longer_those_of_the_sweep_are_refused(is_kept, table, tmp_path):
+    result = runs(TABLE).run(progress=False, folder=tmp_path / "out" if is_kept else None)
+    if not is_kept:
+        result.save(tmp_path / "out")
+    result = jaxgd.load(tmp_path / "out")
+    assert runs_of(result).data_sha256 in result.data_sha256
+    Path("t.csv").write_text(Path("t.csv").read_text().replace("yes", "no", 1))
+    with pytest.raises(ValueError, match=r"the data, 't\.csv', are no longer those of the sweep: the SHA"):
+        runs_of(result)
+
+
 def runs_of_in(folder, result, monkeypatch):
     monkeypatch.chdir(folder)
     return runs_of(result)
