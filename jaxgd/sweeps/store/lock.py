@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from jaxgd.strict_json import read_json
-from jaxgd.sweeps.store.files import open_file, path_named, write_whole
+from jaxgd.sweeps.store.files import open_file, write_whole
 
 _LOCK, _OWNER = ".jaxgd-lock", ".jaxgd-owner"
 # Seconds that an owner has to say its name, and bytes that it may say.
@@ -36,10 +36,11 @@ def only_writer(folder: Path) -> Iterator[None]:
             (folder / name).unlink()
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
-        with path_named(folder):
-            lock.acquire()
+        lock.acquire()
     except Timeout:
         raise FolderInUseError(f"{folder} is in use: {_owner(folder)} trains into it") from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
     except NotImplementedError:
         raise OSError(errno.ENOLCK, "its file system has no locks", str(folder)) from None
     try:
