@@ -26,6 +26,7 @@ from jaxgd.sweeps.runs import Run
 from jaxgd.sweeps.store.files import damage_named
 from jaxgd.sweeps.store.folder import has_saved_result, read_file
 from jaxgd.sweeps.store.manifest import MANIFEST, read_manifest
+from jaxgd.training.problems.problem import Problem
 from jaxgd.training.trainers import measured_names
 
 
@@ -56,8 +57,11 @@ class Asked(NamedTuple):
 
 def data_of(runs: Sequence[Run]) -> list[str]:
     """The SHA-256 of the splits of each problem."""
-    problems = {id(run.trainer.problem): run.trainer.problem for run in runs}.values()
-    return list(dict.fromkeys(problem.data_sha256 for problem in problems))
+    problems: dict[tuple[int, ...], Problem] = {}  # by their arrays, of which equal ones are the same
+    for problem in (run.trainer.problem for run in runs):
+        leaves = jax.tree.leaves((problem.train, problem.valid, problem.test))
+        problems.setdefault(tuple(map(id, leaves)), problem)
+    return list(dict.fromkeys(problem.data_sha256 for problem in problems.values()))
 
 
 class Begun(NamedTuple):

@@ -319,3 +319,14 @@ def test_a_manifest_that_is_damaged_is_named(tmp_path):
     damage(tmp_path / "manifest.json")
     with warnings.catch_warnings(), pytest.raises(ValueError, match=r"manifest\.json is damaged"):
         run(tmp_path)
+
+
+def test_data_that_every_trainer_makes_anew_are_hashed_once(tmp_path, monkeypatch):
+    made = []
+    hashed = jaxgd.Problem.data_sha256.fget
+    monkeypatch.setattr(
+        jaxgd.Problem, "data_sha256", property(lambda problem: made.append(1) or hashed(problem))
+    )
+    make = lambda hp: jaxgd.trainer(make_problem(), jaxgd.sgd(hp.learning_rate), 6)  # noqa: E731
+    run(tmp_path, make=make, axes={"learning_rate": [0.1, 0.2, 0.3]})
+    assert len(made) == 2  # before, for the manifest, and for the result
