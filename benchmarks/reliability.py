@@ -3,8 +3,8 @@
     python benchmarks/reliability.py                          # everything, with the counts of the docs
     python benchmarks/reliability.py --only flips --trials 50
 
-Each experiment prints one line of counts, with what went wrong. Work that is killed is done in processes that
-are forked from this one, which has imported JAX and computed nothing.
+Each experiment prints one line of counts. What went wrong is in capitals, and the exit code is then 1. Work that
+is killed is done in processes that are forked from this one, which has imported JAX and computed nothing.
 """
 
 import argparse
@@ -83,9 +83,13 @@ def folder_for(name: str) -> Iterator[Path]:
         yield Path(folder)
 
 
+_bad: list[str] = []
+
+
 def tell(name: str, counts: Counter, text: str = "") -> None:
     """Print the counts of an experiment in one line."""
     words = ", ".join(f"{count} {word}" for word, count in counts.items())
+    _bad.extend(word for word in counts if word.split(" ")[0].isupper())
     print(f"{name}: {sum(counts.values())} trials: {words}{text and '; '}{text}", flush=True)
 
 
@@ -618,6 +622,7 @@ def main() -> None:
         if arguments.only in (None, name):
             experiment(arguments.trials or trials)
     shutil.rmtree(cache)
+    sys.exit(f"{len(_bad)} of these went wrong" if _bad else 0)
 
 
 if __name__ == "__main__":
