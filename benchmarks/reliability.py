@@ -3,8 +3,8 @@
     python benchmarks/reliability.py                          # everything, with the counts of the docs
     python benchmarks/reliability.py --only flips --trials 50
 
-Each experiment prints one line of counts. What went wrong is in capitals, and the exit code is then 1. Work that
-is killed is done in processes that are forked from this one, which has imported JAX and computed nothing.
+Each experiment prints one line of counts. What went wrong is in capitals; the exit code is then 1. Work is
+killed in processes that are forked from this one, which has imported JAX and computed nothing.
 """
 
 import argparse
@@ -43,7 +43,7 @@ FORK = multiprocessing.get_context("fork")
 OK, WRONG, REFUSED = 0, 1, 3
 AXES = {"batch_size": [4, 16, "full"], "learning_rate": [0.001, 0.01, 1e30], "seed": [0, 1, 2]}
 KEPT_AXES = {"batch_size": [16, 4], "learning_rate": [0.01, 0.1]}
-EPOCHS = 20
+EPOCHS = 600
 MANIFEST = manifests.MANIFEST
 
 

@@ -54,6 +54,8 @@ def runs_of_arrays(
     states = SavedStates(inner, about["states"], like)
     if len(states) != num_runs:
         raise ValueError(f"it holds {len(states)} runs, and the plan {num_runs}")
+    if np.any(inner["places"] < 0):
+        raise ValueError("it holds no state of a run that has ended")
     history = {
         str(name): decoded(arrays[f"history/{place}"], dtype)
         for place, (name, dtype) in enumerate(about["history"])

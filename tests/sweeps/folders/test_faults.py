@@ -4,6 +4,7 @@ import os
 import tempfile
 import warnings
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 import numpy as np
@@ -29,7 +30,7 @@ def make_trainer(hp):
 PLAN = jaxgd.plan(make_trainer, AXES, 2, clock=False, merge=False, kind="map", lanes=2, width=1)
 
 
-def run(folder=None, progress=False, plan=PLAN, **options):
+def run(folder=None, progress: Any = False, plan: Any = PLAN, **options):
     return jaxgd.sweep(
         make_trainer, AXES, 2, progress=progress, clock=False, folder=folder, plan=plan, **options
     )

@@ -105,6 +105,7 @@ CHANGES = [
     rewritten(history__0=np.full((2, 2), "x")),
     rewritten(history__0=np.zeros((2, 3))),
     rewritten(states__places=np.array([[0, 1], [0, 2]])),
+    rewritten(states__places=np.array([[-1, -1], [0, 1]])),
     rewritten(more=np.zeros(2)),
     swapped,
 ]
