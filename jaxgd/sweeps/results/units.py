@@ -66,8 +66,6 @@ def runs_of_arrays(
     for name, array in columns.items():
         if array.shape != (num_runs,) or array.dtype.kind != _COLUMNS[name]:
             raise ValueError(f"its {name} is {array.dtype}{list(array.shape)} for {num_runs} runs")
-    if not set(columns["status"].tolist()) <= set(range(len(STATUS_WORDS))):
-        raise ValueError("its status holds words that no run has")
     if any(rows.shape != (num_runs, epochs) for rows in history.values()):
         raise ValueError(f"its history is not that of {num_runs} runs of {epochs} epochs")
     if any(rows.dtype.kind in "SUMmO" for rows in history.values()):
