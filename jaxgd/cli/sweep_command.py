@@ -9,7 +9,6 @@ from pathlib import Path
 from jaxgd.cli import jax_start
 from jaxgd.cli.inputs import InputError, as_path, bad_input, check_folder, errors_in
 from jaxgd.cli.outputs import OutputError
-from jaxgd.logs.delivery import Delivery
 from jaxgd.machine.interrupts import Interrupted
 
 
@@ -40,8 +39,7 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
     out = as_path(arguments.out, "folder")
     check_folder(out)
     log = [] if arguments.log is None else [arguments.log]
-    with bad_input():
-        Delivery(log)
+    _check_log(log)
     jax_start.start_jax(cache=not arguments.no_cache)
 
     from jaxgd.specs.runs import SpecRuns
@@ -72,6 +70,13 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
     if lost is not None:
         raise OutputError(str(lost))
     print(f"Saved: {out.resolve()}")
+
+
+def _check_log(log: list[str]) -> None:
+    from jaxgd.logs.delivery import Delivery
+
+    with bad_input():
+        Delivery(log)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The machine under a process: its cores, its memory, what is installed. No JAX."""
 
-import importlib.metadata
 import os
 import platform
 from pathlib import Path
@@ -48,5 +47,7 @@ def num_cores() -> int:
 def versions() -> dict[str, str]:
     """The versions on which numbers depend."""
     packages = ("jax", "jaxlib", "optax", "numpy")
+    import importlib.metadata  # not for `--help`: it takes a tenth of its time
+
     own = {"jaxgd": __version__, "python": platform.python_version()}
     return own | {name: importlib.metadata.version(name) for name in packages}

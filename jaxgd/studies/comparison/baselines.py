@@ -87,10 +87,14 @@ def linear_predictor(problem: Problem, score: str) -> Baseline | None:
 
 def begin_imports() -> threading.Thread:
     """The thread that imports what `linear_predictor` needs: that takes longer than its fits."""
-    names = [] if find_spec("sklearn") is None else ["sklearn.linear_model"]
-    thread = threading.Thread(target=lambda: [import_module(name) for name in names], daemon=True)
+    thread = threading.Thread(target=_import_models, daemon=True)
     thread.start()
     return thread
+
+
+def _import_models() -> None:
+    if find_spec("sklearn") is not None:
+        import_module("sklearn.linear_model")
 
 
 def _standardised(inputs: np.ndarray, *splits: tuple) -> tuple:
