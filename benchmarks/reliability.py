@@ -17,7 +17,9 @@ import os
 import random
 import resource
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -520,6 +522,84 @@ def _go_on(folder: Path) -> int:
     return OK if any("checkpoint-" in text and "begin again" in text for text in texts) else WRONG
 
 
+# Signals.
+
+SPEC = """data = "digits"
+epochs = 100
+fixed = { optimizer = "adam", model = "mlp" }
+axes = { batch_size = [4, 32], learning_rate = [0.001, 0.01], seed = [0, 1, 2, 3] }
+"""
+TRAINED = """
+import jax, jaxgd, numpy as np
+problem = jaxgd.classification(jaxgd.mlp([64, 64, 10]), *jaxgd.datasets.load("digits"))
+try:
+    jaxgd.train(jaxgd.trainer(problem, jaxgd.adam(0.001), 4), jax.random.key(0), 60)
+except jaxgd.Interrupted as stop:
+    done, losses = int(stop.result.state.epoch), stop.result.history["train_loss"]
+    kept = np.isfinite(losses[:done]).all() and np.isnan(losses[done:]).all()
+    print("interrupted:", done, "epochs", "" if kept else "LOST")
+    raise SystemExit(128 + stop.signal)
+"""
+COMMANDS = {
+    "sweep": ["-m", "jaxgd", "sweep", "spec.toml", "--out", "kept", "--replace"],
+    "compare": ["-m", "jaxgd", "compare", "--quick", "--out", "page.html"],
+    "landscape": ["-m", "jaxgd", "landscape", "there", "--out", "landscape.html"],
+    "train": ["-c", TRAINED],
+}
+
+
+def signals(trials: int) -> None:
+    """Ctrl-C and SIGTERM at random moments of the commands and of `train`, in turn."""
+    with folder_for("signals") as root:
+        (root / "spec.toml").write_text(SPEC)
+        seconds = {}
+        run(["-m", "jaxgd", "sweep", "spec.toml", "--out", "there"], root)
+        for name, command in COMMANDS.items():
+            begun = time.monotonic()
+            run(command, root)
+            seconds[name] = time.monotonic() - begun
+        counts: Counter[str] = Counter()
+        for trial in range(trials):
+            name = list(COMMANDS)[trial % len(COMMANDS)]
+            number = (signal.SIGINT, signal.SIGTERM)[trial // len(COMMANDS) % 2]
+            after = random.uniform(0.3, 1) * seconds[name]
+            counts[f"{_after_signal(name, number, after, root)} {name}"] += 1
+        tell("signals", counts)
+
+
+def run(command: list[str], folder: Path) -> None:
+    subprocess.run([sys.executable, *command], cwd=folder, check=True, capture_output=True)
+
+
+def _after_signal(name: str, number: signal.Signals, after: float, folder: Path) -> str:
+    """Whether a command that gets a signal ends with its exit code, and has kept what its line says."""
+    process = subprocess.Popen(
+        [sys.executable, *COMMANDS[name]],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(after)
+    process.send_signal(number)
+    out, err = process.communicate()
+    if process.returncode == OK:
+        return "done before:"
+    lines = (out if name == "train" else err).strip().splitlines() or [""]
+    is_told = process.returncode == 128 + number and "interrupted" in lines[-1]
+    return "kept:" if is_told and "Traceback" not in err and _is_kept(name, lines[-1], folder) else "WRONG:"
+
+
+def _is_kept(name: str, line: str, folder: Path) -> bool:
+    if name == "sweep":
+        return int(line.split("interrupted: ")[1].split(" ")[0]) == folder_status(folder / "kept").num_ended
+    if name == "train":
+        return "LOST" not in line
+    if "the page, " in line:
+        return (folder / line.split("the page, ")[1].split(",")[0]).exists()
+    return "before" in line
+
+
 # What it costs.
 
 
@@ -601,6 +681,7 @@ EXPERIMENTS = {
     "readers": (readers, 1000),
     "drivers": (drivers, 20),
     "malformed": (malformed, 400),
+    "signals": (signals, 40),
     "sink": (sink, 1),
     "large": (large, 1),
 }
