@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def command() -> None:
     """The process of the command: `main`, and the end. A reader who has left hears nothing more."""
     streams.replace_missing_signs()
+    streams.show_warnings_plainly()
     try:
         code = _main_or_exit()
         streams.flush()

@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import sys
+import warnings
 
 _PLAIN = {"≈": "~", "±": "+-", "–": "-", "×": "x", "…": "...", "²": "^2"}
 _ERRORS = "jaxgd.plain"
@@ -22,6 +23,19 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
     signs = error.object[error.start : error.end]
     return "".join(_PLAIN.get(sign, "?") for sign in signs), error.end
+
+
+def show_warnings_plainly() -> None:
+    """Have a warning that is meant for the user be one line, without the place in the source."""
+    usual = warnings.showwarning
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        if issubclass(category, UserWarning) and file is None:
+            print(f"jaxgd: warning: {' '.join(str(message).split())}", file=sys.stderr)
+        else:
+            usual(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
 
 
 def flush() -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def test_a_closed_pipe_is_silent(command):
     os.close(write)
     assert run.returncode in (0, 141)
     assert run.stderr == ""
+
+
+def test_a_warning_for_the_user_is_one_line(monkeypatch, capsys):
+    told = []
+    monkeypatch.setattr(warnings, "showwarning", lambda *given: told.append(given[0]))
+    streams.show_warnings_plainly()
+    warnings.showwarning("the sweep ran\n on 1 core", UserWarning, "somewhere.py", 12)
+    warnings.showwarning("soon gone", DeprecationWarning, "elsewhere.py", 3)
+    assert capsys.readouterr().err == "jaxgd: warning: the sweep ran on 1 core\n"
+    assert told == ["soon gone"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
