@@ -18,6 +18,7 @@ from jaxgd.reports.pages import of_comparison
 from jaxgd.specs.runs import SpecRuns
 from jaxgd.sweeps.folders.keeper import Keeper
 from jaxgd.sweeps.store import manifest
+from jaxgd.training import progress
 
 TESTS = Path(__file__).parents[1]
 RESULT = jaxgd.load(TESTS / "data" / "format_1")
@@ -104,6 +105,7 @@ def small(tmp_path, monkeypatch):
     """A working directory with a spec of two runs, which are trained."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jax_start, "start_jax", lambda cache: None)
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 1e9)  # no bar, however slow the machine
     fixed = '[fixed]\noptimizer = "sgd"\nbatch_size = 64\nmodel = "linear"\n'
     axes = "[axes]\nlearning_rate = [0.01, 0.1]\n"
     Path("small.toml").write_text(f'data = "breast_cancer"\nepochs = 2\n{fixed}{axes}')

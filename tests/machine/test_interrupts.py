@@ -148,7 +148,7 @@ from jaxgd.machine.background import Background
 
 def work():
     main = threading.main_thread().ident
-    while sys._current_frames()[main].f_code.co_name != "_wait_for_tstate_lock":
+    while sys._current_frames()[main].f_code.co_name not in ("_wait_for_tstate_lock", "join"):
         time.sleep(0.01)
     print("waited for", flush=True)
     time.sleep({seconds})
