@@ -591,13 +591,13 @@ def _after_signal(name: str, number: signal.Signals, after: float, folder: Path)
 
 
 def _is_kept(name: str, line: str, folder: Path) -> bool:
-    if name == "sweep":
+    if name == "sweep" and not line.endswith("interrupted"):  # it had begun
         return int(line.split("interrupted: ")[1].split(" ")[0]) == folder_status(folder / "kept").num_ended
     if name == "train":
         return "LOST" not in line
     if "the page, " in line:
         return (folder / line.split("the page, ")[1].split(",")[0]).exists()
-    return "before" in line
+    return "before" in line or line.endswith("interrupted")
 
 
 # What it costs.
