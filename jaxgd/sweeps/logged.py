@@ -11,10 +11,9 @@ from jaxgd.logs.destination import Row
 from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.results.dataset import LaneResults, coordinates
 from jaxgd.sweeps.results.ranking import last_places
-from jaxgd.sweeps.runs import Run
+from jaxgd.sweeps.runs import Run, measured_in
 from jaxgd.training.carrying import COUNTS
 from jaxgd.training.states import STATUS_WORDS
-from jaxgd.training.trainers import measured_names
 
 # A run's place in the grid.
 _RUN = "run"
@@ -31,8 +30,7 @@ class Logged:
         self.logs, self.sizes = logs, {name: len(values) for name, values in axes.items()}
         coords = coordinates(axes, runs[0].trainer.problem.num_examples).items()
         self.columns = {name: (axis, values.tolist()) for name, (axis, values) in coords}
-        measured = (name for run in runs for name in measured_names(run.trainer))
-        self.nothing = dict.fromkeys(measured, math.nan)
+        self.nothing = dict.fromkeys(measured_in(runs), math.nan)
         if logs and _RUN in self.columns:
             raise ValueError(f"axis {_RUN!r} has the name of a row's place in a log; call it something else")
 

@@ -97,6 +97,11 @@ def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
             )
 
 
+def measured_in(runs: Sequence[Run]) -> list[str]:
+    """The names of what the runs measure, each once."""
+    return list(dict.fromkeys(name for run in runs for name in measured_names(run.trainer)))
+
+
 def check_names(axes: Mapping[str, Sequence[Any]], trainer: Trainer) -> None:
     """Raise ValueError if an axis is named like a variable of the result, or names one batch size twice."""
     taken = {"epoch", "status", "stopped_at", "kept_epoch", "seconds", *COUNTS, *measured_names(trainer)}

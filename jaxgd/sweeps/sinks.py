@@ -9,9 +9,8 @@ from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.planning.plans import Plan, Program
 from jaxgd.sweeps.results.dataset import LaneResults, assemble
 from jaxgd.sweeps.results.result import SweepResult
-from jaxgd.sweeps.runs import Run
+from jaxgd.sweeps.runs import Run, measured_in
 from jaxgd.training.progress import Progress
-from jaxgd.training.trainers import measured_names
 
 
 class Collected:
@@ -47,9 +46,8 @@ class Collected:
         known, per_update = self.seconds_per_update, None
         if known:
             per_update = [known.get(run.index, math.nan) for run in runs]
-        measured = list(dict.fromkeys(name for run in runs for name in measured_names(run.trainer)))
         num_examples = runs[0].trainer.problem.num_examples
-        dataset = assemble(axes, num_examples, results, per_update, plan, measured)
+        dataset = assemble(axes, num_examples, results, per_update, plan, measured_in(runs))
         states = [None if each is None else (each.params, each.model_state) for each in results]
         return SweepResult(dataset, plan, axes, states)
 

@@ -164,7 +164,7 @@ def run_sweep(
         _train(engine, begun, found, logged, progress, interrupts)
         seconds = time.perf_counter() - began
         followed = found.plan(followed, seconds) if keeper is None else keeper.record.whole_plan
-        data = () if folder is None and spec is None else data_of(runs)
+        data = _data_of(runs, spec) if keeper is None else keeper.record.data
         result = dataclasses.replace(found.result(lists, runs, followed), spec=spec, data_sha256=data)
         lost = None if keeper is None or keeper.error is None else save_elsewhere(result, keeper)
         if interrupts:
@@ -177,6 +177,11 @@ def run_sweep(
     if any(checks):
         _tell_of_divergence(lists, found.results)
     return result
+
+
+def _data_of(runs: Sequence[Run], spec: Mapping[str, Any] | None) -> Sequence[str]:
+    """The SHA-256 of the data where a spec names them: whoever loads the result may have them again."""
+    return () if spec is None else data_of(runs)
 
 
 @contextlib.contextmanager

@@ -22,12 +22,11 @@ from jaxgd.sweeps.planning.planner import Planned, with_groups
 from jaxgd.sweeps.planning.plans import Plan, Recipe
 from jaxgd.sweeps.results.records import Record, Unit, is_record, labels_of, record_of, saved_runs
 from jaxgd.sweeps.results.units import RunsOfFile
-from jaxgd.sweeps.runs import Run
-from jaxgd.sweeps.store.files import damage_named
+from jaxgd.sweeps.runs import Run, measured_in
+from jaxgd.sweeps.store.files import damage_named, damage_of
 from jaxgd.sweeps.store.folder import has_saved_result, read_file
 from jaxgd.sweeps.store.manifest import MANIFEST, read_manifest
 from jaxgd.training.problems.problem import Problem
-from jaxgd.training.trainers import measured_names
 
 
 class Asked(NamedTuple):
@@ -46,7 +45,7 @@ class Asked(NamedTuple):
             plan=Plan((), epochs, device_name(engine.devices), versions(), len(runs), 0.0, 0.0),
             axes=labels_of(self.axes),
             num_examples=runs[0].trainer.problem.num_examples,
-            measured=list(dict.fromkeys(name for run in runs for name in measured_names(run.trainer))),
+            measured=measured_in(runs),
             data=data_of(runs),
             clock=engine.clock,
             exact=self.exact,
@@ -178,7 +177,7 @@ def _looked_at(
     try:
         saved = saved_runs(folder, manifest, unit, group.first.problem)
     except (ValueError, FileNotFoundError) as error:
-        warnings.warn(f"{_line(error)}: its {len(unit.runs)} runs are trained again", stacklevel=6)
+        warnings.warn(f"{damage_of(error)}: its {len(unit.runs)} runs are trained again", stacklevel=6)
         return KeptUnit(Unit(unit.program), group, Ended([]))
     if saved is None:
         ended = Ended([])
@@ -209,7 +208,7 @@ def _standing(
             with damage_named(path):
                 return unit, snapshot_of(arrays, about, inputs, recipe, unit.runs)
         except (ValueError, FileNotFoundError) as error:
-            warnings.warn(f"{_line(error)}: runs under way begin again", stacklevel=7)
+            warnings.warn(f"{damage_of(error)}: runs under way begin again", stacklevel=7)
             unit = unit._replace(checkpoint=None)
     return unit, _empty(unit, inputs, recipe) if unit.runs else None
 
@@ -222,11 +221,6 @@ def _empty(unit: Unit, inputs: Inputs, recipe: Recipe) -> Snapshot:
     done = np.array([lane_of[place] for place in unit.runs])
     nowhere, begun = np.full(recipe.slots, -1), np.zeros(recipe.slots, int)
     return Snapshot([np.zeros(leaf.shape, leaf.dtype) for leaf in shapes], nowhere, begun, 0, done)
-
-
-def _line(error: Exception) -> str:
-    """An error that names the file."""
-    return f"{error.filename} is missing" if isinstance(error, FileNotFoundError) else str(error)
 
 
 def _manifest(folder: Path) -> Mapping[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from jaxgd.sweeps.results.records import Record, Unit, is_record, record_of, saved_runs
 from jaxgd.sweeps.results.result import load
+from jaxgd.sweeps.store.files import damage_of
 from jaxgd.sweeps.store.folder import folder_of, whole
 from jaxgd.sweeps.store.manifest import MANIFEST, opened, read_manifest
 from jaxgd.training.states import NOT_RUN, STATUS_WORDS
@@ -78,7 +79,7 @@ def _of_sweep(folder: Path, manifest: Mapping[str, Any], check: bool) -> FolderS
         try:
             saved = saved_runs(folder, manifest, unit, None)
         except (ValueError, FileNotFoundError) as error:
-            lines[_line(error)] = None
+            lines[damage_of(error)] = None
         else:
             words.update(STATUS_WORDS[code] for code in (saved.codes if saved else ()))
     damaged = list(lines) if check or lines else None
@@ -101,12 +102,8 @@ def _damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
             with opened(folder, entry):
                 pass
         except (ValueError, FileNotFoundError) as error:
-            lines.append(_line(error))
+            lines.append(damage_of(error))
     return lines
-
-
-def _line(error: Exception) -> str:
-    return f"{error.filename} is missing" if isinstance(error, FileNotFoundError) else str(error)
 
 
 def _size(folder: Path, manifest: Mapping[str, Any] | None) -> int:

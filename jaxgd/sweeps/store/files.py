@@ -107,6 +107,11 @@ def path_named(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
+def damage_of(error: Exception) -> str:
+    """What reading a file has raised, as a line that names the file."""
+    return f"{error.filename} is missing" if isinstance(error, FileNotFoundError) else str(error)
+
+
 @contextlib.contextmanager
 def damage_named(path: Path) -> Iterator[None]:
     """Turn what reading a damaged file raises into one line with its name."""

@@ -329,4 +329,4 @@ def test_data_that_every_trainer_makes_anew_are_hashed_once(tmp_path, monkeypatc
     )
     make = lambda hp: jaxgd.trainer(make_problem(), jaxgd.sgd(hp.learning_rate), 6)  # noqa: E731
     run(tmp_path, make=make, axes={"learning_rate": [0.1, 0.2, 0.3]})
-    assert len(made) == 2  # before, for the manifest, and for the result
+    assert len(made) == 1
