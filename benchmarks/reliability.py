@@ -234,7 +234,7 @@ def _save_and_die(folder: Path, result: jaxgd.SweepResult, at: int) -> None:
         made.append(call)
         return os._exit(9) if len(made) > at else call(*arguments, **keywords)
 
-    for name in ("replace", "unlink", "fsync"):
+    for name in ("link", "replace", "unlink", "fsync"):
         setattr(os, name, functools.partial(watched, getattr(os, name)))
     result.save(folder)
 

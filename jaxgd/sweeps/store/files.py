@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import filecmp
 import os
+import stat
 import tokenize
 import uuid
 import zipfile
@@ -62,6 +64,30 @@ def write_synced(path: Path, content: bytes | Mapping[str, np.ndarray]) -> None:
             np.savez(file, **content)  # pyright: ignore[reportArgumentType]
         file.flush()
         os.fsync(file.fileno())
+
+
+def create(path: Path, beside: Path) -> None:
+    """Give a new file, which lies beside it, the name that is made of its content; it is gone from there.
+
+    Whoever is first creates it: a file of this content that another process has put there stays, so that
+    several may write into a folder and need no lock. One that is damaged is replaced.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        os.link(beside, path)
+    except OSError:  # it is there, or the file system knows no links
+        if not _is_file_like(path, beside):
+            os.replace(beside, path)
+    beside.unlink(missing_ok=True)
+
+
+def _is_file_like(path: Path, other: Path) -> bool:
+    """Whether there is a file of the other's content, and no link to one."""
+    with contextlib.suppress(OSError):
+        return stat.S_ISREG(path.lstat().st_mode) and filecmp.cmp(path, other, shallow=False)
+    return False
 
 
 def open_file(path: Path) -> BufferedReader:

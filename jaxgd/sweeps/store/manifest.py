@@ -23,6 +23,7 @@ from jaxgd.sweeps.store import format_1
 from jaxgd.sweeps.store.archives import read_about
 from jaxgd.sweeps.store.files import (
     UnreadableError,
+    create,
     damage_named,
     open_file,
     path_named,
@@ -177,7 +178,7 @@ def _put(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Entry:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = os.fstat(file.fileno()).st_size
     called = f"{name.partition(' ')[0]}-{digest[:16]}.npz"
-    os.replace(beside, folder / called)
+    create(folder / called, beside)
     return {"name": called, "size": size, "sha256": digest}
 
 

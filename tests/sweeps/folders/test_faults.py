@@ -72,7 +72,7 @@ def num_ended(folder):
     return jaxgd.load(folder).num_ended
 
 
-CALLS = [(os, "replace"), (os, "unlink"), (os, "fsync"), (os, "open"), (np, "savez")]
+CALLS = [(os, "link"), (os, "replace"), (os, "unlink"), (os, "fsync"), (os, "open"), (np, "savez")]
 
 
 @contextmanager

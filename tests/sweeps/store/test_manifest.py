@@ -62,7 +62,7 @@ class Killed(BaseException):
     """No handler of the save takes it."""
 
 
-CALLS = [(os, "replace"), (os, "unlink"), (os, "fsync"), (os, "open"), (np, "savez")]
+CALLS = [(os, "link"), (os, "replace"), (os, "unlink"), (os, "fsync"), (os, "open"), (np, "savez")]
 
 
 def with_trouble(monkeypatch, save, at, stays):
@@ -112,7 +112,7 @@ import jaxgd
 
 data, folder = Path(sys.argv[1]), Path(sys.argv[2])
 first, second = jaxgd.load(data / "format_1"), jaxgd.load(data / "format_1_python")
-for at in range(12):
+for at in range(16):
     first.save(folder / str(at))
     if child := os.fork():
         os.waitpid(child, 0)
@@ -125,7 +125,7 @@ for at in range(12):
                 os._exit(9)
             return call(*arguments, **keywords)
         return wrapper
-    for name in ("replace", "unlink", "fsync"):
+    for name in ("link", "replace", "unlink", "fsync"):
         setattr(os, name, watched(getattr(os, name)))
     second.save(folder / str(at))
     os._exit(0)
@@ -138,7 +138,7 @@ def test_a_killed_process(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(jaxgd.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
     arguments = [sys.executable, "-W", "ignore", "-c", KILL, str(DATA), str(tmp_path)]
     subprocess.run(arguments, check=True, env=environment)
-    found = [loaded(tmp_path / str(at)) for at in range(12)]
+    found = [loaded(tmp_path / str(at)) for at in range(16)]
     assert found == sorted(found), "first, until the manifest is replaced"
     assert set(found) == {"first", "second"}
 
