@@ -532,6 +532,7 @@ axes = { batch_size = [4, 32], learning_rate = [0.001, 0.01], seed = [0, 1, 2, 3
 TRAINED = """
 import jax, jaxgd, numpy as np
 problem = jaxgd.classification(jaxgd.mlp([64, 64, 10]), *jaxgd.datasets.load("digits"))
+print("begins", flush=True)
 try:
     jaxgd.train(jaxgd.trainer(problem, jaxgd.adam(0.001), 4), jax.random.key(0), 60)
 except jaxgd.Interrupted as stop:
@@ -562,7 +563,7 @@ def signals(trials: int) -> None:
         for trial in range(trials):
             name = list(COMMANDS)[trial % len(COMMANDS)]
             number = (signal.SIGINT, signal.SIGTERM)[trial // len(COMMANDS) % 2]
-            after = random.uniform(0.3, 1) * seconds[name]
+            after = random.uniform(0 if name == "train" else 0.1, 1) * seconds[name]
             counts[f"{_after_signal(name, number, after, root)} {name}"] += 1
         tell("signals", counts)
 
@@ -580,6 +581,9 @@ def _after_signal(name: str, number: signal.Signals, after: float, folder: Path)
         stderr=subprocess.PIPE,
         text=True,
     )
+    if name == "train":  # until it is called, a script of the user's own is interrupted as any other
+        assert process.stdout is not None
+        process.stdout.readline()
     time.sleep(after)
     process.send_signal(number)
     out, err = process.communicate()
@@ -587,7 +591,9 @@ def _after_signal(name: str, number: signal.Signals, after: float, folder: Path)
         return "done before:"
     lines = (out if name == "train" else err).strip().splitlines() or [""]
     is_told = process.returncode == 128 + number and "interrupted" in lines[-1]
-    return "kept:" if is_told and "Traceback" not in err and _is_kept(name, lines[-1], folder) else "WRONG:"
+    if is_told and "Traceback" not in err and _is_kept(name, lines[-1], folder):
+        return "kept:"
+    return f"WRONG ({number.name} after {after:.1f} s, exit code {process.returncode}, {lines[-1]!r}):"
 
 
 def _is_kept(name: str, line: str, folder: Path) -> bool:

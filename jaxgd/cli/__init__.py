@@ -16,7 +16,7 @@ from jaxgd import __version__
 from jaxgd.cli import streams
 from jaxgd.cli.inputs import InputError
 from jaxgd.cli.outputs import OutputError
-from jaxgd.machine.interrupts import Interrupted, raised_sigterm, signal_of
+from jaxgd.machine.interrupts import Interrupted, ignore_signals, raised_sigterm, signal_of
 
 # A shell gives the last three to a process that Ctrl-C, a closed pipe or SIGTERM has ended.
 OK, FAILED, BAD_INPUT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 0, 1, 2, 130, 141, 143
@@ -51,6 +51,7 @@ def command() -> None:
     streams.show_warnings_plainly()
     try:
         code = _main_or_exit()
+        ignore_signals()
         streams.flush()
     except BrokenPipeError:
         code = CLOSED_PIPE

@@ -89,6 +89,16 @@ def raised_sigterm() -> Iterator[None]:
         yield
 
 
+def ignore_signals() -> None:
+    """Hear neither Ctrl-C nor SIGTERM any more: the process is done, and ends in a moment.
+
+    Without it, one that comes while Python lets go of everything ends it with the signal's exit code, though
+    everything was done.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def raise_interrupted(number: int, frame: Any) -> None:
     """A handler that raises KeyboardInterrupt or, at SIGTERM, `Terminated`."""
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated

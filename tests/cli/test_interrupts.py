@@ -210,3 +210,17 @@ def test_a_second_ctrl_c_leaves_at_once(folder):
     found = ended(SWEEP, signal.SIGINT, True, folder)
     assert found.returncode in (130, -signal.SIGINT)
     assert set(os.listdir(folder)) - {"out"} == {"spec.toml"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_when_all_is_done(number, tmp_path):
+    """It changes nothing: what was asked for is there, and the exit code says so."""
+    program = f"""
+import atexit, os, sys
+from jaxgd.cli import command
+atexit.register(os.kill, os.getpid(), {number:d})
+sys.argv = ["jaxgd", "--version"]
+command()
+"""
+    found = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
