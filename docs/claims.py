@@ -16,6 +16,7 @@ from scipy.stats import t as student
 
 PAGES = Path(__file__).parent / "concepts"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EPOCHS = re.compile(r"\bepochs=\d+")
 FIRST_SEED = re.compile(r"^first_seed = 0\b", re.MULTILINE)
 ERROR = 0.001
 A_FIFTH_GONE = 0.8 * np.log(10)  # of the loss of guessing one of ten digits
@@ -59,9 +60,10 @@ def together(sets: Sequence[Claim | Fact]) -> Claim | Fact:
     return first._replace(values=np.concatenate(values))
 
 
-def replayed(page: str, first_seed: int) -> dict[str, Any]:
-    """The names that a page's blocks leave behind when they start from another seed."""
-    blocks = BLOCK.findall((PAGES / f"{page}.md").read_text())
+def replayed(page: str, first_seed: int, epochs: int | None = None) -> dict[str, Any]:
+    """The names that a page's blocks leave behind when they start from another seed, over `epochs`."""
+    text = (PAGES / f"{page}.md").read_text()
+    blocks = BLOCK.findall(text if epochs is None else EPOCHS.sub(f"epochs={epochs}", text))
     namespace: dict[str, Any] = {"__name__": page}
     for block in blocks:
         exec(compile(FIRST_SEED.sub(f"first_seed = {first_seed}", block), f"{page}.md", "exec"), namespace)
@@ -72,7 +74,12 @@ def replayed(page: str, first_seed: int) -> dict[str, Any]:
 
 def measured(page: str, first_seeds: Sequence[int]) -> list[Claim | Fact]:
     """The statements of a page, on a set of seeds from each of these on."""
-    sets = [STATEMENTS[page](replayed(page, first_seed)) for first_seed in first_seeds]
+    return stated(page, [replayed(page, first_seed) for first_seed in first_seeds])
+
+
+def stated(page: str, shown: Sequence[dict[str, Any]]) -> list[Claim | Fact]:
+    """The statements of a page, on what its blocks left behind each time."""
+    sets = map(STATEMENTS[page], shown)
     return [together(found) for found in zip(*sets, strict=True)]
 
 

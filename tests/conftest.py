@@ -26,20 +26,30 @@ _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level"
 
 
 def pytest_configure(config):
-    """Compile quickly, in a suite that mostly compiles: each saves about a quarter of that; bits stay.
+    """Compile once: what a worker has compiled, neither another one nor the next run compiles again."""
+    if config.option.markexpr == "not slow":
+        _compile_quickly()
+    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("programs")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
-    A program that a worker has compiled is not compiled again, by another worker or by the next run. The slow
-    tests, the documentation's commands and the examples of `.ci/run` compile as users do.
+
+def pytest_ignore_collect(collection_path, config):
+    """Import no file for its slow tests that has none."""
+    if config.option.markexpr == "slow" and collection_path.suffix == ".py":
+        return "mark.slow" not in collection_path.read_text() or None
+    return None
+
+
+def _compile_quickly():
+    """Compile quickly, in a suite that mostly compiles: each flag saves about a quarter of that; bits stay.
+
+    The slow tests, the documentation's commands and the examples of `.ci/run` compile as users do.
     """
-    if config.option.markexpr != "not slow":
-        return
     flags = os.environ.get("XLA_FLAGS", "")  # a worker of pytest-xdist has those of its parent
     if not any(flag in flags for flag in _QUICK):
         known = [f"--{flag}={int(value)}" for flag, value in _QUICK.items() if _is_known(flag, value)]
         os.environ["XLA_FLAGS"] = " ".join([flags, *known])
-    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("programs")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def _is_known(flag: str, value: int) -> bool:

@@ -126,7 +126,7 @@ def test_a_mutated_spec_is_a_plan_or_one_line(document):
 
 
 @pytest.mark.slow
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(mutated())
 def test_a_mutated_spec_is_a_plan_or_one_line_often(document):
     check(document, planned=True)
@@ -171,7 +171,7 @@ def test_any_bytes_are_a_spec_or_one_line(tmp_path_factory, content):
 
 
 @pytest.mark.slow
-@settings(max_examples=3_000)
+@settings(max_examples=1_000)
 @given(st.one_of(st.binary(max_size=400), nearly_toml()))
 def test_any_bytes_are_a_spec_or_one_line_often(tmp_path_factory, content):
     check_bytes(tmp_path_factory.getbasetemp() / "any.toml", content)

@@ -73,7 +73,7 @@ def test_many_noisy_cells_below_a_quiet_best_one(simulator):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hits", [True, False], ids=["hits", "losses"])
-@pytest.mark.parametrize(("twelve", "draws"), [(False, 1500), (True, 100)])
+@pytest.mark.parametrize(("twelve", "draws"), [(False, 700), (True, 50)])
 def test_more_draws(simulator, hits, twelve, draws):
     for world in simulator.boundaries(few_rows(simulator, hits), twelve).values():
         assert_seldom_false(simulator, world, draws, key=1)

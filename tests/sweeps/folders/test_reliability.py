@@ -11,11 +11,11 @@ import jaxgd
 
 ROOT = Path(jaxgd.__file__).parents[1]
 EXPERIMENTS = {
-    "sigkill": (5, r"5 resumed bitwise equal"),
+    "sigkill": (3, "3 resumed bitwise equal"),
     "save": (10, "death at every call: 11 trials"),
     "flips": (50, "flips: 50 trials: 50 named"),
     "readers": (50, "a reader beside two writers: 50 trials"),
-    "drivers": (5, "5 refused, with pid and host"),
+    "drivers": (3, "3 refused, with pid and host"),
     "malformed": (40, "40 named"),
 }
 
