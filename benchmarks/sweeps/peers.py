@@ -41,6 +41,27 @@ def sweep(work: Workload, data: Data, forced: Mapping[str, Any] | None = None) -
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
     import jaxgd
 
+    make_trainer, axes = grid(work, data)
+
+    def run():
+        plan = None if forced is None else jaxgd.plan(make_trainer, axes, work.epochs, clock=False, **forced)
+        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan, clock=False)
+        words = np.unique(result.dataset.status)
+        if list(words) != ["completed"]:
+            raise SystemExit(f"the work is not the same: status {words}")
+        first = {"learning_rate": work.rates[0], "seed": work.seeds[0]}
+        return {
+            (optimizer, size): as_layers(result.params(optimizer=optimizer, batch_size=size, **first))
+            for optimizer, size in work.programs
+        }
+
+    return run
+
+
+def grid(work: Workload, data: Data) -> tuple[Callable[[Any], Any], dict[str, Any]]:
+    """`(make_trainer, axes)` of a workload's sweep."""
+    import jaxgd
+
     problem = jaxgd.classification(model(work.layers), (data.inputs, data.labels))
     makers = {
         "sgd": jaxgd.sgd,
@@ -58,23 +79,22 @@ def sweep(work: Workload, data: Data, forced: Mapping[str, Any] | None = None) -
     def make_trainer(point):
         return jaxgd.trainer(problem, makers[point.optimizer](point.learning_rate), point.batch_size)
 
-    def run():
-        plan = None if forced is None else jaxgd.plan(make_trainer, axes, work.epochs, clock=False, **forced)
-        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan, clock=False)
-        words = np.unique(result.dataset.status)
-        if list(words) != ["completed"]:
-            raise SystemExit(f"the work is not the same: status {words}")
-        first = {"learning_rate": work.rates[0], "seed": work.seeds[0]}
-        return {
-            (optimizer, size): as_layers(result.params(optimizer=optimizer, batch_size=size, **first))
-            for optimizer, size in work.programs
-        }
-
-    return run
+    return make_trainer, axes
 
 
 def expert_vmap(work: Workload, data: Data) -> Callable[[], Finals]:
     """A program per optimizer and batch size: `vmap` over runs, which draw parameters and orders inside."""
+    programs, arguments = expert_programs(work, data)
+
+    def run():
+        finals = {key: jax.device_get(program(*arguments)) for key, program in programs.items()}
+        return {key: as_layers(jax.tree.map(lambda x: x[0], params)) for key, params in finals.items()}
+
+    return run
+
+
+def expert_programs(work: Workload, data: Data) -> tuple[dict[tuple[str, int], Any], tuple[Any, Any]]:
+    """`(programs, arguments)`: the jitted programs of `expert_vmap`, and what each of them is called with."""
     inputs, labels = jnp.asarray(data.inputs), jnp.asarray(data.labels)
     init = model(work.layers).init
 
@@ -95,16 +115,26 @@ def expert_vmap(work: Workload, data: Data) -> Callable[[], Finals]:
     programs = {key: program(*key) for key in work.programs}
     rates = jnp.array([rate for rate, _ in work.runs])
     keys = jax.vmap(jax.random.key)(jnp.array([seed for _, seed in work.runs]))
-
-    def run():
-        finals = {key: jax.device_get(program(rates, keys)) for key, program in programs.items()}
-        return {key: as_layers(jax.tree.map(lambda x: x[0], params)) for key, params in finals.items()}
-
-    return run
+    return programs, (rates, keys)
 
 
 def optax_scan(work: Workload, data: Data) -> Callable[[], Finals]:
     """A program per optimizer and batch size that is one whole run, called for one run after another."""
+    programs, arguments = scan_programs(work, data)
+
+    def run():
+        finals = {
+            key: jax.device_get([program(*each) for each in arguments()]) for key, program in programs.items()
+        }
+        return {key: as_layers(params[0]) for key, params in finals.items()}
+
+    return run
+
+
+def scan_programs(
+    work: Workload, data: Data
+) -> tuple[dict[tuple[str, int], Any], Callable[[], list[tuple[Any, Any, Any]]]]:
+    """`(programs, arguments)`: the jitted programs of `optax_scan`; `arguments()` is what each run takes."""
     inputs, labels = jnp.asarray(data.inputs), jnp.asarray(data.labels)
 
     def program(name, size):
@@ -116,20 +146,11 @@ def optax_scan(work: Workload, data: Data) -> Callable[[], Finals]:
 
         return jax.jit(whole)
 
-    programs = {key: program(*key) for key in work.programs}
+    def arguments():
+        pairs = list(zip(data.starts, data.orders, strict=True))
+        return [(rate, _params(start), orders) for rate in work.rates for start, orders in pairs]
 
-    def run():
-        def results(program):
-            return [
-                program(rate, _params(start), orders)
-                for rate in work.rates
-                for start, orders in zip(data.starts, data.orders, strict=True)
-            ]
-
-        finals = {key: jax.device_get(results(program)) for key, program in programs.items()}
-        return {key: as_layers(params[0]) for key, params in finals.items()}
-
-    return run
+    return {key: program(*key) for key in work.programs}, arguments
 
 
 def optax_loop(work: Workload, data: Data) -> Callable[[], Finals]:

@@ -1,7 +1,7 @@
 """The workloads of the sweep benchmark: data, axes, and what is the same for every peer."""
 
 import itertools
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,34 +160,42 @@ WORKLOADS = {
             (0,),
             epochs=3,
         ),
-        # Sizes that fill a GPU.
+        # Workloads 1 and 2 with as many runs as fill a GPU, what matters most first; and workload 3.
         Workload(
             "gpu1",
-            "mnist5k",
-            (784, 1024, 1024, 10),
-            4096,
-            (128, 512, "full"),
-            ("momentum", "adam"),
-            _rates(1e-4, 2e-3, 32),
-            tuple(range(8)),
+            "digits",
+            (64, 64, 10),
+            1024,
+            (32, 1, 1024, 8, 128),
+            ("momentum",),
+            _rates(1e-4, 5e-3, 64),
+            tuple(range(16)),
             epochs=10,
-            few=":rates=1:seeds=1",
-            rounds=1,
-            calls=3,
+            few=":rates=2:seeds=2",
         ),
         Workload(
             "gpu2",
+            "mnist5k",
+            (784, 256, 10),
+            4096,
+            (32, 512, "full", 128),
+            ("adam", "momentum", "sgd", "nadam"),
+            _rates(1e-4, 5e-3, 32),
+            tuple(range(8)),
+            epochs=5,
+            few=":rates=2:seeds=2",
+        ),
+        Workload(
+            "gpu3",
             "breast_cancer",
             (30, 2),
             320,
             (32,),
             ("momentum",),
-            _rates(1e-4, 1e-1, 10_000),
+            _rates(1e-4, 1e-1, 1000),
             tuple(range(10)),
             epochs=10,
-            few=":rates=1:seeds=1",
-            rounds=1,
-            calls=3,
+            few=":rates=4:seeds=4",
         ),
     )
 }
@@ -211,14 +219,20 @@ def named(name: str) -> Workload:
 
 
 def write_data(path: Path, work: Workload) -> None:
-    """Write what every peer is given. Initial parameters and epoch orders are those that jaxgd draws."""
-    import jax
-
+    """Write what every peer is given."""
     import jaxgd
-    from jaxgd.training.batching import epoch_orders, init_key
 
     splits = jaxgd.datasets.load(work.dataset)
     inputs, labels = (np.concatenate(parts)[: work.examples] for parts in zip(*splits, strict=True))
+    np.savez(path, **arrays_of(work, inputs, labels))
+
+
+def arrays_of(work: Workload, inputs: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """What every peer is given, as arrays. Initial parameters and epoch orders are those that jaxgd draws."""
+    import jax
+
+    from jaxgd.training.batching import epoch_orders, init_key
+
     keys = [jax.random.key(seed) for seed in work.seeds]
     orders = np.stack([epoch_orders(key, 0, work.epochs, work.examples, "shuffle") for key in keys])
     arrays = {"inputs": inputs.astype(np.float32), "labels": labels.astype(np.int32), "orders": orders}
@@ -226,19 +240,24 @@ def write_data(path: Path, work: Workload) -> None:
     for place, key in enumerate(keys):
         for depth, layer in enumerate(as_layers(init(init_key(key)))):
             arrays[f"w{place}_{depth}"], arrays[f"b{place}_{depth}"] = layer
-    np.savez(path, **arrays)
+    return arrays
 
 
 def read_data(path: Path, work: Workload) -> Data:
     """What `write_data` wrote, for this part of the workload."""
-    depths = range(len(work.layers) - 1)
     with np.load(path) as arrays:
-        starts = [
-            [(arrays[f"w{place}_{depth}"], arrays[f"b{place}_{depth}"]) for depth in depths]
-            for place in range(len(work.seeds))
-        ]
-        orders = arrays["orders"][: len(work.seeds), : work.epochs]
-        return Data(arrays["inputs"], arrays["labels"], orders, starts)
+        return data_of(work, arrays)
+
+
+def data_of(work: Workload, arrays: Mapping[str, np.ndarray]) -> Data:
+    """What peers are given for a workload or a part of it, from the arrays of the whole."""
+    depths = range(len(work.layers) - 1)
+    starts = [
+        [(arrays[f"w{place}_{depth}"], arrays[f"b{place}_{depth}"]) for depth in depths]
+        for place in range(len(work.seeds))
+    ]
+    orders = arrays["orders"][: len(work.seeds), : work.epochs]
+    return Data(arrays["inputs"], arrays["labels"], orders, starts)
 
 
 def model(layers: tuple[int, ...]) -> Any:

@@ -8,9 +8,10 @@ import jax
 import numpy as np
 
 from jaxgd.machine.devices import free_bytes
-from jaxgd.sweeps.groups import steps_per_epoch
+from jaxgd.sweeps.groups import largest_batch, steps_per_epoch
 from jaxgd.sweeps.planning.plans import Recipe
-from jaxgd.training.gradients import example_losses
+from jaxgd.training.gradients import CHUNK, example_losses
+from jaxgd.training.problems.problem import num_examples
 from jaxgd.training.trainers import Trainer
 
 
@@ -32,11 +33,12 @@ class Core(NamedTuple):
     own, by a merged one, and to sum micro-batches up.
 
     lanes, lanes_bytes: lanes that a core takes in turn, so many that calls cost nothing, while they take few
-    bytes. lanes_at_once: on other devices. width, width_bytes: lanes in turn that move at once, as long as
-    parameters, moments and gradients stay in the cache. margin: what memory measured at one lane and two may
-    be off by at more. gain, saved: what merging has to save, as a ratio and in seconds, since without it a
-    lane has the bits of the run alone. width_saved: what part of the time moving at once has to save.
-    measured: lanes at once that may need more than this part of the free memory are measured first.
+    bytes. lanes_at_once: the most that move at once, where all that fit may. width, width_bytes: lanes in
+    turn that move at once, as long as parameters, moments and gradients stay in the cache. margin: what
+    memory measured at one lane and two may be off by at more. gain, saved: what merging has to save, as a
+    ratio and in seconds, since without it a lane has the bits of the run alone. width_saved: what part of the
+    time moving at once has to save. measured: lanes at once that may need more than this part of the free
+    memory are measured first.
     """
 
     compile: float = 1.1
@@ -60,7 +62,7 @@ class Core(NamedTuple):
     sum_passes: int = 3
     lanes: int = 64
     lanes_bytes: int = 2**23
-    lanes_at_once: int = 4096
+    lanes_at_once: int = 2**16
     width: int = 16
     width_bytes: int = 2**19
     margin: float = 1.15
@@ -150,14 +152,30 @@ def default_kind(devices: Sequence[Any]) -> str:
 def fitting_lanes(
     kind: str, num_lanes: int, devices: Sequence[Any], lane_bytes: float, fixed: float, core: Core = CORE
 ) -> int:
-    """How many lanes a device takes, if each needs so many bytes beside `fixed` ones."""
-    # In turn, an empty place costs nothing: with as many places always, few runs use the program of many.
-    at_once = min(-(-num_lanes // len(devices)), core.lanes_at_once)
+    """How many lanes a device takes, if each needs so many bytes beside `fixed` ones.
+
+    In turn, an empty place costs nothing: with as many places always, few runs use the program of many. At
+    once it costs as much as another: of 100 lanes of which 78 fit, 50 move in each of two rounds.
+    """
+    each = -(-num_lanes // len(devices))
     in_turn = max(1, min(core.lanes, int(core.lanes_bytes / max(lane_bytes, 1))))
-    wanted = at_once if kind == "vmap" else in_turn
+    wanted = min(each, core.lanes_at_once) if kind == "vmap" else in_turn
     free = free_bytes(devices)
     fits = int((free / core.margin - fixed) / max(lane_bytes, 1e-9)) if free else wanted
-    return max(1, min(wanted, fits))
+    most = max(1, min(wanted, fits))
+    return -(-each // -(-each // most)) if kind == "vmap" else most
+
+
+def step_bytes(work: Work, trainer: Trainer, microbatch: int | None = None) -> float:
+    """Bytes of a step of one of many lanes beside its parameters: its examples, and what products give.
+
+    Such as for an MLP 784-256-10 (798 outputs in an example's gradient) at 4,096 examples: 4,096 * (3,136 of
+    an input + 4 * 798) = 26 MB, where its parameters are 0.8 MB. Rows that are validated count as well.
+    """
+    problem, size = trainer.problem, microbatch or trainer.microbatch.value or largest_batch(trainer)
+    example = num_bytes(problem.train) / problem.num_examples
+    validated = 0 if problem.valid is None else min(num_examples(problem.valid), CHUNK)
+    return max(size * (example + 4 * work.outputs), validated * 4 * work.outputs)
 
 
 def fitting_width(params_bytes: float, core: Core = CORE) -> int:

@@ -27,6 +27,7 @@ from jaxgd.sweeps.planning.costs import (
     num_bytes,
     pays,
     run_seconds,
+    step_bytes,
     work_of,
 )
 from jaxgd.sweeps.planning.plans import Plan, Program, Recipe
@@ -216,6 +217,8 @@ class Planner:
         runs = [run for group in part for run in group.runs]
         inputs, work = Inputs(group, self.sources), self._work(group.runs[0])
         lane_bytes = _lane_bytes(inputs)
+        if recipe.kind == "vmap":  # in turn, there is one step's memory for all lanes
+            lane_bytes += int(step_bytes(work, part[0].first, recipe.microbatch))
         lanes = self._lanes(inputs, len(runs), lane_bytes, num_bytes(inputs.shared))
         compiling = compile_seconds(work, recipe, len(sizes) if recipe.branches else 1, self.core)
         running, width = self._seconds_and_width(part, recipe, work, lanes, compiling)

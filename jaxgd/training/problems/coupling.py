@@ -123,10 +123,11 @@ def _program(problem: Problem, params: Any, size: int) -> tuple[Callable, float]
     units = [float(jnp.finfo(dtype).eps) for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)]
     options: Any = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     compiled = traced.lower().compile(compiler_options=options)
+    part, data, key_data = jax.device_put((part, problem.train, key_data))  # once: the data may be large
 
     def compute(params, rows):
-        given = jax.device_put((part, params, problem.train, key_data, rows))
-        return jax.device_get(compiled(*given)).astype(np.float64)
+        params, rows = jax.device_put((params, rows))
+        return jax.device_get(compiled(part, params, data, key_data, rows)).astype(np.float64)
 
     return compute, max(_TOLERANCE, _ULPS * max(units, default=0.0))
 

@@ -1,10 +1,12 @@
 """How many lanes a device takes."""
 
 import jax
+import numpy as np
 import pytest
 
+import jaxgd
 from jaxgd.machine.devices import free_bytes
-from jaxgd.sweeps.planning.costs import default_kind, fitting_lanes, fitting_width
+from jaxgd.sweeps.planning.costs import default_kind, fitting_lanes, fitting_width, step_bytes, work_of
 from jaxgd.sweeps.planning.plans import Recipe
 
 
@@ -33,9 +35,11 @@ def test_free_memory():
     [
         ("vmap", 7, [GPU], 1, 0, 7),
         ("vmap", 7, [GPU] * 2, 1, 0, 4),
-        ("vmap", 10_000, [GPU], 0.01, 0, 4096),
-        ("vmap", 100, [GPU], 10, 0, 78),  # 900 bytes, of which 15 % are left
-        ("vmap", 100, [GPU], 10, 400, 38),
+        ("vmap", 10_000, [GPU], 0.01, 0, 10_000),
+        ("vmap", 70_000, [GPU], 0.01, 0, 35_000),  # at most 65,536
+        ("vmap", 100, [GPU], 10, 0, 50),  # 900 bytes, of which 15 % are left: 78 fit
+        ("vmap", 78, [GPU], 10, 0, 78),
+        ("vmap", 100, [GPU], 10, 400, 34),  # 38 fit
         ("vmap", 100, [GPU], 10_000, 0, 1),
         ("map", 100, [GPU], 10, 0, 64),
         ("map", 1, [GPU], 10, 0, 64),
@@ -46,6 +50,42 @@ def test_free_memory():
 )
 def test_lanes_that_fit(kind, num_lanes, devices, lane_bytes, fixed, lanes):
     assert fitting_lanes(kind, num_lanes, devices, lane_bytes, fixed) == lanes
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "microbatch", "num_valid", "expected"),
+    [
+        # A row and its label are 16 bytes; in a gradient its products give three times 5 + 2 numbers.
+        (10, None, 0, 10 * (16 + 4 * 21)),
+        ("full", None, 0, 100 * (16 + 4 * 21)),
+        (10, 5, 0, 5 * (16 + 4 * 21)),
+        (10, None, 50, 50 * 4 * 21),
+    ],
+)
+def test_bytes_of_a_step(batch_size, microbatch, num_valid, expected):
+    split = np.ones((100, 3), np.float32), np.zeros(100, np.int32)
+    valid = tuple(each[:num_valid] for each in split) if num_valid else None
+    problem = jaxgd.classification(jaxgd.mlp([3, 5, 2]), split, valid)
+    tr = jaxgd.trainer(problem, jaxgd.sgd(0.1), batch_size, microbatch=microbatch)
+    params = jax.eval_shape(problem.init, jax.random.key(0))
+    assert step_bytes(work_of(tr, params), tr) == expected
+
+
+def test_a_plan_of_lanes_at_once_counts_their_batches():
+    split = np.ones((1000, 3), np.float32), np.zeros(1000, np.int32)
+    problem = jaxgd.classification(jaxgd.mlp([3, 5, 2]), split)
+    axes = {"batch_size": [10, "full"], "seed": [0, 1]}
+
+    def predicted(**options):
+        def make_trainer(hp):
+            return jaxgd.trainer(problem, jaxgd.sgd(0.1), hp.batch_size)
+
+        groups = jaxgd.plan(make_trainer, axes, 1, merge=False, lanes=2, **options).groups
+        return {group.batch_size: group.predicted_bytes for group in groups}
+
+    at_once, in_turn = predicted(kind="vmap"), predicted(kind="map")
+    assert at_once["1000"] - in_turn["1000"] == 2 * 1000 * (16 + 4 * 21)
+    assert at_once["10"] - in_turn["10"] == 2 * 10 * (16 + 4 * 21)
 
 
 @pytest.mark.parametrize(("params", "width"), [(4, 16), (20_000, 8), (30_000, 4), (100_000, 1), (1e9, 1)])
