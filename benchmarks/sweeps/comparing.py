@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workers import PEERS, PRODUCT, Peer, Worker, prepare
+from workers import PEERS, PRODUCT, Peer, Worker, prepare, worker_of
 from workloads import PRODUCT_FLOPS, named, scale
 
 # The options of `jaxgd.plan` that force each alternative; none for the plan that is chosen.
@@ -134,7 +134,7 @@ def measure(workload: str, peers: dict[str, Peer]) -> dict[str, Measured]:
         for _ in range(work.rounds):
             with ExitStack() as stack:
                 workers = {
-                    name: stack.enter_context(Worker(peer, part_of(workload, peer), data))
+                    name: stack.enter_context(worker_of(peer, part_of(workload, peer), data))
                     for name, peer in peers.items()
                 }
                 for _ in range(work.calls):

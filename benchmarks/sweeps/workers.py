@@ -12,7 +12,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -49,8 +49,8 @@ PRODUCT = Peer("matrix product", "peers:matrix_product")
 class Worker:
     """A process that runs one peer. `cold`: the line after its first call, its `seconds` from the start."""
 
-    def __init__(self, peer: Peer, work: str, data: Path):
-        command = [sys.executable, __file__, peer.home, work, str(data), json.dumps(dict(peer.options))]
+    def __init__(self, arguments: Sequence[str]):
+        command = [sys.executable, *arguments]
         environment = {key: value for key, value in os.environ.items() if "COMPILATION_CACHE" not in key}
         # Several processes hold a GPU at once: none may take all of its memory.
         environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
@@ -84,6 +84,11 @@ class Worker:
         self.process.wait()
 
 
+def worker_of(peer: Peer, work: str, data: Path) -> Worker:
+    """A process that runs a peer on a workload, or a part of one."""
+    return Worker([__file__, peer.home, work, str(data), json.dumps(dict(peer.options))])
+
+
 def prepare(work: str, data: Path) -> None:
     """Write a workload's data, in a process of its own: a child's peak memory is never below its parent's."""
     subprocess.run([sys.executable, __file__, "data", work, str(data)], check=True)
@@ -100,7 +105,9 @@ def main() -> None:
     module, function = home.split(":")
     peer = getattr(importlib.import_module(module), function)(work, data, **json.loads(options))
     cpu = 0.0  # the first call's CPU seconds are from the start of the process
-    while True:
+
+    def line():
+        nonlocal cpu
         begun, cpu_begun = time.perf_counter(), cpu
         finals = peer()
         seconds, cpu = time.perf_counter() - begun, time.process_time()
@@ -109,7 +116,15 @@ def main() -> None:
         if finals:  # what a peer lacks is taken to cost as much as what it has
             line["seconds"] *= len(work.programs) / len(finals)
             line["cpu"] *= len(work.programs) / len(finals)
-        print(json.dumps(line), flush=True)
+        return line
+
+    serve(line)
+
+
+def serve(line: Callable[[], dict[str, Any]]) -> None:
+    """Print what `line` gives, and again for every line that is read."""
+    while True:
+        print(json.dumps(line()), flush=True)
         if not sys.stdin.readline():
             return
 
