@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from jaxgd.studies.comparison.conclusions import Comparison as Comparison
     from jaxgd.sweeps import (
         Best as Best,
+        Calibration as Calibration,
         Plan as Plan,
         SweepResult as SweepResult,
+        calibrate as calibrate,
         draw as draw,
         enable_compilation_cache as enable_compilation_cache,
         int_uniform as int_uniform,
@@ -102,7 +104,7 @@ _HOMES = {
     "find_learning_rate mixed_precision "
     "Rule Observation early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
-    "enable_compilation_cache",
+    "calibrate Calibration enable_compilation_cache",
     "jaxgd.logs.event_files": "tensorboard",
     "jaxgd.machine.interrupts": "Interrupted",
     "jaxgd.tables.prepared": "table PreparedTable",

@@ -27,7 +27,19 @@ ROOMS = [
 # What a later part of `sweeps` may import of an earlier one, and never the other way.
 SWEEPS = [
     *("axes", "draws", "runs", "groups", "lanes"),
-    *("planning", "store", "results", "engine", "folders", "logged", "sinks", "timing", "sweeping"),
+    *(
+        "planning",
+        "store",
+        "results",
+        "engine",
+        "folders",
+        "logged",
+        "sinks",
+        "timing",
+        "probes",
+        "calibration",
+    ),
+    "sweeping",
 ]
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make"}
 # Public functions to come: no module may have their names either.

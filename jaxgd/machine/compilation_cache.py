@@ -29,34 +29,39 @@ def enable_compilation_cache(folder: str | os.PathLike | None = None) -> Path:
     Example:
         >>> jaxgd.enable_compilation_cache()
     """
-    path = _private_folder(_own_folder() if folder is None else Path(folder), shared=folder is not None)
+    path = private_folder(own_folder("xla") if folder is None else Path(folder), shared=folder is not None)
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
     compilation_cache.reset_cache()  # else JAX stays with the folder that it used first
     return path
 
 
-def _own_folder() -> Path:
+def own_folder(name: str) -> Path:
+    """The user's own folder of this name, which need not be there: `jaxgd/name` in the cache's home."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(base):
-        return Path(base, "jaxgd", "xla")
+        return Path(base, "jaxgd", name)
     try:
-        return Path.home() / ".cache" / "jaxgd" / "xla"
+        return Path.home() / ".cache" / "jaxgd" / name
     except RuntimeError:
         raise FileNotFoundError("there is no home folder, and XDG_CACHE_HOME names no other") from None
 
 
-def _private_folder(folder: Path, shared: bool) -> Path:
-    """The folder, made if missing; with `shared`, the one above it may be anybody's."""
+def private_folder(folder: Path, shared: bool) -> Path:
+    """The folder, made if missing; with `shared`, the one above it may be anybody's.
+
+    Raises:
+        PermissionError: somebody else could write to it.
+    """
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     for place in (folder,) if shared else (folder, folder.parent):
-        if problem := _not_private(place):
+        if problem := why_not_private(place):
             raise PermissionError(problem)
     return folder.absolute()
 
 
-def _not_private(place: Path) -> str:
+def why_not_private(place: Path) -> str:
     """Why others could write to a folder, or an empty text."""
     if not hasattr(os, "getuid"):
         return ""

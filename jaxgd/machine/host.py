@@ -34,6 +34,15 @@ def _numbers_of(path: str | Path) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
 
 
+def cpu_name() -> str:
+    """What the processor calls itself; what Python knows of it where the machine does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
 def num_cores() -> int:
     """The cores that this process may use: of the machine, of its affinity mask, of its container's quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,7 @@
 """Sweeps: many trainers as lanes of a few programs."""
 
 from jaxgd.machine.compilation_cache import enable_compilation_cache
+from jaxgd.sweeps.calibration import Calibration, calibrate
 from jaxgd.sweeps.draws import draw, int_uniform, log_uniform, uniform
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.ranking import Best
@@ -10,8 +11,10 @@ from jaxgd.sweeps.timing import throughput
 
 __all__ = [
     "Best",
+    "Calibration",
     "Plan",
     "SweepResult",
+    "calibrate",
     "draw",
     "enable_compilation_cache",
     "int_uniform",

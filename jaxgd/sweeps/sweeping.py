@@ -155,7 +155,8 @@ def run_sweep(
         deferred_interrupts() as interrupts,
         _begun(folder, replace, Asked(lists, runs, spec, exact, plan), engine, choose) as begun,
     ):
-        followed, keeper = plan_of(begun.planned, len(runs), epochs, engine.devices), begun.keeper
+        followed = plan_of(begun.planned, len(runs), epochs, engine.devices, plan)
+        keeper = begun.keeper
         if explain:
             print(followed, file=sys.stderr)  # noqa: T201
         found = Collected(begun.ended)

@@ -1,5 +1,6 @@
 """A sweep in a folder: begun there, or gone on with from what the folder has."""
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,8 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgd.machine.devices import device_name
-from jaxgd.machine.host import versions
 from jaxgd.sweeps.engine.driver import Ended, Snapshot
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.engine.identity import ProgramIdentity
@@ -18,7 +17,7 @@ from jaxgd.sweeps.folders.keeper import Keeper
 from jaxgd.sweeps.folders.opening import ContradictionError, check_plan, extended
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.lanes import Inputs
-from jaxgd.sweeps.planning.planner import Planned, with_groups
+from jaxgd.sweeps.planning.planner import Planned, plan_of, with_groups
 from jaxgd.sweeps.planning.plans import Plan, Recipe
 from jaxgd.sweeps.results.records import Record, Unit, is_record, labels_of, record_of, saved_runs
 from jaxgd.sweeps.results.units import RunsOfFile
@@ -42,7 +41,9 @@ class Asked(NamedTuple):
         """How a manifest describes it, without units."""
         epochs, runs = engine.sources.epochs, self.runs
         return Record(
-            plan=Plan((), epochs, device_name(engine.devices), versions(), len(runs), 0.0, 0.0),
+            plan=dataclasses.replace(
+                plan_of([], len(runs), epochs, engine.devices, self.plan), seconds=0.0, clock_seconds=0.0
+            ),
             axes=labels_of(self.axes),
             num_examples=runs[0].trainer.problem.num_examples,
             measured=measured_in(runs),

@@ -36,8 +36,8 @@ def extended(kept: Record, asked: Record, folder: str) -> Record:
         )
     places = _places(kept.axes, asked.axes)
     units = tuple(_moved(unit, places) for unit in kept.units)
-    spent = dataclasses.replace(asked.plan, seconds=kept.plan.seconds, clock_seconds=kept.plan.clock_seconds)
-    return asked._replace(units=units, plan=spent)
+    kept_parts = {name: getattr(kept.plan, name) for name in ("seconds", "clock_seconds", "constants")}
+    return asked._replace(units=units, plan=dataclasses.replace(asked.plan, **kept_parts))
 
 
 def check_plan(record: Record, plan: Plan | None, folder: str) -> None:

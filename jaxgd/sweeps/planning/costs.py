@@ -9,70 +9,11 @@ import numpy as np
 
 from jaxgd.machine.devices import free_bytes
 from jaxgd.sweeps.groups import largest_batch, steps_per_epoch
+from jaxgd.sweeps.planning.constants import CORE, Core
 from jaxgd.sweeps.planning.plans import Recipe
 from jaxgd.training.gradients import CHUNK, example_losses
 from jaxgd.training.problems.problem import num_examples
 from jaxgd.training.trainers import Trainer
-
-
-class Core(NamedTuple):
-    """What one core of a CPU takes, and how much it is given at a time.
-
-    The numbers are of small models, from the measurements in docs/benchmarks.md. They only have to tell apart
-    alternatives that differ by much: a program more to compile, or twice as many updates.
-
-    compile: seconds for a program, at least; compile_leaf: more for each parameter array; compile_micro,
-    compile_general: times that where batch sizes are numbers or optimizers are merged; compile_loop: times
-    that more for each further loop. compiling: how many cores are at work while XLA compiles a program.
-
-    step, batch, micro: seconds of a gradient and update beside its arithmetic, of one example, of several, of
-    a micro-batch with its bookkeeping. step_saved, batch_saved: what of them lanes that move at once save.
-    flop: seconds of one in a matrix product. output: of a number that one gives, which other functions take
-    further. cached, uncached: bytes per second of parameters and states that fit into the `cache`, bytes, and
-    of others. passes, general_passes, sum_passes: over the parameters, in an update by an optimizer of its
-    own, by a merged one, and to sum micro-batches up.
-
-    lanes, lanes_bytes: lanes that a core takes in turn, so many that calls cost nothing, while they take few
-    bytes. lanes_at_once: the most that move at once, where all that fit may. width, width_bytes: lanes in
-    turn that move at once, as long as parameters, moments and gradients stay in the cache. margin: what
-    memory measured at one lane and two may be off by at more. gain, saved: what merging has to save, as a
-    ratio and in seconds, since without it a lane has the bits of the run alone. width_saved: what part of the
-    time moving at once has to save. measured: lanes at once that may need more than this part of the free
-    memory are measured first.
-    """
-
-    compile: float = 1.1
-    compile_leaf: float = 0.05
-    compile_micro: float = 1.2
-    compile_general: float = 1.85
-    compile_loop: float = 0.36
-    compiling: float = 1.5
-    step: float = 2e-6
-    batch: float = 4.5e-6
-    micro: float = 1.5e-5
-    step_saved: float = 1e-6
-    batch_saved: float = 2.7e-6
-    flop: float = 1.2e-11
-    output: float = 2.5e-9
-    cached: float = 6e10
-    uncached: float = 1.2e10
-    cache: int = 2**20
-    passes: int = 6
-    general_passes: int = 18
-    sum_passes: int = 3
-    lanes: int = 64
-    lanes_bytes: int = 2**23
-    lanes_at_once: int = 2**16
-    width: int = 16
-    width_bytes: int = 2**19
-    margin: float = 1.15
-    gain: float = 1.2
-    saved: float = 2.0
-    width_saved: float = 0.05
-    measured: float = 0.1
-
-
-CORE = Core()
 
 
 class Work(NamedTuple):
@@ -135,8 +76,12 @@ def run_seconds(
         updates = num / smallest
         fixed = core.micro + core.sum_passes * work.bytes / rate
     moved = updates * passes * work.bytes / rate
-    gradient = work.flops * core.flop + work.outputs * core.output
-    return epochs * (steps * fixed + num * gradient + moved)
+    return epochs * (steps * fixed + num * example_seconds(work, core) + moved)
+
+
+def example_seconds(work: Work, core: Core = CORE) -> float:
+    """Seconds of the arithmetic of one example's gradient."""
+    return work.flops * core.flop + work.outputs * core.output
 
 
 def pays(apart: float, merged: float, core: Core = CORE) -> bool:

@@ -16,9 +16,8 @@ from jaxgd.optim.generalized import can_generalize, generalize
 from jaxgd.pytrees import Static
 from jaxgd.sweeps.groups import Group, group_runs, largest_batch, only_group, warn_of_closures
 from jaxgd.sweeps.lanes import Inputs, Sources
+from jaxgd.sweeps.planning.constants import core_of
 from jaxgd.sweeps.planning.costs import (
-    CORE,
-    Core,
     Work,
     compile_seconds,
     default_kind,
@@ -80,10 +79,13 @@ def checked_options(
     return (EXACT if exact else Options(merge, kind, lanes, generalize, width))._replace(clock=clock)
 
 
-def plan_of(planned: Planned, num_runs: int, epochs: int, devices: Sequence[Any]) -> Plan:
-    """The plan that these programs are."""
+def plan_of(
+    planned: Planned, num_runs: int, epochs: int, devices: Sequence[Any], followed: Plan | None = None
+) -> Plan:
+    """The plan that these programs are; `followed` is the one that they were taken from, if any."""
     programs = tuple(program for _, program in planned)
-    return Plan(programs, epochs, device_name(devices), versions(), num_runs)
+    constants = core_of(devices)._asdict() if followed is None else followed.constants
+    return Plan(programs, epochs, device_name(devices), versions(), num_runs, constants=constants)
 
 
 def replay(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> Planned:
@@ -119,12 +121,14 @@ class Planner:
     """Chooses the programs of a sweep.
 
     measure: bytes that a compiled program needs, asked where lanes at once may not fit.
-    """
 
-    core: Core = CORE
+    Attributes:
+        core: the constants of the machine, measured ones where there are any.
+    """
 
     def __init__(self, devices: Sequence[Any], sources: Sources, measure: Measure, options: Options):
         self.devices, self.sources, self.measure, self.options = devices, sources, measure, options
+        self.core = core_of(devices)
         kind = options.kind or default_kind(devices)
         if options.merge is True and kind != "map":
             raise ValueError("merge=True, a loop for each batch size, needs lanes in turn, kind='map'")

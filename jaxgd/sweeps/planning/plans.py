@@ -111,6 +111,7 @@ class Plan:
         num_runs: points of the grid.
         seconds: wall time of the sweep, None before.
         clock_seconds: of them, for timing updates alone.
+        constants: of a core of the machine, which it was chosen by; None in plans saved by earlier versions.
     """
 
     groups: tuple[Program, ...]
@@ -120,6 +121,7 @@ class Plan:
     num_runs: int
     seconds: float | None = None
     clock_seconds: float | None = None
+    constants: Mapping[str, float] | None = None
 
     def __repr__(self):
         counts = (self.num_runs, "run"), (self.epochs, "epoch"), (len(self.groups), "program")
@@ -137,7 +139,8 @@ class Plan:
             {**vars(group), "runs": list(group.runs), "recipe": group.recipe._asdict()}
             for group in self.groups
         ]
-        return {**vars(self), "groups": groups, "versions": dict(self.versions)}
+        constants = None if self.constants is None else dict(self.constants)
+        return {**vars(self), "groups": groups, "versions": dict(self.versions), "constants": constants}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "Plan":
@@ -168,6 +171,7 @@ class Plan:
         _check_kinds(made, ("device",), (), ("seconds", "clock_seconds"))
         if not all(isinstance(version, str) for version in dict(made.versions).values()):
             raise TypeError(f"versions of a plan must be texts, got {made.versions!r:.80}")
+        _check_constants(made.constants)
         for group in groups:
             texts, numbers = ("optimizer", "batch_size", "reason"), ("predicted_compile_seconds",)
             numbers = (*numbers, "predicted_run_seconds", "predicted_bytes")
@@ -178,6 +182,17 @@ class Plan:
         if len(set(runs)) < len(runs):
             raise ValueError("a run of a plan must be in one program")
         return made
+
+
+def _check_constants(constants: Any) -> None:
+    """Raise TypeError unless these are numbers by name, or None."""
+    if constants is None:
+        return
+    if not isinstance(constants, Mapping):
+        raise TypeError(f"constants of a plan must be numbers by name, got {constants!r:.80}")
+    for name, value in constants.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{name} in the constants of a plan is {value!r:.80}")
 
 
 def _check_kinds(part: Any, texts: Sequence[str], numbers: Sequence[str], or_none: Sequence[str]) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 import jaxgd
 from jaxgd.sweeps.planning import planner
-from jaxgd.sweeps.planning.costs import CORE, work_of
-from jaxgd.sweeps.planning.planner import Planner
+from jaxgd.sweeps.planning.constants import CORE
+from jaxgd.sweeps.planning.costs import work_of
 
 AXES = {"optimizer": ["sgd", "adam"], "batch_size": [5, 10, "full"], "seed": [0, 1]}
 
@@ -79,7 +79,7 @@ def test_many_short_programs_are_merged_and_long_runs_are_not(monkeypatch):
 
     assert programs() <= 2
     slow = CORE._replace(compile=0.01, compile_leaf=0, batch=1, micro=15)
-    monkeypatch.setattr(Planner, "core", slow)
+    monkeypatch.setattr(planner, "core_of", lambda devices: slow)
     assert programs() == len(sizes)
 
 
