@@ -1,9 +1,10 @@
 """Measure a training run: `train` against `fit`, traced batch sizes, dropout, and a PyTorch loop.
 
-    python benchmarks/training.py [--repeats 7]
+    python benchmarks/training.py [--repeats 7] [--instructions]
 
 Prints a Markdown table of ratios: medians of calls that take turns, compile excluded. PyTorch is measured
-where it is installed.
+where it is installed. With --instructions a diagnostic table instead: for six models the kernels of a step
+and of the whole program, and what compiling and a run take, beside the scan that an expert would write.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from instructions import print_instructions
 
 import jaxgd
 
@@ -26,9 +28,18 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7, help="timed calls of each, in turn")
-    repeats = parser.parse_args().repeats
-    train, valid, _ = jaxgd.datasets.load("mnist5k")
+    parser.add_argument("--instructions", action="store_true", help="the diagnostic table")
+    options = parser.parse_args()
     print(f"{os.cpu_count()} cores, jax {jax.__version__}\n")
+    if options.instructions:
+        print_instructions(options.repeats)
+    else:
+        print_ratios(options.repeats)
+
+
+def print_ratios(repeats: int) -> None:
+    """Print the table of ratios."""
+    train, valid, _ = jaxgd.datasets.load("mnist5k")
     print("| | seconds | ratio |\n|---|---|---|")
     compare("train / fit, mlp 784-64-10, batch 50", *hosts(train, valid), repeats)
     for micro in (16, 32, 64):

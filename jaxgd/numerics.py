@@ -96,11 +96,29 @@ class Sums(NamedTuple):
 
     def plus(self, terms: Any) -> "Sums":
         """The sums with one more term in each: numbers [], as many as there are sums."""
-        terms = jnp.stack([term.astype(self.totals.dtype) for term in terms]) + self.errors
-        totals = self.totals + terms
-        # Once a sum is not finite it has no error; inf - inf would hide which of the two it was.
-        errors = jnp.where(jnp.isfinite(totals), terms - (totals - self.totals), 0)
-        return Sums(totals, errors)
+        # One array of the terms: on a CPU what each is reduced from is then one kernel with it.
+        return Sums(*_added(self.totals, self.errors, jnp.stack([_cast(x, self.totals) for x in terms])))
+
+    def counting(self, terms: Any) -> "Sums":
+        """As `plus`, of terms that are cheaply computed, such as counts: on a CPU no kernel of their own."""
+        rows = zip(self.totals, self.errors, [_cast(x, self.totals) for x in terms], strict=True)
+        return Sums(*map(jnp.stack, zip(*(_added(*row) for row in rows), strict=True)))
+
+    def counted(self, index: int) -> jax.Array:
+        """The sum at a place, of whole numbers, as an int32."""
+        return self.totals[index].astype(jnp.int32) + self.errors[index].astype(jnp.int32)
+
+
+def _cast(term: Any, totals: jax.Array) -> jax.Array:
+    return jnp.asarray(term).astype(totals.dtype)
+
+
+def _added(totals: jax.Array, errors: jax.Array, terms: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Totals and errors with one more term."""
+    terms = terms + errors
+    new = totals + terms
+    # Once a sum is not finite it has no error; inf - inf would hide which of the two it was.
+    return new, jnp.where(jnp.isfinite(new), terms - (new - totals), 0)
 
 
 def no_sums_of(count: int, dtype: Any = float) -> Sums:

@@ -127,8 +127,8 @@ class Packed(NamedTuple):
     """A state in as few arrays as loops should carry: on a CPU each costs kernels of its own.
 
     anchor: what the anchor holds besides `updates`. partial: the gradients of the sums over a batch. numbers:
-    the epoch's three sums and their errors; with micro-batches the batch's after them. counts: see
-    `STATE_COUNTS`. The key is left out: it never changes.
+    the epoch's five sums, of numbers and of counts, and their errors; with micro-batches the batch's after
+    them. counts: see `STATE_COUNTS`. The key is left out: it never changes.
     """
 
     moving: Moving
@@ -153,30 +153,45 @@ STATE_COUNTS = ("updates", "examples", "status", "epoch", "stopped_at", "positio
 
 def pack(state: TrainState) -> Packed:
     """The state without its key."""
-    sums, anchor = state.sums, state.anchor
-    for known, packed in _unpacked.frames[-1] if _unpacked.frames else ():
-        if all(a is b for a, b in zip(_numbers_of(state), _numbers_of(known), strict=True)):
-            return packed._replace(moving=moving_part(state), anchor=anchor.moving)
-    numbers, partial = jnp.stack(sums.numbers), None
-    if sums.partial is not None:
-        numbers = jnp.concatenate([numbers, jnp.stack(sums.partial.numbers)], axis=1)
-        partial = sums.partial.grads
-    return Packed(moving_part(state), anchor.moving, partial, numbers, jnp.stack(_numbers_of(state)[1:]))
+    numbers, counts = _known(_sums_of, state), _known(_counts_of, state)
+    return Packed(
+        moving=moving_part(state),
+        anchor=state.anchor.moving,
+        partial=None if state.sums.partial is None else state.sums.partial.grads,
+        numbers=jnp.concatenate(list(map(jnp.stack, _sums_of(state))), axis=1)
+        if numbers is None
+        else numbers.numbers,
+        counts=jnp.stack(_counts_of(state)) if counts is None else counts.counts,
+    )
 
 
-def _numbers_of(state: TrainState) -> list[Any]:
-    """The sums, then what `STATE_COUNTS` names."""
+def _sums_of(state: TrainState) -> list[Sums]:
+    """All running sums, in their order in `Packed.numbers`."""
+    sums = state.sums
+    return [sums.numbers, sums.counts, *([] if sums.partial is None else [sums.partial.numbers])]
+
+
+def _counts_of(state: TrainState) -> list[Any]:
+    """What `STATE_COUNTS` names."""
     own = (getattr(state, name) for name in STATE_COUNTS[:5])
-    return [state.sums, *own, state.sums.position, state.anchor.updates]
+    return [*own, state.sums.position, state.anchor.updates]
+
+
+def _known(part: Callable[[TrainState], list[Any]], state: TrainState) -> Packed | None:
+    """What this part of a state was unpacked from, if it is still what it was."""
+    for known, packed in _unpacked.frames[-1] if _unpacked.frames else ():
+        if all(a is b for a, b in zip(part(state), part(known), strict=True)):
+            return packed
+    return None
 
 
 def unpack(packed: Packed, key: Key) -> TrainState:
     """The state."""
     numbers, partial = packed.numbers, None
     if packed.partial is not None:
-        partial = BatchSums(packed.partial, Sums(*numbers[:, 3:]))
+        partial = BatchSums(packed.partial, Sums(*numbers[:, 5:]))
     counts: dict[str, Any] = {name: packed.count(name) for name in STATE_COUNTS[:5]}
-    sums = EpochSums(packed.count("position"), Sums(*numbers[:, :3]), partial)
+    sums = EpochSums(packed.count("position"), Sums(*numbers[:, :3]), Sums(*numbers[:, 3:5]), partial)
     anchor: Any = Anchor(packed.anchor, packed.count("anchor_updates"))  # pyright: ignore[reportArgumentType]
     state = TrainState(key=key, anchor=anchor, sums=sums, **packed.moving._asdict() | counts)
     if _unpacked.frames:

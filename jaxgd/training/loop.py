@@ -86,14 +86,24 @@ def _run_batches(trainer: Trainer, state: TrainState, order: jax.Array, start: A
     anchor = state.anchor
     # No update changes the anchor: their loop does without its arrays.
     state = state._replace(anchor=anchor._replace(moving=None))
+    before = state.sums
     state = forms[0](state) if len(forms) == 1 else carrying.switch(trainer.batch_size.index, forms, state)
-    state = state._replace(anchor=anchor)
+    state = _with_counts(before, state)._replace(anchor=anchor)
     if not trainer.halt_on_divergence.value:
         return state
     diverges = ~state.sums.are_finite
     return state._replace(
         status=jnp.where(diverges, DIVERGED, state.status),
         stopped_at=jnp.where(diverges, state.updates, state.stopped_at),
+    )
+
+
+def _with_counts(before: EpochSums, state: TrainState) -> TrainState:
+    """The state with what its sums have counted since they were those of before."""
+    sums = state.sums
+    return state._replace(
+        updates=state.updates + sums.num_updates - before.num_updates,
+        examples=state.examples + sums.num_in_whole_batches - before.num_in_whole_batches,
     )
 
 
@@ -178,9 +188,10 @@ def _step(trainer: Trainer, state: TrainState, order: jax.Array, position: Any) 
     )
     count = positions.size if mask is None else jnp.sum(mask, dtype=jnp.int32)
     counted = jnp.where(state.sums.are_finite, count, 0) if trainer.halt_on_divergence.value else count
-    state = state._replace(examples=state.examples + counted, model_state=model_state)
+    state = state._replace(model_state=model_state)
     if is_whole:
-        return _update(trainer, state, total, is_weighted)
+        return _update(trainer, state, total, is_weighted, counted)
+    state = state._replace(examples=state.examples + counted)
     partial: Any = state.sums.partial
     position = position + count
     grads = jax.tree.map(lambda a, b: a + b.astype(a.dtype), partial.grads, total.grads)
@@ -221,25 +232,28 @@ def _micro_batch(trainer: Trainer, order: jax.Array, position: Any) -> tuple[Any
     return take(data, order[jnp.where(mask, positions, first)]), positions, mask, end
 
 
-def _update(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: bool) -> TrainState:
+def _update(
+    trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: bool, examples: Any = 0
+) -> TrainState:
     """The update by a whole batch's gradient; none by a batch whose weights are all 0.
 
     A gradient that is not finite is not kept out: that would cost another pass over parameters and state at
-    every update. It shows in the sums, and the run goes back to its anchor.
+    every update. It shows in the sums, and the run goes back to its anchor. `examples` are counted with it.
     """
     moving, has_weight = _moved(trainer, state, total), True
     if is_weighted:
         has_weight, old = total.weight != 0, moving_part(state)
         moving = jax.lax.cond(has_weight, lambda: moving, lambda: old)
-    sums, norm = state.sums, root(squared_norm(total.grads, trainer.has_batches_of_one))
-    sums = EpochSums(
-        position=sums.position,
-        numbers=sums.numbers.plus([total.loss, total.weight, norm]),
-        partial=None if sums.partial is None else jax.tree.map(jnp.zeros_like, sums.partial),
-    )
-    counts = (has_weight & sums.are_finite) if trainer.halt_on_divergence.value else has_weight
-    updates = state.updates + jnp.asarray(counts, jnp.int32)
-    return state._replace(**moving._asdict(), updates=updates, sums=sums)
+    return state._replace(**moving._asdict(), sums=_summed(trainer, state.sums, total, has_weight, examples))
+
+
+def _summed(trainer: Trainer, sums: EpochSums, total: BatchLoss, has_weight: Any, examples: Any) -> EpochSums:
+    """The sums with one more batch, those over the batch at 0 again."""
+    norm = root(squared_norm(total.grads, trainer.has_batches_of_one)) if trainer.grad_norm.value else 0
+    partial = None if sums.partial is None else jax.tree.map(jnp.zeros_like, sums.partial)
+    sums = sums._replace(numbers=sums.numbers.plus([total.loss, total.weight, norm]), partial=partial)
+    is_counted = has_weight & sums.are_finite if trainer.halt_on_divergence.value else has_weight
+    return sums._replace(counts=sums.counts.counting([is_counted, examples]))
 
 
 def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
@@ -307,8 +321,9 @@ def _measure(trainer: Trainer, state: TrainState) -> dict[str, jax.Array]:
     row = {
         # An epoch without examples, its budget being spent, has no loss.
         "train_loss": jnp.where(sums.weight == 0, jnp.nan, sums.loss / or_one(sums.weight)),
-        "grad_norm": sums.norm / jnp.maximum(num_updates, 1).astype(sums.norm.dtype),
     }
+    if trainer.grad_norm.value:
+        row["grad_norm"] = sums.norm / jnp.maximum(num_updates, 1).astype(sums.norm.dtype)
     if problem.valid is not None:
         means = split_means(problem, state.params, problem.valid, state.model_state)
         row |= {f"valid_{name}": value for name, value in means.items()}
@@ -387,4 +402,4 @@ def no_sums(trainer: Trainer, params: Any) -> EpochSums:
     if trainer.microbatch.value is not None:
         wide = jax.tree.map(lambda p: jnp.zeros(p.shape, common_dtype(p.dtype, jnp.float32)), params)
         partial = BatchSums(wide, no_sums_of(5 if reads_micro_batches(trainer) else 2))
-    return EpochSums(jnp.zeros((), jnp.int32), no_sums_of(3), partial)
+    return EpochSums(jnp.zeros((), jnp.int32), no_sums_of(3), no_sums_of(2), partial)

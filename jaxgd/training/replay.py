@@ -37,7 +37,8 @@ def check_numbers(course: Course, checks: Checks) -> None:
 def _replay(course: Course, checks: Checks) -> None:
     """Make the update at which the run diverged, after those of its epoch that come before it."""
     trainer, state, history = course.trainer, course.state, course.history
-    num, epoch = course.num, int(np.isfinite(history["grad_norm"]).sum())
+    examples = np.asarray(history["examples"])
+    num, epoch = course.num, int(np.argmax(examples == examples[-1]))  # the last that used any
     before = {name: history[name][epoch - 1] if epoch else jnp.int32(0) for name in ("updates", "examples")}
     moving = at_anchor(trainer, state)
     begin = state._replace(

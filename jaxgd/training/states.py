@@ -35,13 +35,16 @@ class BatchSums(NamedTuple):
 class EpochSums(NamedTuple):
     """Running sums of the epoch under way, and the micro-batches of the batch under way.
 
-    position: examples used. numbers: three sums, of `w * l`, of `w` and of gradient norms. partial:
+    position: examples used, counted where there are micro-batches. numbers: three sums, of `w * l`, of `w`
+    and of gradient norms, 0 where these are not measured. counts: updates, and examples in whole batches,
+    which `TrainState` counts at the end of a loop over batches: in the loop, all sums are one array. partial:
     sums over the present batch, None without micro-batches. A loss or gradient that is not finite leaves its
     mark in these sums: that is how a run is seen to diverge.
     """
 
     position: IntScalar
     numbers: Sums
+    counts: Sums
     partial: BatchSums | None
 
     @property
@@ -58,6 +61,16 @@ class EpochSums(NamedTuple):
     def norm(self) -> FloatScalar:
         """The sum of gradient norms."""
         return self.numbers.totals[2]
+
+    @property
+    def num_updates(self) -> IntScalar:
+        """Updates of the epoch so far."""
+        return self.counts.counted(0)
+
+    @property
+    def num_in_whole_batches(self) -> IntScalar:
+        """Examples of the epoch so far that came in whole batches."""
+        return self.counts.counted(1)
 
     @property
     def are_finite(self) -> Bool[Array, ""]:

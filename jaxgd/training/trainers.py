@@ -43,6 +43,7 @@ class Trainer(PyTree):
     remainder: Any
     rules: tuple[Rule, ...] = ()
     halt_on_divergence: Any = Static(True)
+    grad_norm: Any = Static(True)
 
     def __repr__(self):
         size = self.batch_size.value if isinstance(self.batch_size, Static) else self.batch_size
@@ -123,6 +124,7 @@ def trainer(
     remainder: str = "keep",
     rules: Sequence[Rule] = (),
     halt_on_divergence: bool = True,
+    grad_norm: bool = True,
 ) -> Trainer:
     """The trainer that runs `optimizer` on `problem` with batches of `batch_size` examples.
 
@@ -144,6 +146,11 @@ def trainer(
         rules: what `early_stopping` and its like add.
         halt_on_divergence: whether a run ends in the epoch in which a loss, a gradient or the parameters stop
             being finite, with the parameters with which that epoch began. False: it goes on, whatever comes.
+        grad_norm: whether the history has `grad_norm`, the mean norm of the batch gradients, which takes a
+            pass over the gradient at each update. False: it has none, and of a gradient nobody sees whether
+            it is finite. A run then diverges at the first update whose loss is not finite, mostly that after
+            the one whose gradient was not, and otherwise at the end of the epoch, where the parameters are
+            looked at; it stops in the same epoch and goes back to where that began all the same.
 
     Raises:
         ValueError, TypeError: a batch size below 1 or above the number of training examples, an unknown word,
@@ -170,6 +177,7 @@ def trainer(
         Static(one_of("remainder", remainder, ("keep", "drop"))),
         tuple(rules),
         Static(bool(halt_on_divergence)),
+        Static(bool(grad_norm)),
     )
 
 
@@ -221,7 +229,7 @@ def with_rule(trainer: "Trainer", rule: Rule) -> "Trainer":
 def measured_names(trainer: "Trainer") -> list[str]:
     """The names of what is measured after an epoch, in order: what a rule may watch."""
     problem = trainer.problem
-    names = ["train_loss", "grad_norm"]
+    names = ["train_loss", "grad_norm"] if trainer.grad_norm.value else ["train_loss"]
     if problem.valid is not None:
         names += ["valid_loss", *(f"valid_{name}" for name in problem.metrics)]
     return names + [name for rule in trainer.rules for name in rule.history_names(problem)]

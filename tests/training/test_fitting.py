@@ -203,6 +203,33 @@ def test_a_nan_takes_the_run_back_to_the_start_of_its_epoch():
     assert "diverged" in fit._repr_html_()
 
 
+@pytest.mark.parametrize("options", [{}, {"microbatch": 2}], ids=str)
+def test_without_gradient_norms_a_run_is_the_same(x64, options):
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    problem = jaxgd.regression(jaxgd.linear(3, 1), (rows, rows[:, 0]))
+    trainer = jaxgd.trainer(problem, jaxgd.adam(0.1), 8, **options)
+    with_norms, without = (jaxgd.fit(each, KEY, 3) for each in (trainer, trainer.replace(grad_norm=False)))
+    assert {*with_norms.history} - {*without.history} == {"grad_norm"}
+    for name, column in without.history.items():
+        np.testing.assert_allclose(column, with_norms.history[name], rtol=1e-12)
+    np.testing.assert_allclose(without.state.params["w"], with_norms.state.params["w"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [2, "full"])
+def test_without_gradient_norms_a_run_diverges_by_its_next_loss_or_at_the_end_of_its_epoch(size):
+    def steep(params, batch):  # a loss that is finite, and its gradient at 0 is not
+        return jnp.sqrt(jnp.abs(params)) + 0 * batch
+
+    problem = jaxgd.Problem(lambda key: jnp.zeros(()), steep, jnp.zeros(8))
+    trainer = jaxgd.trainer(problem, jaxgd.sgd(1.0), size)
+    with pytest.raises(ValueError, match="first batch"):
+        jaxgd.fit(trainer, KEY, 2)
+    fit = jaxgd.fit(trainer.replace(grad_norm=False), KEY, 2)
+    assert (fit.state.status, fit.state.stopped_at, fit.state.updates) == (2, 1, 1)
+    assert fit.state.params == 0
+    assert np.isnan(fit.history["train_loss"]).all()
+
+
 @pytest.mark.parametrize(
     ("key", "epochs", "error", "message"),
     [
