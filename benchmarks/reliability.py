@@ -114,7 +114,7 @@ def train(folder: Path | None, axes: dict = AXES, pace: bool = True, **options: 
     def make_trainer(hp):
         return jaxgd.trainer(problem, jaxgd.momentum(hp.learning_rate), hp.batch_size)
 
-    keywords = {"progress": False, "clock": False, "folder": folder, **options}
+    keywords = {"progress": False, "folder": folder, **options}
     return jaxgd.sweep(make_trainer, axes, keywords.pop("epochs", EPOCHS), **keywords)
 
 

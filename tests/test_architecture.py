@@ -26,20 +26,9 @@ ROOMS = [
 ]
 # What a later part of `sweeps` may import of an earlier one, and never the other way.
 SWEEPS = [
-    *("axes", "draws", "runs", "groups", "lanes"),
-    *(
-        "planning",
-        "store",
-        "results",
-        "engine",
-        "folders",
-        "logged",
-        "sinks",
-        "timing",
-        "probes",
-        "calibration",
-    ),
-    "sweeping",
+    *("axes", "draws", "runs", "groups", "lanes", "blocks"),
+    *("planning", "engine", "store", "results", "folders", "logged", "sinks", "timing", "probes"),
+    *("calibration", "sweeping"),
 ]
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make"}
 # Public functions to come: no module may have their names either.

@@ -147,7 +147,7 @@ def run_trainers():
     jaxgd.evaluate(trainer.problem, state.params)
     axes = {"learning_rate": [0.1, 0.2]}
     remake = lambda point: jaxgd.trainer(trainer.problem, jaxgd.sgd(point["learning_rate"]), 5)  # noqa: E731
-    jaxgd.sweep(remake, axes, 1, progress=False, clock=False)
+    jaxgd.sweep(remake, axes, 1, progress=False)
     return names, wrong
 
 

@@ -44,8 +44,8 @@ def sweep(work: Workload, data: Data, forced: Mapping[str, Any] | None = None) -
     make_trainer, axes = grid(work, data)
 
     def run():
-        plan = None if forced is None else jaxgd.plan(make_trainer, axes, work.epochs, clock=False, **forced)
-        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan, clock=False)
+        plan = None if forced is None else jaxgd.plan(make_trainer, axes, work.epochs, **forced)
+        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan)
         words = np.unique(result.dataset.status)
         if list(words) != ["completed"]:
             raise SystemExit(f"the work is not the same: status {words}")

@@ -56,7 +56,7 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
     lost = None
     try:
         with errors_in(runs.file), _errors_of_folder(out):
-            result = runs.run(folder=out, log=log, **options)
+            result = runs.run(folder=out, log=log, clock=True, **options)
     except NotKeptError as error:
         result, lost = error.result, error
     except Interrupted as stop:

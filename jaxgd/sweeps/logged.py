@@ -8,8 +8,9 @@ import numpy as np
 
 from jaxgd.logs.delivery import Delivery
 from jaxgd.logs.destination import Row
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.engine.driver import Ended
-from jaxgd.sweeps.results.dataset import LaneResults, coordinates
+from jaxgd.sweeps.results.dataset import coordinates
 from jaxgd.sweeps.results.ranking import last_places
 from jaxgd.sweeps.runs import Run, measured_in
 from jaxgd.training.carrying import COUNTS

@@ -5,9 +5,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.engine.driver import Ended
+from jaxgd.sweeps.engine.timed import Timed
 from jaxgd.sweeps.planning.plans import Plan, Program
-from jaxgd.sweeps.results.dataset import LaneResults, assemble
+from jaxgd.sweeps.results.dataset import assemble
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, measured_in
 from jaxgd.training.progress import Progress
@@ -29,7 +31,11 @@ class Collected:
         self.results.update((run.index, results) for run, results in ended.runs)
         self.programs += [ended.took] if ended.took else []
         self.seconds_per_update.update(ended.seconds_per_update)
-        self.clock_seconds += ended.clock_seconds
+
+    def take_seconds(self, timed: Timed) -> None:
+        """Keep what the updates of a program's runs take."""
+        self.seconds_per_update.update(timed.per_update)
+        self.clock_seconds += timed.took
 
     def plan(self, followed: Plan, seconds: float) -> Plan:
         """The plan that was followed, with what its programs took; those that have not ended come last."""

@@ -18,13 +18,15 @@ from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
 from jaxgd.machine.interrupts import Interrupts, deferred_interrupts
 from jaxgd.sweeps.axes import Point, checked_axes, points
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.engine.execution import Engine
+from jaxgd.sweeps.engine.timed import timed_programs
 from jaxgd.sweeps.folders.going_on import Asked, Begun, data_of
 from jaxgd.sweeps.folders.in_folder import kept_in, save_elsewhere
+from jaxgd.sweeps.folders.keeper import Keeper
 from jaxgd.sweeps.logged import Logged
 from jaxgd.sweeps.planning.planner import EXACT, Options, Planned, Planner, checked_options, plan_of, replay
 from jaxgd.sweeps.planning.plans import Plan
-from jaxgd.sweeps.results.dataset import LaneResults
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.sweeps.sinks import Collected, Shown
@@ -42,7 +44,7 @@ def sweep(
     plan: Plan | None = None,
     exact: bool = False,
     explain: bool = False,
-    clock: bool = True,
+    clock: bool = False,
     start: TrainState | Callable[[Point], TrainState] | None = None,
     folder: str | os.PathLike | None = None,
     replace: bool = False,
@@ -70,8 +72,9 @@ def sweep(
         plan: one from `jaxgd.plan`, or of an earlier result, to be followed; None to choose.
         exact: give every run the bits of the jitted run alone (on a CPU): one lane at a time, nothing merged.
         explain: print the plan before it is followed, and why it was chosen.
-        clock: time updates of each program alone, for the coordinate `seconds`; takes about a twentieth of
-            the time of the sweep. Without it small models' lanes move several at a time in short sweeps too.
+        clock: time updates of each program alone, for the coordinate `seconds`, when all runs have ended. It
+            takes about a twentieth of the sweep's time, and a further program where several lanes move at
+            once. It changes no other number, and `result.clocked()` does it later.
         start: a state to go on from, such as `fit(...).state`, for all runs, or a function that gives one for
             each point: its parameters, optimizer's and model's state; counts, rules and history begin anew.
         folder: where the sweep is kept as it goes: each program's runs as they end, and from time to time
@@ -135,7 +138,7 @@ def run_sweep(
     plan: Plan | None = None,
     exact: bool = False,
     explain: bool = False,
-    clock: bool = True,
+    clock: bool = False,
     start: TrainState | Callable[[Point], TrainState] | None = None,
     folder: str | os.PathLike | None = None,
     replace: bool = False,
@@ -147,13 +150,13 @@ def run_sweep(
     logs, lists = Delivery(log), checked_axes(axes)
     runs, epochs = checked_runs(make_trainer, lists, epochs, start)
     logged = Logged(logs, lists, runs)
-    engine = Engine(jax.devices(), epochs, clock, named=folder is not None)
+    engine = Engine(jax.devices(), epochs, named=folder is not None)
     choose = functools.partial(_planned, engine, plan=plan, exact=exact)
     with (
         own_programs() as checks,
         logs,
         deferred_interrupts() as interrupts,
-        _begun(folder, replace, Asked(lists, runs, spec, exact, plan), engine, choose) as begun,
+        _begun(folder, replace, Asked(lists, runs, spec, exact, plan, clock), engine, choose) as begun,
     ):
         followed = plan_of(begun.planned, len(runs), epochs, engine.devices, plan)
         keeper = begun.keeper
@@ -163,10 +166,13 @@ def run_sweep(
         if progress:
             _tell_of_ended(begun, len(runs))
         _train(engine, begun, found, logged, progress, interrupts)
+        if clock:
+            _time(engine, runs, found, keeper, interrupts)
         seconds = time.perf_counter() - began
         followed = found.plan(followed, seconds) if keeper is None else keeper.record.whole_plan
         data = _data_of(runs, spec) if keeper is None else keeper.record.data
-        result = dataclasses.replace(found.result(lists, runs, followed), spec=spec, data_sha256=data)
+        result = found.result(lists, runs, followed)
+        result = dataclasses.replace(result, spec=spec, data_sha256=data, make_trainer=make_trainer)
         lost = None if keeper is None or keeper.error is None else save_elsewhere(result, keeper)
         if interrupts:
             where = f" and are kept in {keeper.folder}" if keeper else "; .result holds them"
@@ -215,7 +221,19 @@ def _train(
                     break
         finally:  # before the programs let go of their slots
             if begun.keeper is not None:
-                begun.keeper.close(time.perf_counter() - began, found.clock_seconds)
+                begun.keeper.close(time.perf_counter() - began)
+
+
+def _time(
+    engine: Engine, runs: Sequence[Run], found: Collected, keeper: Keeper | None, interrupts: Interrupts
+) -> None:
+    """Time updates of each program alone that was not timed yet, until a signal comes."""
+    known = found.seconds_per_update
+    programs = [program for program in found.programs if not known.keys() >= set(program.runs)]
+    for timed in timed_programs(engine, programs, runs, interrupts):
+        found.take_seconds(timed)
+        if keeper is not None:
+            keeper.put_seconds(timed)
 
 
 def _tell_of_ended(begun: Begun, num_runs: int) -> None:
@@ -237,7 +255,6 @@ def plan(
     width: int | None = None,
     generalize: bool | None = None,
     exact: bool = False,
-    clock: bool = True,
 ) -> Plan:
     """The plan that `sweep` would follow, which prints as text; nothing is compiled on a CPU.
 
@@ -256,14 +273,13 @@ def plan(
             models take less time so, and from 2 on a lane has not the bits of the run alone.
         generalize: whether optimizers of the family share a program (see `jaxgd.generalize`).
         exact: every run has the bits of the jitted run alone, on a CPU: one lane at a time, nothing merged.
-        clock: as in `sweep`: lanes that move at once need a further program for it.
 
     Raises:
         ValueError, TypeError: as in `sweep`, and an option out of range.
     """
-    options = checked_options(merge, kind, lanes, width, generalize, exact, clock)
+    options = checked_options(merge, kind, lanes, width, generalize, exact)
     runs, epochs = checked_runs(make_trainer, checked_axes(axes), epochs)
-    engine = Engine(jax.devices(), epochs, clock)
+    engine = Engine(jax.devices(), epochs)
     with own_programs():
         planned = _planner(engine, options).choose(runs)
     return plan_of(planned, len(runs), epochs, engine.devices)
@@ -272,8 +288,7 @@ def plan(
 def _planned(engine: Engine, runs: Sequence[Run], plan: Plan | None, exact: bool) -> Planned:
     """The programs of a sweep: those of a plan that is given, or chosen ones."""
     if plan is None:
-        options = (EXACT if exact else Options())._replace(clock=engine.clock)
-        return _planner(engine, options).choose(runs)
+        return _planner(engine, EXACT if exact else Options()).choose(runs)
     if not isinstance(plan, Plan):
         raise TypeError(f"plan must be a jaxgd.plan(...), got {plan!r}")
     if exact:

@@ -7,8 +7,9 @@ import jaxgd
 from jaxgd import cli
 from jaxgd.reports import figures
 from jaxgd.reports.pages import of_sweep
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.planning.plans import Plan, Program, Recipe
-from jaxgd.sweeps.results.dataset import LaneResults, assemble
+from jaxgd.sweeps.results.dataset import assemble
 
 AXES = {"batch_size": [4, "full"], "learning_rate": [0.01, 0.1, 1.0], "seed": [0, 1]}
 PROGRAM = Program("sgd", "4", tuple(range(6)), Recipe("map", 1, 1), "short", 1.0, 1.0, 1000)

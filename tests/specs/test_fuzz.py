@@ -115,7 +115,7 @@ def check(document, planned=False):
         assert_one_line(error, "mine.toml")
         return
     if planned and sum(map(len, spec.axes.values())) < 20:
-        plan = jaxgd.plan(runs.make_trainer, spec.axes, document["epochs"], clock=False)
+        plan = jaxgd.plan(runs.make_trainer, spec.axes, document["epochs"])
         assert plan.num_runs >= 1
 
 

@@ -22,7 +22,7 @@ def make_trainer(hp):
 
 
 def sweep(make=make_trainer, axes=DRAWN, epochs=2):
-    return jaxgd.sweep(make, axes, epochs, progress=False, clock=False)
+    return jaxgd.sweep(make, axes, epochs, progress=False)
 
 
 def test_points_as_axes():

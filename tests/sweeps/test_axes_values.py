@@ -9,8 +9,9 @@ from hypothesis import given, settings, strategies as st
 import jaxgd
 from jaxgd.reports import figures as views
 from jaxgd.sweeps.axes import checked_axes, coordinate, label, matches, points
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.planning.plans import Plan
-from jaxgd.sweeps.results.dataset import LaneResults, assemble
+from jaxgd.sweeps.results.dataset import assemble
 from jaxgd.sweeps.runs import Run
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)

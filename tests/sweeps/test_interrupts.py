@@ -35,9 +35,9 @@ def whole(plan):
     return jaxgd.sweep(make_trainer, AXES, EPOCHS, plan=plan, progress=False)
 
 
-def interrupted(plan, progress: Any = False):
+def interrupted(plan, progress: Any = False, **options):
     with pytest.raises(jaxgd.Interrupted) as raised:
-        jaxgd.sweep(make_trainer, AXES, EPOCHS, plan=plan, progress=progress)
+        jaxgd.sweep(make_trainer, AXES, EPOCHS, plan=plan, progress=progress, **options)
     return raised.value
 
 
@@ -109,14 +109,14 @@ def test_while_updates_are_timed(plan, whole, monkeypatch):
 
     monkeypatch.setattr(clock.LaneAlone, "seconds_per_update", interrupting)
     with pytest.raises(KeyboardInterrupt) as raised:
-        jaxgd.sweep(make_trainer, AXES, EPOCHS, plan=plan, progress=False)
+        jaxgd.sweep(make_trainer, AXES, EPOCHS, plan=plan, progress=False, clock=True)
     assert not isinstance(raised.value, jaxgd.Interrupted)  # the second one leaves at once
     assert len(calls) == 2
     monkeypatch.setattr(clock, "_CLOCK_CALLS", 1)
     calls.clear()
-    result = interrupted(plan).result
+    result = interrupted(plan, clock=True).result
     assert len(calls) == 1
-    assert result.num_ended == 4
+    assert result.num_ended == 12
     assert_part_of(result, whole)
     assert "seconds" not in result.dataset
 

@@ -13,9 +13,9 @@ import pytest
 import jaxgd
 from jaxgd.logs.delivery import Delivery
 from jaxgd.sweeps.axes import checked_axes
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.logged import Logged
-from jaxgd.sweeps.results.dataset import LaneResults
 from jaxgd.sweeps.runs import Run
 
 GENERATOR = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def logged(make_trainer=make_trainer, axes=AXES, epochs=3, log=(), **options):
     """The result of a sweep, and its rows."""
     rows = []
     log = [rows.append, *(log if isinstance(log, list) else [log] if log else [])]
-    return jaxgd.sweep(make_trainer, axes, epochs, log=log, progress=False, clock=False, **options), rows
+    return jaxgd.sweep(make_trainer, axes, epochs, log=log, progress=False, **options), rows
 
 
 def run_of(result, row):
@@ -99,7 +99,7 @@ FORCED = {
 
 @pytest.mark.parametrize("options", FORCED.values(), ids=FORCED)
 def test_however_runs_move_a_row_is_of_its_run(options):
-    plan = jaxgd.plan(make_trainer, AXES, 3, clock=False, **options)
+    plan = jaxgd.plan(make_trainer, AXES, 3, **options)
     assert_rows_are_the_datasets(*logged(plan=plan))
 
 
@@ -108,7 +108,7 @@ def test_optimizers_that_share_a_program():
         return jaxgd.trainer(PROBLEM, getattr(jaxgd, hp.optimizer)(hp.learning_rate), 6)
 
     axes = {"learning_rate": [0.01, 0.1], "optimizer": ["adam", "sgd", "momentum"]}
-    plan = jaxgd.plan(make_trainer, axes, 2, generalize=True, clock=False)
+    plan = jaxgd.plan(make_trainer, axes, 2, generalize=True)
     assert len(plan.groups) == 1
     result, rows = logged(make_trainer, axes, 2, plan=plan)
     assert_rows_are_the_datasets(result, rows)
@@ -162,7 +162,7 @@ def test_all_rows_have_the_same_keys_where_runs_measure_different_things():
 
 def test_rows_come_as_runs_end_and_in_that_order():
     events = []
-    plan = jaxgd.plan(make_trainer, AXES, 3, kind="map", lanes=1, clock=False)
+    plan = jaxgd.plan(make_trainer, AXES, 3, kind="map", lanes=1)
     jaxgd.sweep(
         make_trainer,
         AXES,
@@ -185,7 +185,7 @@ def test_a_sweep_that_was_stopped_leaves_whole_lines_and_another_adds_its_own(tm
     def interrupt(row):
         raise KeyboardInterrupt
 
-    plan = jaxgd.plan(make_trainer, AXES, 3, kind="map", lanes=1, clock=False)
+    plan = jaxgd.plan(make_trainer, AXES, 3, kind="map", lanes=1)
     with pytest.raises(KeyboardInterrupt):
         logged(log=[path, interrupt], plan=plan)
     before = path.read_text()
@@ -211,7 +211,7 @@ def test_a_log_that_raises_costs_a_warning_and_no_number():
         result, rows = logged(log=broken)
     assert len(called) == len(told) == 1
     assert_rows_are_the_datasets(result, rows)
-    without = jaxgd.sweep(make_trainer, AXES, 3, progress=False, clock=False)
+    without = jaxgd.sweep(make_trainer, AXES, 3, progress=False)
     jax.tree.map(np.testing.assert_array_equal, list(result.states), list(without.states))
 
 
@@ -229,7 +229,7 @@ def test_bad_logs_are_named_before_anything_else(tmp_path):
     axes = {"run": [0.1, 0.2]}
     with pytest.raises(ValueError, match="axis 'run' has the name of a row's place in a log"):
         logged(lambda hp: jaxgd.trainer(PROBLEM, jaxgd.sgd(hp.run), 6), axes)
-    jaxgd.sweep(lambda hp: jaxgd.trainer(PROBLEM, jaxgd.sgd(hp.run), 6), axes, 1, progress=False, clock=False)
+    jaxgd.sweep(lambda hp: jaxgd.trainer(PROBLEM, jaxgd.sgd(hp.run), 6), axes, 1, progress=False)
 
 
 def test_ten_thousand_runs_cost_the_sink_no_memory_and_a_sync_a_call(tmp_path, monkeypatch):

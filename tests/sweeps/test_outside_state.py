@@ -64,7 +64,7 @@ def no_compile(monkeypatch):
 
 
 def sweep(make, scales=SCALES):
-    return jaxgd.sweep(make, {"scale": scales}, 1, progress=False, clock=False)
+    return jaxgd.sweep(make, {"scale": scales}, 1, progress=False)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

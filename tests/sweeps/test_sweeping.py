@@ -44,7 +44,7 @@ def assert_same_bits(tree, other):
 
 
 def lane(result, *place):
-    variables = result.dataset.reset_coords(["updates", "examples", "seconds"])
+    variables = result.dataset.reset_coords(["updates", "examples"])
     return {name: column.values[place] for name, column in variables.items()}
 
 

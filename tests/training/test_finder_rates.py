@@ -35,7 +35,6 @@ def loss_at(problem, optimizer, batch_size, rates, seeds):
         {"learning_rate": rates, "seed": seeds},
         100 if batch_size == "full" else 5,
         progress=False,
-        clock=False,
     )
     return result.dataset.valid_loss.isel(epoch=-1).mean("seed", skipna=False).values
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from jaxgd.arguments import one_of
-from jaxgd.reports.figures.scores import RUN, Scores, score_axis, scores_of, sweep_layout
+from jaxgd.reports.figures.scores import RUN, Scores, on_the_clock, score_axis, scores_of, sweep_layout
 from jaxgd.reports.scales import rounded, seconds_text, short_count, thin
 from jaxgd.reports.style import COLOURS, colour_of, faint, log_axis, regime_name, symbol_of
 from jaxgd.specs.wording import count_text
@@ -42,7 +42,8 @@ def learning_curves(
         metric: a variable of the dataset; the validation accuracy or loss if None.
         by: the axis; the batch size, the optimizer or the first axis if None. At most eight of its values
             are shown, the best ones.
-        clock: "epochs", "updates", "examples" or "seconds", as far as the dataset has them.
+        clock: "epochs", "updates", "examples" or "seconds", as far as the dataset has them. Seconds of a
+            result that has none are measured first, as `result.clocked()` does.
         over: the axes that are averaged over; `seed` if None and there is one.
         mode: "min" or "max", for metrics of which the name does not say it.
         **where: the part of the sweep that is shown, such as `optimizer="adam"`.
@@ -50,6 +51,8 @@ def learning_curves(
     Raises:
         ValueError: an unknown axis, metric, clock or coordinate.
     """
+    if clock == "seconds" and isinstance(result, SweepResult):
+        result = on_the_clock(result)
     return curves_of(scores_of(result, metric, over, mode, where), by, clock, where)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgd.reports.figures.curves import curves_of
 from jaxgd.reports.figures.maps import map_of
-from jaxgd.reports.figures.scores import RUN, Scores, default_metric, scores_of
+from jaxgd.reports.figures.scores import RUN, Scores, default_metric, on_the_clock, scores_of
 from jaxgd.reports.figures.slices import slice_of
 from jaxgd.reports.page import SMALL, Section, SortedTable, TableCell, sections_page
 from jaxgd.reports.scales import seconds_text
@@ -28,7 +28,7 @@ def page(result: SweepResult, metric: str | None = None, mode: str | None = None
     """The page as a whole HTML document, plotly.js included.
 
     Args:
-        result: a sweep's result.
+        result: a sweep's result; its seconds are measured first where it has none, see `SweepResult.clocked`.
         metric: what decides; the spec's, else the validation accuracy or loss if None.
         mode: "min" or "max", for metrics of which the name does not say it.
 
@@ -36,6 +36,7 @@ def page(result: SweepResult, metric: str | None = None, mode: str | None = None
         ValueError: an unknown metric.
     """
     metric = check_decides(result, metric, mode)
+    result = on_the_clock(result)
     scores = scores_of(result, metric, None, mode)
     order = np.argsort(scores.badness.values.ravel(), kind="stable")
     return sections_page(

@@ -103,9 +103,9 @@ def _spread(experiment: Experiment, index: Sequence[tuple[int, int]], column: "x
 
 
 def _sweep_apart(make_trainer: Callable, axes: dict, epochs: int, progress: bool) -> SweepResult:
-    """The sweep with nothing merged: the three stages then run the same programs, compiled once."""
-    apart = plan(make_trainer, axes, epochs, merge=False, generalize=False)
-    return sweep(make_trainer, axes, epochs, progress=progress, plan=apart, clock=False)
+    """The sweep one lane at a time, nothing merged: the three stages run the same programs, compiled once."""
+    apart = plan(make_trainer, axes, epochs, merge=False, generalize=False, width=1)
+    return sweep(make_trainer, axes, epochs, progress=progress, plan=apart)
 
 
 def time_cells(experiment: Experiment, chosen: Chosen) -> "xr.Dataset":

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.engine.programs import Compiled
 from jaxgd.sweeps.lanes import Inputs, Occupancy, Slots
 from jaxgd.sweeps.planning.plans import Program, Recipe
-from jaxgd.sweeps.results.dataset import LaneResults
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.carrying import COUNTS, as_history
 from jaxgd.training.rules.rule import kept_epochs
@@ -23,15 +23,14 @@ class Ended(NamedTuple):
     """What a sweep's sinks are told: of a call, or of a program when all of its runs have ended.
 
     runs: those that ended in the call, with their results. examples: how many the call is done with, those
-    that stopped runs skip included. took: the program with what it took. seconds_per_update: of the updates
-    of its runs alone, by their places. clock_seconds: that timing these took. at_work: what moved the runs.
+    that stopped runs skip included. took: the program with what it took. seconds_per_update: of runs that
+    were timed alone before, by their places. at_work: what moved the runs.
     """
 
     runs: list[tuple[Run, LaneResults]]
     examples: int = 0
     took: Program | None = None
     seconds_per_update: Mapping[int, float] = {}
-    clock_seconds: float = 0.0
     at_work: "AtWork | None" = None
 
 

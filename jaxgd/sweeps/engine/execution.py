@@ -15,11 +15,10 @@ from jaxgd.machine.compiling import with_settings_of_caller
 from jaxgd.machine.devices import free_bytes
 from jaxgd.machine.host import num_cores
 from jaxgd.machine.interrupts import Interrupts
-from jaxgd.sweeps.engine.clock import seconds_alone
 from jaxgd.sweeps.engine.driver import AtWork, Driver, Ended, Snapshot
 from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
 from jaxgd.sweeps.engine.programs import bytes_of, compiled, digest_of, lower
-from jaxgd.sweeps.groups import Group, largest_batch, only_group
+from jaxgd.sweeps.groups import Group, only_group
 from jaxgd.sweeps.lanes import Inputs, Sources
 from jaxgd.sweeps.planning.planner import Planned
 from jaxgd.sweeps.planning.plans import Program, Recipe
@@ -32,15 +31,11 @@ class Engine:
     Attributes:
         devices: on which lanes run.
         sources: what lanes begin with.
-        clock: whether updates are timed alone.
         named: whether drivers know the digest of their programs.
-        interrupts: what says, between two calls, whether to stop.
     """
 
-    interrupts = Interrupts()
-
-    def __init__(self, devices: Sequence[Any], epochs: int, clock: bool = True, named: bool = False):
-        self.devices, self.sources, self.clock, self.named = devices, Sources(epochs), clock, named
+    def __init__(self, devices: Sequence[Any], epochs: int, named: bool = False):
+        self.devices, self.sources, self.named = devices, Sources(epochs), named
         self.driver = with_settings_of_caller(self._driver)
 
     def _driver(self, group: Group, recipe: Recipe) -> Driver:
@@ -71,7 +66,6 @@ class Engine:
 
         begun: where programs stand that were interrupted, by the places of their runs.
         """
-        self.interrupts = interrupts
         pool = Background(1 + max(1, min(len(planned), num_cores())))
         try:
             prepared = pool.submit(with_settings_of_caller(self._prepare), planned, interrupts)
@@ -116,7 +110,7 @@ class Engine:
             for ended in driver.run(program.predicted_run_seconds, snapshot):
                 done.update(run.index for run, _ in ended.runs)
                 yield ended._replace(at_work=AtWork(program, driver))
-            yield self._took(driver, group, program, time.perf_counter() - started)
+            yield _took(driver, program, time.perf_counter() - started)
             return
         except (jax.errors.JaxRuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -128,32 +122,15 @@ class Engine:
             program = dataclasses.replace(program, runs=tuple(run.index for run in finished.runs))
             if driver is None:  # what had ended before ended in another process
                 driver = self.driver(finished, program.recipe.alone)
-            yield self._took(driver, finished, program, time.perf_counter() - started)
+            yield _took(driver, program, time.perf_counter() - started)
         rest = only_group(left)
         yield from self._in_memory(lambda: self.driver(rest, smaller.recipe), rest, smaller)
 
-    def _took(self, driver: Driver, group: Group, program: Program, run_seconds: float) -> Ended:
-        """The program with what it took, and the seconds of an update of each of its batch sizes, alone."""
-        took = dataclasses.replace(program, compile_seconds=driver.compile_seconds, run_seconds=run_seconds)
-        at_work = AtWork(program, driver)
-        if not self.clock:
-            return Ended([], took=took, at_work=at_work)
-        begun = time.perf_counter()
-        recipe = driver.recipe
-        if not recipe.is_alone:
-            driver = self.driver(group, recipe.alone)
-        sizes = {run.index: largest_batch(run.trainer) for run in driver.group.runs}
-        first: dict[int, int] = {}
-        for place, size in enumerate(sizes.values()):
-            first.setdefault(size, place)
-        wanted = dict.fromkeys(sizes[run.index] for run in group.runs)
-        places = {size: first[size] for size in wanted}
-        of_size = seconds_alone(driver, places, run_seconds, self.interrupts)
-        if self.interrupts:  # not timed: what is kept of it is not done
-            return Ended([], at_work=at_work)
-        per_update = {run.index: of_size[sizes[run.index]] for run in group.runs}
-        clock_seconds = time.perf_counter() - begun
-        return Ended([], 0, took, per_update, clock_seconds, at_work)
+
+def _took(driver: Driver, program: Program, run_seconds: float) -> Ended:
+    """The program with what it took."""
+    took = dataclasses.replace(program, compile_seconds=driver.compile_seconds, run_seconds=run_seconds)
+    return Ended([], took=took, at_work=AtWork(program, driver))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

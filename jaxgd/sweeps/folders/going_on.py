@@ -29,13 +29,14 @@ from jaxgd.training.problems.problem import Problem
 
 
 class Asked(NamedTuple):
-    """The sweep that is asked for. plan: given to be followed, or None."""
+    """The sweep that is asked for. plan: given to be followed, or None. clock: whether updates are timed."""
 
     axes: Mapping[str, Sequence[Any]]
     runs: Sequence[Run]
     spec: Mapping[str, Any] | None
     exact: bool
     plan: Plan | None
+    clock: bool
 
     def record(self, engine: Engine) -> Record:
         """How a manifest describes it, without units."""
@@ -48,7 +49,7 @@ class Asked(NamedTuple):
             num_examples=runs[0].trainer.problem.num_examples,
             measured=measured_in(runs),
             data=data_of(runs),
-            clock=engine.clock,
+            clock=self.clock,
             exact=self.exact,
             spec=self.spec,
             units=(),

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from jaxgd.sweeps.engine.driver import AtWork, Ended
 from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
+from jaxgd.sweeps.engine.timed import Timed
 from jaxgd.sweeps.folders.checkpoints import checkpoint_arrays
 from jaxgd.sweeps.planning.plans import Program
 from jaxgd.sweeps.results.records import Record, Unit
-from jaxgd.sweeps.results.units import runs_arrays
+from jaxgd.sweeps.results.units import runs_arrays, runs_names, with_seconds
 from jaxgd.sweeps.store.archives import about_to
-from jaxgd.sweeps.store.folder import write
+from jaxgd.sweeps.store.files import damage_of
+from jaxgd.sweeps.store.folder import read_file, write
 from jaxgd.sweeps.store.manifest import FORMAT, Entry
 
 # A checkpoint is written after so many seconds, and no sooner than so many times as the last one took.
@@ -75,19 +77,49 @@ class Keeper:
         self._last_cost = time.perf_counter() - begun
         self.seconds += self._last_cost
 
-    def close(self, seconds: float = 0.0, clock_seconds: float = 0.0) -> None:
+    def close(self, seconds: float = 0.0) -> None:
         """Put down where the program under way stands, and what the sweep took this time."""
         if not self._is_open:
             return
-        plan = self.record.plan
-        spent = (plan.seconds or 0.0) + seconds, (plan.clock_seconds or 0.0) + clock_seconds
-        plan = dataclasses.replace(plan, seconds=spent[0], clock_seconds=spent[1])
-        self.record = self.record._replace(plan=plan)
+        self._spend(seconds, 0.0)
         if self._at_work is not None:
             self._keep_checkpoint()
         self._try_to_commit()
         if self.error is not None:  # there is no later time
             self._try_to_commit()
+
+    def put_seconds(self, timed: Timed) -> None:
+        """Put down what the updates of a program's runs take, all of which have ended and lie in a file."""
+        begun = time.perf_counter()
+        unit = next(each for each in self.record.units if each.program.runs == timed.program.runs)
+        self._spend(timed.took, timed.took)
+        if self.error is not None:  # the file is not there yet
+            self._try_to_commit()
+        if self.error is None and unit.file is not None:
+            self._keep_seconds(unit, [timed.per_update[run] for run in unit.runs])
+            self._try_to_commit()
+        self.seconds += time.perf_counter() - begun
+
+    def _keep_seconds(self, unit: Unit, per_update: Sequence[float]) -> None:
+        """The unit with a file that has these seconds besides."""
+        assert unit.file is not None
+        try:
+            _, *parts = read_file(self.folder, {"files": self._entries}, unit.file, runs_names)
+        except (ValueError, FileNotFoundError) as error:
+            warnings.warn(f"{damage_of(error)}: what its updates take is not kept", stacklevel=4)
+            return
+        self._forget(unit)
+        name = self._free_name("unit")
+        self._pending[name] = about_to(*with_seconds(*parts, per_update))
+        self._set(unit, unit._replace(file=name))
+
+    def _spend(self, seconds: float, clock_seconds: float) -> None:
+        """Add to what the sweep took."""
+        plan = self.record.plan
+        spent = (plan.seconds or 0.0) + seconds, (plan.clock_seconds or 0.0) + clock_seconds
+        self.record = self.record._replace(
+            plan=dataclasses.replace(plan, seconds=spent[0], clock_seconds=spent[1])
+        )
 
     def _keep_ended(self, ended: Ended) -> None:
         """The runs of a program that has ended, instead of what there was of it."""
@@ -95,9 +127,8 @@ class Keeper:
         assert ended.at_work is not None
         unit = self._unit(ended.at_work)
         self._forget(unit)
-        per_update = [ended.seconds_per_update[run] for run in ended.took.runs if ended.seconds_per_update]
         done = unit._replace(program=ended.took, runs=ended.took.runs, checkpoint=None)
-        self._set(unit, self._with_file(done, per_update or None))
+        self._set(unit, self._with_file(done))
         for run in ended.took.runs:
             del self._ended[run]
 
@@ -115,13 +146,13 @@ class Keeper:
         name = self._free_name("checkpoint")
         arrays, about = checkpoint_arrays(snapshot)
         self._pending[name] = about_to(arrays, {"format": FORMAT, **about})
-        self._set(unit, self._with_file(unit._replace(runs=runs, checkpoint=name, file=None), None))
+        self._set(unit, self._with_file(unit._replace(runs=runs, checkpoint=name, file=None)))
 
-    def _with_file(self, unit: Unit, per_update: Sequence[float] | None) -> Unit:
+    def _with_file(self, unit: Unit) -> Unit:
         """The unit with a file of its runs that have ended."""
         if not unit.runs:
             return unit
-        arrays, about = runs_arrays([self._ended[run] for run in unit.runs], per_update)
+        arrays, about = runs_arrays([self._ended[run] for run in unit.runs])
         name = self._free_name("unit")
         self._pending[name] = about_to(arrays, {"format": FORMAT, **about})
         return unit._replace(file=name)

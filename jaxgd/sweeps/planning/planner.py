@@ -46,16 +46,13 @@ class Options(NamedTuple):
     lanes: int | None = None
     generalize: bool | None = None
     width: int | None = None
-    clock: bool = True
 
 
 # One lane at a time, nothing merged: every run has the bits of the jitted run alone.
 EXACT = Options(merge=False, kind="map", lanes=1, generalize=False, width=1)
 
 
-def checked_options(
-    merge: Any, kind: Any, lanes: Any, width: Any, generalize: Any, exact: bool, clock: bool
-) -> Options:
+def checked_options(merge: Any, kind: Any, lanes: Any, width: Any, generalize: Any, exact: bool) -> Options:
     """The options of a plan.
 
     Raises:
@@ -76,7 +73,7 @@ def checked_options(
         raise ValueError(
             "exact=True runs one lane at a time, unmerged: it takes no other merge, kind, lanes or width"
         )
-    return (EXACT if exact else Options(merge, kind, lanes, generalize, width))._replace(clock=clock)
+    return EXACT if exact else Options(merge, kind, lanes, generalize, width)
 
 
 def plan_of(
@@ -225,7 +222,7 @@ class Planner:
             lane_bytes += int(step_bytes(work, part[0].first, recipe.microbatch))
         lanes = self._lanes(inputs, len(runs), lane_bytes, num_bytes(inputs.shared))
         compiling = compile_seconds(work, recipe, len(sizes) if recipe.branches else 1, self.core)
-        running, width = self._seconds_and_width(part, recipe, work, lanes, compiling)
+        running, width = self._seconds_and_width(part, recipe, work, lanes)
         recipe = recipe._replace(lanes=max(width, lanes // width * width), width=width)
         if recipe.kind == "vmap" and self.options.lanes is None:
             recipe = self._measured(recipe, inputs, len(runs), lane_bytes)
@@ -241,12 +238,11 @@ class Planner:
         )
 
     def _seconds_and_width(
-        self, part: Sequence[Group], recipe: Recipe, work: Work, lanes: int, compiling: float
+        self, part: Sequence[Group], recipe: Recipe, work: Work, lanes: int
     ) -> tuple[float, int]:
         """Predicted seconds of the groups as one program, and how many lanes in turn it moves at once.
 
-        Early stopping and budgets end lanes here and there, so that those beside them would wait. Timing
-        updates alone takes a further program, which has to be paid for.
+        Early stopping and budgets end lanes here and there, so that those beside them would wait.
         """
         trainers = [run.trainer for run in merged([group.runs[0] for group in part], recipe)]
         seconds = functools.partial(self._run_seconds, part, trainers, recipe, work)
@@ -257,9 +253,7 @@ class Planner:
         if not is_open or width > lanes or self.options.lanes is not None:
             return seconds(1), 1
         alone, at_once = seconds(1), seconds(width)
-        clock = compiling if self.options.clock else 0
-        saved = alone - at_once  # in a cold sweep, and again in a warm one
-        is_better = saved >= max(clock / 2, self.core.width_saved * alone)
+        is_better = alone - at_once >= self.core.width_saved * alone
         return (at_once, width) if is_better else (alone, 1)
 
     def _run_seconds(

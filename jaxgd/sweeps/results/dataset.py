@@ -1,12 +1,13 @@
 """A sweep's dataset, from what each of its runs gave."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxgd.strict_json import json_text
 from jaxgd.sweeps.axes import columns, coordinate, is_linked, kept
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.training.carrying import COUNTS
 from jaxgd.training.states import NOT_RUN, STATUS_WORDS
@@ -15,21 +16,6 @@ if TYPE_CHECKING:
     import xarray
 
 SEED_POLICY = "seed s is jax.random.key(s): initial parameters and epoch orders depend on it alone"
-
-
-class LaneResults(NamedTuple):
-    """What a run gives; in a program's slots, with a leading axis over them.
-
-    kept_epoch: the epoch (from 1) that `params` and `model_state` are of, -1 if it is the last; None where no
-    rule chooses one.
-    """
-
-    params: Any
-    model_state: Any
-    history: dict[str, Any]
-    status: Any
-    stopped_at: Any
-    kept_epoch: Any
 
 
 def assemble(
@@ -70,12 +56,17 @@ def assemble(
     if any(epoch is not None for epoch in epochs):
         variables["kept_epoch"] = of_runs([-1 if epoch is None else int(epoch) for epoch in epochs])
     if seconds_per_update is not None:
-        rate, updates = np.array(seconds_per_update).reshape(*shape, 1), variables["updates"][1]
-        variables["seconds"] = ([*dims, "epoch"], np.where(updates == 0, 0.0, rate * updates))
+        variables["seconds"] = [*dims, "epoch"], seconds_of(variables["updates"][1], seconds_per_update)
     coords = coordinates(axes, num_examples)
     coords["epoch"] = ("epoch", np.arange(1, plan.epochs + 1))
-    dataset = xarray.Dataset(variables, coords, _attributes(plan))
+    dataset = xarray.Dataset(variables, coords, attributes(plan))
     return dataset.set_coords([name for name in (*COUNTS, "seconds") if name in dataset])
+
+
+def seconds_of(updates: np.ndarray, per_update: Sequence[float]) -> np.ndarray:
+    """Seconds [*axes, epochs] of so many updates of runs, of which one takes `per_update` [runs]."""
+    rates = np.array(per_update).reshape(*updates.shape[:-1], 1)
+    return np.where(updates == 0, 0.0, rates * updates)
 
 
 def _histories(
@@ -107,9 +98,10 @@ def coordinates(axes: Mapping[str, Sequence[Any]], num: int) -> dict[str, tuple[
     return coords
 
 
-def _attributes(plan: Plan) -> dict[str, Any]:
-    attributes = {f"{name}_version": version for name, version in plan.versions.items()}
-    return attributes | {
+def attributes(plan: Plan) -> dict[str, Any]:
+    """The attributes of the dataset of a sweep that followed a plan."""
+    versions = {f"{name}_version": version for name, version in plan.versions.items()}
+    return versions | {
         "device": plan.device,
         "seed_policy": SEED_POLICY,
         "sweep_seconds": plan.seconds,

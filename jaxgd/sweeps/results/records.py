@@ -10,8 +10,9 @@ import numpy as np
 
 from jaxgd.arguments import whole_number
 from jaxgd.sweeps.axes import label
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.planning.plans import Plan, Program
-from jaxgd.sweeps.results.dataset import LaneResults, assemble
+from jaxgd.sweeps.results.dataset import assemble
 from jaxgd.sweeps.results.units import RunsOfFile, runs_names, runs_of_arrays
 from jaxgd.sweeps.store.files import damage_named
 from jaxgd.sweeps.store.folder import read_file
@@ -42,7 +43,7 @@ class Record(NamedTuple):
 
     plan: without its programs, which are those of the units. axes: labels of the values. num_examples: in the
     training data. measured: names of a history. data: SHA-256 of the splits of each problem. clock: whether
-    updates are timed alone.
+    updates were to be timed alone; which were, the files of the units say.
     """
 
     plan: Plan

@@ -2,18 +2,20 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxgd.sweeps.axes import label
+from jaxgd.sweeps.axes import Point, label
 from jaxgd.sweeps.planning.plans import Plan
+from jaxgd.sweeps.results.clocked import missing_trainers, with_clock
 from jaxgd.sweeps.results.exports import to_csv, to_netcdf, to_pandas
 from jaxgd.sweeps.results.ranking import Best, best_point
 from jaxgd.sweeps.results.saving import put, taken
 from jaxgd.sweeps.results.selection import as_given, run_index
 from jaxgd.training.states import NOT_RUN
+from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
     import xarray
@@ -38,6 +40,8 @@ class SweepResult:
             for one that was not run.
         spec: the description of the sweep that a file gave, None for one that was called from Python.
         data_sha256: SHA-256 of the splits of each problem, where they were computed.
+        make_trainer: what the sweep called with each point; None where the result was loaded. A pickle leaves
+            it out.
     """
 
     dataset: "xarray.Dataset"
@@ -46,6 +50,7 @@ class SweepResult:
     states: Sequence[Any]
     spec: Mapping[str, Any] | None = None
     data_sha256: Sequence[str] = ()
+    make_trainer: Callable[[Point], Trainer] | None = None
 
     @property
     def num_ended(self) -> int:
@@ -102,6 +107,27 @@ class SweepResult:
         coords = {name: as_given(self.axes, name, value) for name, value in found.coords.items()}
         return found._replace(coords=coords)
 
+    def clocked(self, make_trainer: Callable[[Point], Trainer] | None = None) -> "SweepResult":
+        """This result with the coordinate `seconds`, measured now; the given one stays as it is.
+
+        Updates of each program and batch size are timed alone, warm and without validation, as
+        `sweep(..., clock=True)` does at its end: about a twentieth of what the runs took, and a program of
+        one lane at a time is compiled where there is none.
+
+        Args:
+            make_trainer: what the sweep was called with, for a result that was loaded: it gets each point
+                with its values as the dataset shows them.
+
+        Raises:
+            ValueError: the result was loaded, and `make_trainer` is not given; it makes other trainers than
+                the sweep had.
+        """
+        make = self.make_trainer if make_trainer is None else make_trainer
+        if make is None:
+            raise ValueError(missing_trainers(self.spec))
+        dataset, plan = with_clock(self.dataset, self.plan, self.axes, make)
+        return dataclasses.replace(self, dataset=dataset, plan=plan)
+
     def save(self, folder: str | os.PathLike) -> None:
         """Write the result into a folder, for `jaxgd.load`: dataset, parameters and model states, plan.
 
@@ -141,6 +167,9 @@ class SweepResult:
             ValueError: a number that needs more than 32 bits where only SciPy is installed.
         """
         to_netcdf(self.dataset, path)
+
+    def __getstate__(self):
+        return {**vars(self), "make_trainer": None}  # mostly a function without a name
 
     def __repr__(self):
         sizes = " x ".join(f"{name} {len(values)}" for name, values in self.axes.items())

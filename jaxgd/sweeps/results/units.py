@@ -5,18 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from jaxgd.sweeps.results.dataset import LaneResults
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.store.arrays import SavedStates, decoded, dtype_name, encoded, state_arrays, state_names
 from jaxgd.training.states import STATUS_WORDS
 
 # What each run has a number of, and the kind of dtype that it must have.
-_COLUMNS = {"status": "i", "stopped_at": "i", "kept_epoch": "i", "seconds_per_update": "f"}
+_SECONDS = "seconds_per_update"
+_COLUMNS = {"status": "i", "stopped_at": "i", "kept_epoch": "i", _SECONDS: "f"}
 
 
-def runs_arrays(
-    results: Sequence[LaneResults], seconds_per_update: Sequence[float] | None
-) -> tuple[dict[str, np.ndarray], dict]:
-    """`(arrays, about)` of runs of one program, and of what an update of each took where it was timed.
+def runs_arrays(results: Sequence[LaneResults]) -> tuple[dict[str, np.ndarray], dict]:
+    """`(arrays, about)` of runs of one program.
 
     Raises:
         TypeError: parameters that are no numbers.
@@ -28,12 +27,18 @@ def runs_arrays(
         values = [getattr(each, name) for each in results]
         if values[0] is not None:
             arrays[name] = np.array([int(value) for value in values], np.int64)
-    if seconds_per_update is not None:
-        arrays["seconds_per_update"] = np.array(seconds_per_update, np.float64)
     states, about = state_arrays([(each.params, each.model_state) for each in results])
     arrays |= {f"states/{name}": array for name, array in states.items()}
     history = [[name, dtype_name(column)] for name, column in zip(names, columns, strict=True)]
     return arrays, {"history": history, "columns": sorted(set(arrays) & set(_COLUMNS)), "states": about}
+
+
+def with_seconds(
+    arrays: Mapping[str, np.ndarray], about: Mapping, per_update: Sequence[float]
+) -> tuple[dict[str, np.ndarray], dict]:
+    """What `runs_arrays` gave, with what an update of each run takes alone."""
+    columns = sorted({*about["columns"], _SECONDS})
+    return {**arrays, _SECONDS: np.array(per_update, np.float64)}, {**about, "columns": columns}
 
 
 def runs_names(about: Mapping) -> list[str]:
@@ -82,7 +87,7 @@ class RunsOfFile(Sequence):
     """
 
     def __init__(self, history: Mapping[str, Any], columns: Mapping[str, np.ndarray], states: SavedStates):
-        self.states, self.seconds_per_update = states, columns.get("seconds_per_update")
+        self.states, self.seconds_per_update = states, columns.get(_SECONDS)
         self.codes: list[int] = columns["status"].tolist()
         self._history, self._columns = history, columns
 

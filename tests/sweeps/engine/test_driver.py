@@ -43,7 +43,7 @@ def stops_early(hp):
 def sweep(options, make=make_trainer, axes=None, epochs=5, **others):
     axes = {"learning_rate": RATES} if axes is None else axes
     plan = jaxgd.plan(make, axes, epochs, **options)
-    return jaxgd.sweep(make, axes, epochs, plan=plan, progress=False, clock=False, **others)
+    return jaxgd.sweep(make, axes, epochs, plan=plan, progress=False, **others)
 
 
 def assert_same(result, other, **place):

@@ -27,13 +27,11 @@ def make_trainer(hp):
     return jaxgd.trainer(PROBLEM, jaxgd.momentum(hp.learning_rate), hp.batch_size)
 
 
-PLAN = jaxgd.plan(make_trainer, AXES, 2, clock=False, merge=False, kind="map", lanes=2, width=1)
+PLAN = jaxgd.plan(make_trainer, AXES, 2, merge=False, kind="map", lanes=2, width=1)
 
 
 def run(folder=None, progress: Any = False, plan: Any = PLAN, **options):
-    return jaxgd.sweep(
-        make_trainer, AXES, 2, progress=progress, clock=False, folder=folder, plan=plan, **options
-    )
+    return jaxgd.sweep(make_trainer, AXES, 2, progress=progress, folder=folder, plan=plan, **options)
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +245,7 @@ def test_a_program_that_another_process_began_and_that_does_not_fit_here(monkeyp
         if done == 2:
             raise Stop
 
-    plan = jaxgd.plan(make_trainer, AXES, 2, clock=False, merge=True, kind="map", lanes=2, width=1)
+    plan = jaxgd.plan(make_trainer, AXES, 2, merge=True, kind="map", lanes=2, width=1)
     monkeypatch.setattr(Driver, "fill", fill_one(Driver.fill))
     with pytest.raises(Stop):
         run(tmp_path, progress=stop, plan=plan)

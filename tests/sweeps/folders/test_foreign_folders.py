@@ -26,8 +26,8 @@ def kept(tmp_path_factory):
     def make_trainer(hp):
         return jaxgd.trainer(PROBLEM, jaxgd.sgd(hp.learning_rate), hp.batch_size)
 
-    plan = jaxgd.plan(make_trainer, axes, 2, clock=False, merge=False)
-    jaxgd.sweep(make_trainer, axes, 2, clock=False, progress=False, folder=folder, plan=plan)
+    plan = jaxgd.plan(make_trainer, axes, 2, merge=False)
+    jaxgd.sweep(make_trainer, axes, 2, progress=False, folder=folder, plan=plan)
     return folder
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxgd
+from jaxgd.sweeps.engine import clock
 from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.folders import going_on, keeper
 from jaxgd.sweeps.folders.opening import ContradictionError
@@ -30,8 +31,8 @@ def make_trainer(hp):
     return jaxgd.early_stopping(trainer, patience=2)
 
 
-def run(folder=None, make=make_trainer, axes=AXES, epochs=3, progress=False, clock=False, **options):
-    return jaxgd.sweep(make, axes, epochs, progress=progress, clock=clock, folder=folder, **options)
+def run(folder=None, make=make_trainer, axes=AXES, epochs=3, progress=False, **options):
+    return jaxgd.sweep(make, axes, epochs, progress=progress, folder=folder, **options)
 
 
 def assert_same(result, other, but=()):
@@ -81,7 +82,7 @@ class Killed(BaseException):
 
 def plan_of(recipe):
     options = RECIPES[recipe]
-    return options and jaxgd.plan(make_trainer, AXES, 3, clock=False, **options)
+    return options and jaxgd.plan(make_trainer, AXES, 3, **options)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -153,7 +154,6 @@ CONTRADICTIONS = {
     "the data's sha256 was": {
         "make": lambda hp: jaxgd.trainer(make_problem(2.0), jaxgd.momentum(hp.learning_rate), hp.batch_size)
     },
-    "clock was False there, and is True now": {"clock": True},
     "exact was False there, and is True now": {"exact": True},
     "what has changed is the code of its model, loss, optimizer": {
         "make": lambda hp: jaxgd.early_stopping(
@@ -289,7 +289,7 @@ def test_without_its_checkpoint_a_program_keeps_the_runs_that_have_ended(tmp_pat
             raise Killed
 
     with pytest.raises(Killed):
-        run(tmp_path, progress=stop, plan=jaxgd.plan(make_trainer, AXES, 3, clock=False, lanes=2))
+        run(tmp_path, progress=stop, plan=jaxgd.plan(make_trainer, AXES, 3, lanes=2))
     (checkpoint,) = tmp_path.glob("checkpoint-*")
     damage(checkpoint)
     with pytest.warns(UserWarning, match=f"{checkpoint.name}.*runs under way begin again"):
@@ -312,6 +312,46 @@ def test_seconds_of_updates_are_kept_too(tmp_path):
     assert_same(found, whole)
     assert np.all(found.dataset.seconds.values > 0)
     assert found.dataset.identical(jaxgd.load(tmp_path).dataset)
+
+
+def no_call(*arguments):
+    raise AssertionError("nothing is left to do")
+
+
+def test_a_kept_sweep_without_seconds_can_be_timed_later(tmp_path, monkeypatch, plain):
+    assert "seconds" not in run(tmp_path).dataset
+    spent = jaxgd.load(tmp_path).plan
+    monkeypatch.setattr(Driver, "call", no_call)
+    timed = run(tmp_path, clock=True)
+    assert_same(timed, plain, but=["seconds"])
+    assert np.all(timed.dataset.seconds.values > 0)
+    assert timed.plan.clock_seconds > 0 == spent.clock_seconds
+    assert timed.plan.seconds == pytest.approx(spent.seconds + timed.plan.clock_seconds)
+    monkeypatch.setattr(clock.LaneAlone, "_timed", no_call)
+    for again in (run(tmp_path, clock=True), run(tmp_path), jaxgd.load(tmp_path)):
+        assert again.dataset.identical(timed.dataset)
+
+
+def test_what_is_not_asked_for_is_not_timed(tmp_path, monkeypatch):
+    timed = run(tmp_path, clock=True)
+    monkeypatch.setattr(clock.LaneAlone, "_timed", no_call)
+    wider = run(tmp_path, axes={**AXES, "seed": [0, 3, 5]})
+    seconds = wider.dataset.seconds
+    assert seconds.sel(seed=[0, 3]).equals(timed.dataset.seconds)
+    assert seconds.sel(seed=5).isnull().all()
+
+
+def test_seconds_that_cannot_be_written_are_in_the_result(tmp_path, monkeypatch):
+    run(tmp_path)
+    monkeypatch.setattr(keeper, "read_file", damaged_file)
+    with pytest.warns(UserWarning, match="unit-1.npz is damaged: what its updates take is not kept"):
+        timed = run(tmp_path, clock=True)
+    assert np.all(timed.dataset.seconds.values > 0)
+    assert "seconds" not in jaxgd.load(tmp_path).dataset
+
+
+def damaged_file(*arguments):
+    raise ValueError("unit-1.npz is damaged")
 
 
 def test_a_manifest_that_is_damaged_is_named(tmp_path):

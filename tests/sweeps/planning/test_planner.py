@@ -93,16 +93,12 @@ def test_programs_are_apart_where_enough_cores_compile_them(monkeypatch):
     assert programs(64) == 19
 
 
-@pytest.mark.parametrize("clock", [False, True])
-def test_lanes_move_several_at_a_time_where_that_saves_more_than_it_costs(clock):
-    """Timing updates alone takes a program more, which only long runs are worth."""
-
+def test_short_steps_of_small_models_move_several_lanes_at_a_time():
     def width(epochs, make=make_trainer, **changes):
         axes = {"optimizer": ["sgd"], "batch_size": [5], "seed": range(64)} | changes
-        return jaxgd.plan(make, axes, epochs, clock=clock).groups[0].recipe.width
+        return jaxgd.plan(make, axes, epochs).groups[0].recipe.width
 
-    assert width(50) == (1 if clock else 16)
-    assert width(4000) == 16
+    assert width(50) == width(4000) == 16
     assert width(4000, stops_early) == 1
     assert width(4000, seed=range(3)) == 1  # most places would be empty
     assert width(4000, batch_size=[1, "full"]) == 16
@@ -119,7 +115,7 @@ def test_a_loop_for_each_batch_size_has_the_bits_of_programs_apart(make):
     """Batch 6 leaves a smaller last batch, "full" takes the examples in their own order."""
     axes = {"optimizer": ["adam"], "batch_size": [1, 6, "full"], "learning_rate": [0.1, 1e30], "seed": [0, 1]}
     apart, together = (
-        jaxgd.sweep(make, axes, 3, progress=False, plan=jaxgd.plan(make, axes, 3, merge=merge))
+        jaxgd.sweep(make, axes, 3, progress=False, plan=jaxgd.plan(make, axes, 3, merge=merge), clock=True)
         for merge in (False, True)
     )
     assert (len(apart.plan.groups), len(together.plan.groups)) == (3, 1)
@@ -187,7 +183,6 @@ def test_wide_layers_have_the_bits_of_runs_alone():
         lambda hp: make_trainer(hp, problem),
         {"optimizer": ["momentum"], "batch_size": [1, 8]},
         2,
-        clock=False,
     )
     assert result.plan.groups[0].recipe.branches
     for size in (1, 8):
@@ -199,7 +194,7 @@ def test_wide_layers_have_the_bits_of_runs_alone():
 
 
 def test_explain_prints_the_plan(capsys):
-    jaxgd.sweep(make_trainer, AXES, 2, progress=False, explain=True, clock=False)
+    jaxgd.sweep(make_trainer, AXES, 2, progress=False, explain=True)
     printed = capsys.readouterr().err
     assert "12 runs of 2 epochs in 2 programs" in printed
     assert "predicted: compile" in printed
@@ -263,7 +258,7 @@ def test_bad_plans():
     with pytest.raises(ValueError, match="give one of plan and exact"):
         sweep(plan=plan, exact=True)
     with pytest.warns(UserWarning, match="the plan was made on a toaster"):
-        sweep(plan=dataclasses.replace(plan, device="a toaster"), clock=False)
+        sweep(plan=dataclasses.replace(plan, device="a toaster"))
 
 
 def test_work_of_a_model():

@@ -5,8 +5,9 @@ import pytest
 import xarray
 
 import jaxgd
+from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.planning.plans import Plan
-from jaxgd.sweeps.results.dataset import LaneResults, assemble
+from jaxgd.sweeps.results.dataset import assemble
 
 AXES = {"learning_rate": [0.1, 0.2, 0.3], "seed": [0, 1]}
 MEASURED = ["train_loss", "valid_loss"]

@@ -22,6 +22,7 @@ def result():
         },
         epochs=2,
         progress=False,
+        clock=True,
     )
 
 

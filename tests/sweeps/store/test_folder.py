@@ -34,7 +34,6 @@ def result():
         },
         epochs=2,
         progress=False,
-        clock=False,
     )
 
 

@@ -187,7 +187,7 @@ def test_a_plan_is_followed():
     def make(hp):
         return jaxgd.trainer(problem, jaxgd.sgd(hp.learning_rate, momentum=hp.momentum), hp.batch_size)
 
-    result = jaxgd.sweep(make, axes, 2, plan=plan, progress=False, clock=False)
+    result = jaxgd.sweep(make, axes, 2, plan=plan, progress=False)
     followed = {(group.runs, group.recipe) for group in result.plan.groups}
     assert followed == {(group.runs, group.recipe) for group in plan.groups}
     alone = jaxgd.fit(
