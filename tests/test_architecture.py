@@ -26,7 +26,7 @@ ROOMS = [
 ]
 # What a later part of `sweeps` may import of an earlier one, and never the other way.
 SWEEPS = [
-    *("axes", "draws", "runs", "groups", "lanes", "blocks"),
+    *("axes", "draws", "cohorts", "making", "runs", "groups", "lanes", "blocks"),
     *("planning", "engine", "store", "results", "folders", "logged", "sinks", "timing", "probes"),
     *("calibration", "sweeping"),
 ]

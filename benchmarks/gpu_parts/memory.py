@@ -88,12 +88,12 @@ def swept(work: Workload, lanes: int) -> list[Any]:
     plan = jaxgd.plan(make_trainer, axes, work.epochs, kind="vmap", lanes=-(-lanes // jax.device_count()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of memory: the plan says it too
-        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan, clock=False)
+        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan)
     seconds = time.perf_counter() - begun
     then = [group.recipe.lanes for group in result.plan.groups]
     few = axes | {"learning_rate": axes["learning_rate"][:FEW]}
     plan = jaxgd.plan(make_trainer, few, work.epochs, kind="vmap", lanes=1)
-    beside = jaxgd.sweep(make_trainer, few, work.epochs, progress=False, plan=plan, clock=False)
+    beside = jaxgd.sweep(make_trainer, few, work.epochs, progress=False, plan=plan)
     expected = beside.dataset.train_loss
     losses = result.dataset.train_loss.sel(learning_rate=expected.learning_rate)
     completed = int((result.dataset.status == "completed").sum())

@@ -129,7 +129,7 @@ def own_side(work: Workload, data: Data, small: bool) -> Side:
     inside, plans = [], []
 
     def run():
-        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan, clock=False)
+        result = jaxgd.sweep(make_trainer, axes, work.epochs, progress=False, plan=plan)
         check_completed(result)
         plans.append(result.plan)
         inside.append(sum(group.run_seconds for group in result.plan.groups))

@@ -46,9 +46,14 @@ class Point(Mapping):
         return f"({', '.join(f'{name}={label(value)!r}' for name, value in self._values.items())})"
 
 
+def values_of(point: Point) -> dict[str, Any]:
+    """The values of a point by name, which are not read for a trainer."""
+    return point._values
+
+
 def differ(one: Point, other: Point, name: str) -> bool:
-    """Whether two points have different values of this name, without reading them for a trainer."""
-    return label(one._values[name]) != label(other._values[name])
+    """Whether two points have different values of this name."""
+    return label(values_of(one)[name]) != label(values_of(other)[name])
 
 
 def checked_axes(axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -133,13 +138,12 @@ def columns(axes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
 
 def points(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
     """The grid's points, the last axis varying fastest; linked values under their own names."""
-
-    def merged(values):
-        named = zip(axes, values, strict=True)
-        parts = (value if isinstance(value, Mapping) else {name: value} for name, value in named)
-        return Point({name: value for part in parts for name, value in part.items()})
-
-    return [merged(values) for values in itertools.product(*axes.values())]
+    alone = {axis: [{axis: value} for value in values] for axis, values in axes.items()}
+    parts = [values if is_linked(values) else alone[axis] for axis, values in axes.items()]
+    return [
+        Point({name: value for part in row for name, value in part.items()})
+        for row in itertools.product(*parts)
+    ]
 
 
 _PLAIN = (type(None), bool, int, float, str)

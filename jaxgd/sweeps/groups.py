@@ -1,14 +1,16 @@
 """From points to lanes: the trainer of every point, and groups of trainers that share a program."""
 
+import itertools
 import types
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxgd.pytrees import Static
+from jaxgd.sweeps.cohorts import Cohort, Column, Row, cohorts_of
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.trainers import OneOf, Trainer
 
@@ -19,14 +21,24 @@ _MANY = 4
 class Group(NamedTuple):
     """Runs whose trainers have one tree structure, so that one program serves them all.
 
-    structure: of a trainer. shared: leaves that are the same array in every run, by position among the
-    leaves. lanes: the other leaves of each run.
+    runs: its runs. cohort: their trainers. shared: leaves that are the same array in every run, by position
+    among the leaves. columns: the other leaves, with an entry for each run.
     """
 
-    structure: Any
     runs: list[Run]
+    cohort: Cohort
     shared: dict[int, Any]
-    lanes: list[list[Any]]
+    columns: list[Column]
+
+    @property
+    def structure(self) -> Any:
+        """The tree structure of a trainer."""
+        return self.cohort.structure
+
+    @property
+    def first(self) -> Trainer:
+        """The trainer of its first run: in structure and in what all share, that of each."""
+        return self.cohort.first
 
     @property
     def num_examples(self) -> int:
@@ -34,14 +46,14 @@ class Group(NamedTuple):
         return self.first.problem.num_examples
 
     @property
-    def first(self) -> Trainer:
-        """The trainer of its first run: in structure and in what all share, that of each."""
-        return self.runs[0].trainer
+    def lanes(self) -> Iterator[list[Any]]:
+        """The leaves of each run that are not shared."""
+        return ([column[place] for column in self.columns] for place in range(len(self.runs)))
 
     @property
     def place_of_choice(self) -> int | None:
         """Where among a lane's leaves its index among several batch sizes is; None where it has none."""
-        places = self.trainer(range(len(self.lanes[0])), [None] * len(self.shared))
+        places = self.trainer(range(len(self.columns)), [None] * len(self.shared))
         return places.batch_size.index if isinstance(places.batch_size, OneOf) else None
 
     def trainer(self, lane: Sequence[Any], shared: Sequence[Any]) -> Trainer:
@@ -61,27 +73,31 @@ def steps_per_epoch(trainer: Trainer) -> float:
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
     """The groups, in the order of their first runs."""
-    by_program: dict[Any, list[tuple[Run, list[Any]]]] = {}
-    for run in runs:
-        leaves, structure = jax.tree.flatten(run.trainer)
-        key = structure, tuple(map(_kind, leaves)), run.start is None
-        by_program.setdefault(key, []).append((run, leaves))
-    return [_group(structure, members) for (structure, *_), members in by_program.items()]
+    runs = list(runs)
+    rows = [run.row for run in runs]
+    programs: dict[Any, int] = {}
+    program_of = {id(one): programs.setdefault(one.key, len(programs)) for one in cohorts_of(rows)}
+    members: dict[Any, list[tuple[Run, Row]]] = {}
+    for run, row in zip(runs, rows, strict=True):
+        key = program_of[id(row.cohort)], run.start is None
+        members.setdefault(key, []).append((run, row))
+    return [_group(each) for each in members.values()]
 
 
-def _kind(leaf: Any) -> Any:
-    return np.shape(leaf), getattr(leaf, "dtype", type(leaf))
+def _group(members: Sequence[tuple[Run, Row]]) -> Group:
+    cohort = _together([row for _, row in members])
+    shared = {place: column.values[0] for place, column in enumerate(cohort.columns) if column.is_shared}
+    columns = [column for place, column in enumerate(cohort.columns) if place not in shared]
+    return Group([run for run, _ in members], cohort, shared, columns)
 
 
-def _group(structure: Any, members: Sequence[tuple[Run, list[Any]]]) -> Group:
-    runs, rows = [run for run, _ in members], [leaves for _, leaves in members]
-    shared = {
-        position: leaf
-        for position, leaf in enumerate(rows[0])
-        if np.ndim(leaf) > 0 and all(row[position] is leaf for row in rows)
-    }
-    lanes = [[leaf for position, leaf in enumerate(row) if position not in shared] for row in rows]
-    return Group(structure, runs, shared, lanes)
+def _together(rows: Sequence[Row]) -> Cohort:
+    """Rows of cohorts of one key as one cohort, in their order."""
+    cohorts = cohorts_of(rows)
+    begins = itertools.accumulate((cohort.length for cohort in cohorts), initial=0)
+    begin_of = dict(zip(map(id, cohorts), begins, strict=False))
+    whole = cohorts[0] if len(cohorts) == 1 else Cohort.joined(cohorts)
+    return whole.take([begin_of[id(cohort)] + place for cohort, place in rows])
 
 
 def warn_of_closures(groups: Sequence[Group]) -> None:

@@ -132,15 +132,14 @@ class Inputs:
     def gather(self, runs: Sequence[int]) -> LaneInputs:
         """The inputs of these runs of the group, by their places in it."""
         members = [self.group.runs[run] for run in runs]
-        columns = zip(*(self.group.lanes[run] for run in runs), strict=True)
-        trees = [(self.sources.params(run), self.sources.orders(run), _rest(run)) for run in members]
-        params, orders, start = jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+        rests = {id(run.start): _rest(run) for run in members}
+        trees = (
+            (self.sources.params(run), self.sources.orders(run), rests[id(run.start)]) for run in members
+        )
+        params, orders, start = map(stacked, zip(*trees, strict=True))
         return LaneInputs(
-            leaves=[
-                np.stack([np.asarray(leaf) for leaf in column], dtype=jnp.result_type(column[0]))
-                for column in columns
-            ],
-            key_data=np.stack([self.sources.key_data(run) for run in members]),
+            leaves=[column.stacked(runs) for column in self.group.columns],
+            key_data=stacked([self.sources.key_data(run) for run in members]),
             params=params,
             orders=orders,
             start=start,
@@ -152,7 +151,8 @@ class Inputs:
         key_data, params = self.sources.shapes(run)
         orders = jax.ShapeDtypeStruct((epochs, self.group.num_examples), np.int32)
         has_orders = self.sources.has_orders(run)
-        one = LaneInputs(self.group.lanes[0], key_data, params, orders if has_orders else None, _rest(run))
+        leaves = [column[0] for column in self.group.columns]
+        one = LaneInputs(leaves, key_data, params, orders if has_orders else None, _rest(run))
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *np.shape(x)), jnp.result_type(x)), one)
 
     def slots(self, lanes: int) -> Slots:
@@ -162,6 +162,14 @@ class Inputs:
             lambda shared, lane: initial_slot(self.group, self.sources.epochs, shared, lane), self.shared, one
         )
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), slot)
+
+
+def stacked(trees: Sequence[Any]) -> Any:
+    """Trees of arrays along a new leading axis; one that is there several times is taken up once."""
+    first: dict[int, tuple[int, Any]] = {}
+    places = [first.setdefault(id(tree), (len(first), tree))[0] for tree in trees]
+    distinct = jax.tree.map(lambda *leaves: np.stack(leaves), *(tree for _, tree in first.values()))
+    return distinct if len(first) == len(trees) else jax.tree.map(lambda leaf: leaf[places], distinct)
 
 
 def initial_slot(group: Group, epochs: int, shared: list[Any], lane: LaneInputs) -> Slots:

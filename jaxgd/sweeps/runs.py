@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from jaxgd.machine.compiling import own_programs
-from jaxgd.pytrees import Static
-from jaxgd.sweeps.axes import Point, columns, differ, points
+from jaxgd.sweeps.axes import Point, columns, differ, points, values_of
+from jaxgd.sweeps.cohorts import Cohort, Row, cohorts_of
+from jaxgd.sweeps.making.combinations import make_rows
 from jaxgd.training.carrying import COUNTS
 from jaxgd.training.fitting import check_epochs, fresh_run
 from jaxgd.training.starts import check_start
@@ -20,13 +20,35 @@ from jaxgd.training.trainers import Trainer, measured_names
 class Run(NamedTuple):
     """One lane: its place in the grid, its trainer, its seed, and what it goes on from.
 
-    start: parameters, optimizer's and model's state on the host, None for a run from initial parameters.
+    made: the trainer, or the row of a cohort that is one. start: parameters, optimizer's and model's state on
+    the host, None for a run from initial parameters.
     """
 
     index: int
-    trainer: Trainer
+    made: Trainer | Row
     seed: int
     start: Moving | None = None
+
+    @property
+    def trainer(self) -> Trainer:
+        """The trainer, put together again where it is a row: what many runs need is in the columns."""
+        return self.made.tree if isinstance(self.made, Row) else self.made
+
+    @property
+    def row(self) -> Row:
+        """Its trainer as the row of a cohort."""
+        return self.made if isinstance(self.made, Row) else row_of(self.made)
+
+    @property
+    def num_examples(self) -> int:
+        """The number of training examples."""
+        return (self.made.cohort.first if isinstance(self.made, Row) else self.made).problem.num_examples
+
+
+def row_of(trainer: Trainer) -> Row:
+    """A trainer as the only one of a cohort."""
+    leaves, structure = jax.tree.flatten(trainer)
+    return Row(Cohort.of(structure, [leaves]), 0)
 
 
 def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -> list[Run]:
@@ -37,51 +59,11 @@ def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -
         ValueError: state that functions of a trainer read was changed after it was made.
         Exception: what it raises, with the point at which it did.
     """
-    interned: dict[Any, Any] = {}
-    seen: dict[int, Any] = {}
-
-    def intern(leaf):
-        if not isinstance(leaf, np.ndarray | jax.Array) or np.ndim(leaf) == 0:
-            return leaf
-        if id(leaf) not in seen:
-            content = np.asarray(leaf)
-            key = (content.shape, str(content.dtype), hash(content.tobytes()))
-            seen[id(leaf)] = (leaf, interned.setdefault(key, leaf))  # holding it keeps its id taken
-        return seen[id(leaf)][1]
-
-    runs, held = [], set()
-    for index, point in enumerate(grid):
-        trainer = _made(make_trainer, point)
-        # A `Static` is taken for a leaf here, to be checked.
-        leaves, structure = jax.tree.flatten(trainer, is_leaf=lambda node: isinstance(node, Static))
-        nodes = [leaf for leaf in leaves if isinstance(leaf, Static) and leaf.reading.places]
-        for node in nodes:
-            node.check()
-        held.update(nodes)
-        interned_leaves = [intern(leaf) for leaf in leaves]
-        if any(new is not leaf for new, leaf in zip(interned_leaves, leaves, strict=True)):
-            trainer = jax.tree.unflatten(structure, interned_leaves)
-        for given in list(seen):
-            if seen[given][0] is not seen[given][1]:
-                del seen[given]  # a copy that nothing holds any more: its id may be used again
-        runs.append(Run(index, trainer, int(point["seed"]) if "seed" in point else 0))
-    for node in held:  # programs are traced from now on: what a run reads must not be another's
-        node.check()
+    rows = make_rows(make_trainer, grid)
+    seeds = [int(values_of(point).get("seed", 0)) for point in grid]
+    runs = [Run(index, row, seed) for index, (row, seed) in enumerate(zip(rows, seeds, strict=True))]
     _warn_of_unread(grid, runs)
     return runs
-
-
-def _made(make_trainer: Callable[[Point], Trainer], point: Point) -> Trainer:
-    try:
-        trainer = make_trainer(point)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"{error} (from make_trainer at {point})") from error
-    except Exception as error:
-        error.add_note(f"make_trainer raised this at {point}")
-        raise
-    if not isinstance(trainer, Trainer):
-        raise TypeError(f"make_trainer must return a jaxgd.trainer(...), got {trainer!r} at {point}")
-    return trainer
 
 
 def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
@@ -91,7 +73,7 @@ def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
         other = next(
             (run for point, run in zip(grid, runs, strict=True) if differ(point, grid[0], name)), None
         )
-        if other and jax.tree.structure(other.trainer) == jax.tree.structure(runs[0].trainer):
+        if other and other.row.cohort.structure == runs[0].row.cohort.structure:
             warnings.warn(
                 f"make_trainer never uses axis {name!r}: the runs along it are all the same", stacklevel=5
             )
@@ -99,7 +81,8 @@ def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
 
 def measured_in(runs: Sequence[Run]) -> list[str]:
     """The names of what the runs measure, each once."""
-    return list(dict.fromkeys(name for run in runs for name in measured_names(run.trainer)))
+    firsts = (cohort.first for cohort in cohorts_of(run.row for run in runs))
+    return list(dict.fromkeys(name for trainer in firsts for name in measured_names(trainer)))
 
 
 def check_names(axes: Mapping[str, Sequence[Any]], trainer: Trainer) -> None:
@@ -120,17 +103,19 @@ def checked_runs(
     grid = points(axes)
     runs = make_runs(make_trainer, grid)
     check_names(axes, runs[0].trainer)
-    epochs = max(check_epochs(epochs, run.trainer.problem.num_examples) for run in runs)
+    epochs = max(
+        check_epochs(epochs, one.first.problem.num_examples) for one in cohorts_of(run.row for run in runs)
+    )
     return runs if start is None else _with_starts(runs, grid, start, epochs), epochs
 
 
 def _with_starts(runs: Sequence[Run], grid: Sequence[Point], start: Any, epochs: int) -> list[Run]:
     """The runs with what each goes on from: one state for all, or what a function gives for each point."""
-    found: dict[Any, Any] = {}  # by structure and state; holding the states keeps their ids taken
+    found: dict[Any, Any] = {}  # by cohort and state; holding the states keeps their ids taken
     made = []
     for run, point in zip(runs, grid, strict=True):
         state = start(point) if callable(start) else start
-        key = jax.tree.structure(run.trainer), id(state)
+        key = id(run.row.cohort), id(state)
         if key not in found:
             found[key] = state, _checked_start(run, state, point, epochs)
         made.append(run._replace(start=found[key][1]))

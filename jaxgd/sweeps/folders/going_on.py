@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxgd.sweeps.cohorts import cohorts_of
 from jaxgd.sweeps.engine.driver import Ended, Snapshot
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.engine.identity import ProgramIdentity
@@ -58,11 +59,19 @@ class Asked(NamedTuple):
 
 def data_of(runs: Sequence[Run]) -> list[str]:
     """The SHA-256 of the splits of each problem."""
-    problems: dict[tuple[int, ...], Problem] = {}  # by their arrays, of which equal ones are the same
-    for problem in (run.trainer.problem for run in runs):
-        leaves = jax.tree.leaves((problem.train, problem.valid, problem.test))
-        problems.setdefault(tuple(map(id, leaves)), problem)
-    return list(dict.fromkeys(problem.data_sha256 for problem in problems.values()))
+    problems: dict[Any, Problem] = {}  # by their cohort and what of it they share, in the order of the runs
+    rows = [run.row for run in runs]
+    alike = {id(one): one.distinct(lambda trainer: _splits(trainer.problem)) for one in cohorts_of(rows)}
+    for cohort, place in rows:
+        firsts, which = alike[id(cohort)]
+        if (key := (id(cohort), which[place])) not in problems:
+            problems[key] = cohort.tree(int(firsts[which[place]])).problem
+    found = {tuple(map(id, jax.tree.leaves(_splits(each)))): each for each in problems.values()}
+    return list(dict.fromkeys(problem.data_sha256 for problem in found.values()))
+
+
+def _splits(problem: Problem) -> tuple[Any, Any, Any]:
+    return problem.train, problem.valid, problem.test
 
 
 class Begun(NamedTuple):

@@ -1,8 +1,9 @@
 """The planner: which runs share a program, how many lanes a device holds, and why."""
 
+import collections
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from jaxgd.machine.devices import device_name, free_bytes
 from jaxgd.machine.host import num_cores, versions
 from jaxgd.optim.generalized import can_generalize, generalize
 from jaxgd.pytrees import Static
+from jaxgd.sweeps.cohorts import Cohort, Column, Row, cohorts_of
 from jaxgd.sweeps.groups import Group, group_runs, largest_batch, only_group, warn_of_closures
 from jaxgd.sweeps.lanes import Inputs, Sources
 from jaxgd.sweeps.planning.constants import core_of
@@ -133,7 +135,6 @@ class Planner:
             raise ValueError("width, of lanes in turn, needs kind='map'")
         self.plain = Recipe(kind, 1, len(devices))
         self._works: dict[Any, Work] = {}
-        self._texts: dict[int, str] = {}
 
     def choose(self, runs: Sequence[Run]) -> Planned:
         """The programs, the longest first, so that others compile while they run."""
@@ -273,15 +274,10 @@ class Planner:
 
     def _names(self, part: Sequence[Group]) -> str:
         """The optimizer's text, or the names of several without their numbers."""
-        firsts = [self._text(group.runs[0]) for group in part]
-        if all(self._text(run) == firsts[0] for group in part for run in group.runs):
+        firsts = [repr(group.first.optimizer) for group in part]
+        if all(text == firsts[0] for group in part for text in _texts(group.cohort)):
             return firsts[0]
         return ", ".join(dict.fromkeys(text.split("(")[0] for text in firsts))
-
-    def _text(self, run: Run) -> str:
-        if run.index not in self._texts:
-            self._texts[run.index] = repr(run.trainer.optimizer)
-        return self._texts[run.index]
 
     def _work(self, run: Run) -> Work:
         leaves, structure = jax.tree.flatten(run.trainer.problem)
@@ -335,10 +331,45 @@ def can_merge(trainer: Trainer) -> bool:
 def merged(runs: Sequence[Run], recipe: Recipe) -> list[Run]:
     """The runs as a recipe wants them: their batch sizes numbers, or each one of several; one optimizer."""
     sizes = sizes_of(runs) if recipe.branches else None
-    return [run._replace(trainer=_merged(run.trainer, recipe, sizes)) for run in runs]
+    rows, members = [run.row for run in runs], collections.defaultdict(list)
+    for position, row in enumerate(rows):
+        members[id(row.cohort)].append(position)
+    made = list(runs)
+    for positions in members.values():
+        cohort = rows[positions[0]].cohort.take([rows[position].place for position in positions])
+        cohort = _merged_cohort(cohort, recipe, sizes)
+        for place, position in enumerate(positions):
+            made[position] = runs[position]._replace(made=Row(cohort, place))
+    return made
+
+
+def _merged_cohort(cohort: Cohort, recipe: Recipe, sizes: tuple[Any, ...] | None) -> Cohort:
+    """What `_merged` makes of each trainer of a cohort."""
+    changes: dict[str, Any] = jax.tree.map(
+        lambda leaf: Column.constant(leaf, cohort.length), _batches(cohort.first, recipe, sizes)
+    )
+    if recipe.generalized:
+        changes["optimizer"] = _generalized(cohort)
+    columns, structure = jax.tree.flatten(dataclasses.replace(cohort.whole, **changes))
+    return Cohort(structure, columns, cohort.length)
+
+
+def _generalized(cohort: Cohort) -> Any:
+    """The merged optimizers of a cohort's trainers, each made once, as a tree of columns."""
+    rows, places = cohort.distinct(lambda trainer: trainer.optimizer)
+    made = [jax.tree.flatten(generalize(cohort.tree(row).optimizer)) for row in rows.tolist()]
+    return Cohort.of(made[0][1], [leaves for leaves, _ in made]).take(places.tolist()).whole
 
 
 def _merged(trainer: Trainer, recipe: Recipe, sizes: tuple[Any, ...] | None) -> Trainer:
+    changes = _batches(trainer, recipe, sizes)
+    if recipe.generalized:
+        changes["optimizer"] = generalize(trainer.optimizer)
+    return dataclasses.replace(trainer, **changes) if changes else trainer
+
+
+def _batches(trainer: Trainer, recipe: Recipe, sizes: tuple[Any, ...] | None) -> dict[str, Any]:
+    """What a recipe makes of how a trainer's batches are made."""
     changes: dict[str, Any] = {}
     if recipe.microbatch is not None:
         size = np.asarray(trainer.examples_per_batch, np.int32)
@@ -346,16 +377,19 @@ def _merged(trainer: Trainer, recipe: Recipe, sizes: tuple[Any, ...] | None) -> 
     if sizes is not None:
         index = np.asarray(sizes.index(trainer.batch_size.value), np.int32)
         changes["batch_size"] = OneOf(Static(sizes), index)
-    if recipe.generalized:
-        changes["optimizer"] = generalize(trainer.optimizer)
-    return dataclasses.replace(trainer, **changes) if changes else trainer
+    return changes
 
 
 def sizes_of(runs: Sequence[Run]) -> tuple[Any, ...]:
     """The batch sizes of runs in which they are structure, in one order whichever order the runs have."""
-    return tuple(
-        sorted({run.trainer.batch_size.value for run in runs}, key=lambda size: (size == "full", size))
-    )
+    found = {cohort.first.batch_size.value for cohort in cohorts_of(run.row for run in runs)}
+    return tuple(sorted(found, key=lambda size: (size == "full", size)))
+
+
+def _texts(cohort: Cohort) -> Iterator[str]:
+    """What the optimizers of a cohort are called, each of them once."""
+    rows, _ = cohort.distinct(lambda trainer: trainer.optimizer)
+    return (repr(cohort.tree(row).optimizer) for row in rows.tolist())
 
 
 def families(groups: Sequence[Group], recipe: Recipe) -> list[list[Group]]:

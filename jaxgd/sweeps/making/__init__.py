@@ -1,0 +1,1 @@
+"""How trainers are made of points: one call for each, or one traced call for many."""
