@@ -57,7 +57,7 @@ def drivers_of(probes: Sequence[Probe]) -> tuple[list[Driver], float]:
 
     Programs that JAX keeps on disk are not read: they would say nothing.
     """
-    engine, pool = Engine(jax.devices(), epochs=1, clock=False), Background(num_cores())
+    engine, pool = Engine(jax.devices(), epochs=1), Background(num_cores())
     begin = with_settings_of_caller(lambda probe: _driver(engine, probe))
     cpu = time.process_time()
     try:
@@ -72,7 +72,7 @@ def drivers_of(probes: Sequence[Probe]) -> tuple[list[Driver], float]:
 
 @contextlib.contextmanager
 def _nothing_kept() -> Iterator[None]:
-    before = jax.config.jax_enable_compilation_cache
+    before = jax.config.jax_enable_compilation_cache  # pyright: ignore[reportAttributeAccessIssue]
     jax.config.update("jax_enable_compilation_cache", False)
     try:
         yield

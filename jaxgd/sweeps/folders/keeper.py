@@ -104,13 +104,13 @@ class Keeper:
         """The unit with a file that has these seconds besides."""
         assert unit.file is not None
         try:
-            _, *parts = read_file(self.folder, {"files": self._entries}, unit.file, runs_names)
+            _, arrays, about = read_file(self.folder, {"files": self._entries}, unit.file, runs_names)
         except (ValueError, FileNotFoundError) as error:
             warnings.warn(f"{damage_of(error)}: what its updates take is not kept", stacklevel=4)
             return
         self._forget(unit)
         name = self._free_name("unit")
-        self._pending[name] = about_to(*with_seconds(*parts, per_update))
+        self._pending[name] = about_to(*with_seconds(arrays, about, per_update))
         self._set(unit, unit._replace(file=name))
 
     def _spend(self, seconds: float, clock_seconds: float) -> None:
