@@ -56,7 +56,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "bits": Part("promises:SECTIONS", 75),
         "lanes": Part("speed:LANES", 75),
         "update": Part("bandwidth:SECTIONS", 45),
-        "memory": Part("memory:SECTIONS", 75),
+        "memory": Part("memory:SECTIONS", 90),
         "workloads": Part("speed:WORKLOADS", 150, in_small=False),
         # Loops whose length is not in the program then need no answer from the host in each round.
         "lanes, loops in graphs": Part(

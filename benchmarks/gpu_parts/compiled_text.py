@@ -106,9 +106,17 @@ class Recorded(NamedTuple):
     seconds: float
 
     @property
+    def step(self) -> Step | None:
+        """The step of its training; None where its text could not be read, which costs no other figure."""
+        with contextlib.suppress(Exception):
+            return step_of(self.compiled.as_text())
+
+    @property
     def megabytes(self) -> float:
         """What it needs on a device."""
         memory = self.compiled.memory_analysis()
+        if memory is None:  # of a platform that does not say
+            return float("nan")
         held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
         return (held + memory.temp_size_in_bytes) / 2**20
 

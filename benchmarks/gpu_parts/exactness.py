@@ -36,7 +36,7 @@ def agreement(scope: Scope) -> None:
         environment = dict(os.environ) | {"JAX_PLATFORMS": "cpu"}
         command = [sys.executable, __file__, str(file), *["--small"] * scope.small]
         reference = subprocess.Popen(command, env=environment)
-        found = numbers_at(np.float64, axes_of(scope.small), kind_of(scope.small))
+        found = numbers_at(np.float64, scope.small)
         if reference.wait():
             raise RuntimeError(f"the process on the CPU ended with status {reference.returncode}")
         with np.load(file) as arrays:
@@ -51,26 +51,24 @@ def precisions(scope: Scope) -> None:
     """float32 beside float64 after an epoch at each precision of matrix products, and what these take."""
     print(f"jax_default_matmul_precision is {jax.config.jax_default_matmul_precision} unless set.\n")
     side = 256 if scope.small else PRODUCT_SIDE
-    truth = numbers_at(np.float64, ONE_PROGRAM, kind_of(scope.small))
+    truth = numbers_at(np.float64, scope.small, ONE_PROGRAM)
     params = {name: values for name, values in truth.items() if name.startswith("parameters")}
     losses = {name: values for name, values in truth.items() if name.endswith("_loss")}
     table = Table("precision", "parameters off by", "losses off by", f"product of {side} x {side}, TFLOP/s")
     for precision in PRECISIONS[: 1 if scope.small else None]:
         with jax.default_matmul_precision(precision) if precision else contextlib.nullcontext():
-            found = numbers_at(np.float32, ONE_PROGRAM, kind_of(scope.small))
+            found = numbers_at(np.float32, scope.small, ONE_PROGRAM)
             rate = product_rate(side, scope)
         table.add(str(precision), distance(found, params), distance(found, losses), rate)
 
 
-def axes_of(small: bool) -> dict[str, Any]:
-    """The axes of the sweep that is on both devices."""
-    return ONE_PROGRAM if small else AXES
-
-
-def numbers_at(dtype: Any, axes: dict[str, Any], options: dict[str, Any]) -> dict[str, np.ndarray]:
+def numbers_at(
+    dtype: Any, small: bool, axes: dict[str, Any] | None = None, **options: Any
+) -> dict[str, np.ndarray]:
     """The numbers of the sweep with data and parameters in this dtype, by a plan with these options."""
+    axes = axes or (ONE_PROGRAM if small else AXES)
     with jax.enable_x64(dtype == np.float64):
-        make_trainer = maker(dtype)
+        make_trainer, options = maker(small, dtype), kind_of(small) | options
         plan = jaxgd.plan(make_trainer, axes, 1, merge=False, generalize=False, **options)
         return numbers_of(sweep(make_trainer, axes, 1, plan))
 
@@ -87,5 +85,5 @@ def product_rate(side: int, scope: Scope) -> float:
 SECTIONS = {"float64 on both": agreement, "Precision of products": precisions}
 
 if __name__ == "__main__":
-    axes = axes_of("--small" in sys.argv)
-    np.savez(sys.argv[1], **numbers_at(np.float64, axes, {"kind": "map", "width": 1}))
+    on_cpu = numbers_at(np.float64, "--small" in sys.argv, kind="map", width=1)
+    np.savez(sys.argv[1], **on_cpu)

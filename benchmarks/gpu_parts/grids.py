@@ -1,7 +1,7 @@
 """A small grid of runs whose initial parameters are the same numbers in every dtype and on every device."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,41 +10,52 @@ import numpy as np
 
 import jaxgd
 
-LAYERS = (64, 64, 10)
+LAYERS, SMALL_LAYERS = (64, 64, 10), (64, 10)
 EXAMPLES, VALID = 512, 64
 OPTIMIZERS = {"momentum": jaxgd.momentum, "adam": jaxgd.adam}
 RATES, SEEDS = (0.001, 0.003, 0.01, 0.03), (0, 1)
 Maker = Callable[[Any], jaxgd.Trainer]
 
 
-def maker(dtype: Any = np.float32, batch_size: Any = None) -> Maker:
+def maker(small: bool, dtype: Any = np.float32, batch_size: Any = None) -> Maker:
     """`make_trainer` of the grid, of data in this dtype; with a batch size where that is no axis."""
-    random = np.random.default_rng(0)
-    inputs = random.normal(size=(EXAMPLES + VALID, LAYERS[0])).astype(np.float32).astype(dtype)
-    labels = np.argmax(inputs @ random.normal(size=(LAYERS[0], LAYERS[-1])), axis=1).astype(np.int32)
-    model = jaxgd.Model(_init(dtype), jaxgd.mlp(list(LAYERS)).apply)
+    random, layers = np.random.default_rng(0), SMALL_LAYERS if small else LAYERS
+    sampling = "replacement" if small else "shuffle"  # which takes longest to compile
+    inputs = random.normal(size=(EXAMPLES + VALID, layers[0])).astype(np.float32).astype(dtype)
+    labels = np.argmax(inputs @ random.normal(size=(layers[0], layers[-1])), axis=1).astype(np.int32)
+    model = jaxgd.Model(_init(layers, dtype), jaxgd.mlp(list(layers)).apply)
     problem = jaxgd.classification(
         model, (inputs[:EXAMPLES], labels[:EXAMPLES]), (inputs[EXAMPLES:], labels[EXAMPLES:])
     )
 
     def make_trainer(point):
         optimizer = OPTIMIZERS[point.get("optimizer", "momentum")](point["learning_rate"])
-        return jaxgd.trainer(problem, optimizer, point.get("batch_size", batch_size))
+        return jaxgd.trainer(problem, optimizer, point.get("batch_size", batch_size), sampling=sampling)
 
     return make_trainer
 
 
-def _init(dtype: Any) -> Callable[[jax.Array], list[dict[str, jax.Array]]]:
-    """Weights from the bits of uniform numbers times a power of 2: nothing about them is rounded."""
+def _init(layers: Sequence[int], dtype: Any) -> Callable[[jax.Array], list[dict[str, jax.Array]]]:
+    """Weights from whole numbers that the key is scattered into: nothing about them is rounded."""
 
     def init(key):
-        layers = []
-        for place, shape in enumerate(itertools.pairwise(LAYERS)):
-            drawn = jax.random.uniform(jax.random.fold_in(key, place), shape, jnp.float32)
-            layers.append({"w": ((2 * drawn - 1) / 4).astype(dtype), "b": jnp.zeros(shape[1], dtype)})
-        return layers
+        return [
+            {"w": scattered(key, place, shape).astype(dtype), "b": jnp.zeros(shape[1], dtype)}
+            for place, shape in enumerate(itertools.pairwise(layers))
+        ]
 
     return init
+
+
+def scattered(key: jax.Array, place: int, shape: tuple[int, int]) -> jax.Array:
+    """Numbers from -1/4 to 1/4 in steps of 2**-25; a product of a prime and two shifts, quick to compile."""
+    bits = (
+        jnp.arange(shape[0] * shape[1], dtype=jnp.uint32) + jax.random.key_data(key)[-1] + jnp.uint32(place)
+    )
+    for multiplier, shift in ((2654435761, 15), (2246822519, 13)):
+        bits = bits * jnp.uint32(multiplier)
+        bits = bits ^ (bits >> jnp.uint32(shift))
+    return ((bits >> jnp.uint32(8)).astype(jnp.float32) * 2.0**-25 - 0.25).reshape(shape)
 
 
 def sweep(make_trainer: Maker, axes: Mapping[str, Any], epochs: int, plan: Any = None, **options: Any) -> Any:

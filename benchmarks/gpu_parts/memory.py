@@ -29,7 +29,7 @@ FRACTION = "0.02"
 # By the plan's prediction the lanes need so many times what is free.
 TOO_MUCH = 3.0
 # In the small form, whose memory ends at a number of lanes.
-SMALL, LANES, FITTING = "gpu1:batch_sizes=128:epochs=1", 16, 4
+SMALL, LANES, FITTING = "gpu3:epochs=1", 8, 4
 LARGE = "gpu2:batch_sizes=32:optimizers=adam:epochs=1"
 FEW = 4
 
@@ -60,6 +60,7 @@ def small_form() -> list[Any]:
 def in_little_memory(scope: Scope) -> list[Any]:
     """What came of lanes in a process that has a small part of the GPU's memory."""
     environment = dict(os.environ) | {"XLA_PYTHON_CLIENT_MEM_FRACTION": FRACTION}
+    environment.pop("XLA_CLIENT_MEM_FRACTION", None)  # JAX refuses both
     seconds = max(1.0, scope.seconds_left)
     asked = subprocess.run(
         [sys.executable, __file__], env=environment, stdout=subprocess.PIPE, text=True, timeout=seconds
@@ -92,7 +93,7 @@ def swept(work: Workload, lanes: int) -> list[Any]:
     seconds = time.perf_counter() - begun
     then = [group.recipe.lanes for group in result.plan.groups]
     few = axes | {"learning_rate": axes["learning_rate"][:FEW]}
-    plan = jaxgd.plan(make_trainer, few, work.epochs, kind="vmap", lanes=1)
+    plan = jaxgd.plan(make_trainer, few, work.epochs, kind="vmap", lanes=FEW)
     beside = jaxgd.sweep(make_trainer, few, work.epochs, progress=False, plan=plan)
     expected = beside.dataset.train_loss
     losses = result.dataset.train_loss.sel(learning_rate=expected.learning_rate)

@@ -171,7 +171,7 @@ WORKLOADS = {
             _rates(1e-4, 5e-3, 64),
             tuple(range(16)),
             epochs=10,
-            few=":rates=2:seeds=2",
+            few=":rates=1:seeds=1",
         ),
         Workload(
             "gpu2",
@@ -183,7 +183,7 @@ WORKLOADS = {
             _rates(1e-4, 5e-3, 32),
             tuple(range(8)),
             epochs=5,
-            few=":rates=2:seeds=2",
+            few=":rates=1:seeds=2",
         ),
         Workload(
             "gpu3",

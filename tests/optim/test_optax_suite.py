@@ -16,7 +16,7 @@ HERE = Path(optax.__file__).parent
 SHARED = {id(getattr(optax, name)): name for name in optim.__all__ if hasattr(optax, name)}
 # Of each file: how many tests must run, those that skip themselves not counted, and with how many names.
 FILES = {
-    "_src/alias_test.py": (195, 11),
+    "_src/alias_test.py": (200, 11),
     "_src/base_test.py": (10, 1),
     "_src/combine_test.py": (14, 5),
     "_src/float64_test.py": (20, 15),
@@ -35,12 +35,10 @@ FILES = {
     "transforms/_masking_test.py": (20, 3),
 }
 # What of these files takes long and tries Optax's own code rather than the names: `MultiSteps`, L-BFGS, ...
-# Its tests of dtypes leave out those that tests/optim/test_contract.py and test_random_trees.py hold.
 FAMILY = "adadelta|adagrad|adam|adamw|nadam|nadamw|rmsprop|sgd"
 LEFT_OUT = {
     "_src/alias_test.py": (
         rf"^(?!.*opt_name='({FAMILY}|sgd_mom|adamaxw?|amsgrad)')|shard_stability.*'(adamaxw?|amsgrad)'"
-        r"|shard_stability.*(numpy.float32|complex128)|gradient_accumulation.*'float32'"
     ),
     "transforms/_accumulation_test.py": "multi_steps",
     "transforms/_clipping_test.py": "per_example|unitwise",
