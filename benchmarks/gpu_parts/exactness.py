@@ -23,6 +23,7 @@ import jaxgd
 
 AXES = {"optimizer": list(OPTIMIZERS), "batch_size": [32, "full"], "learning_rate": RATES, "seed": SEEDS}
 ONE_PROGRAM = AXES | {"optimizer": ["momentum"], "batch_size": [32]}
+SMALL = ONE_PROGRAM | {"batch_size": ["full"]}  # without orders, which take longest to compile
 BOUND = 1e-9
 PRECISIONS = (None, "bfloat16", "tensorfloat32", "float32")
 PRODUCT_SIDE = 8192
@@ -66,7 +67,7 @@ def numbers_at(
     dtype: Any, small: bool, axes: dict[str, Any] | None = None, **options: Any
 ) -> dict[str, np.ndarray]:
     """The numbers of the sweep with data and parameters in this dtype, by a plan with these options."""
-    axes = axes or (ONE_PROGRAM if small else AXES)
+    axes = SMALL if small else axes or AXES
     with jax.enable_x64(dtype == np.float64):
         make_trainer, options = maker(small, dtype), kind_of(small) | options
         plan = jaxgd.plan(make_trainer, axes, 1, merge=False, generalize=False, **options)

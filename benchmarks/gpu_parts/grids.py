@@ -20,7 +20,7 @@ Maker = Callable[[Any], jaxgd.Trainer]
 def maker(small: bool, dtype: Any = np.float32, batch_size: Any = None) -> Maker:
     """`make_trainer` of the grid, of data in this dtype; with a batch size where that is no axis."""
     random, layers = np.random.default_rng(0), SMALL_LAYERS if small else LAYERS
-    sampling = "replacement" if small else "shuffle"  # which takes longest to compile
+    sampling = "replacement" if small else "shuffle"  # which takes long to compile
     inputs = random.normal(size=(EXAMPLES + VALID, layers[0])).astype(np.float32).astype(dtype)
     labels = np.argmax(inputs @ random.normal(size=(layers[0], layers[-1])), axis=1).astype(np.int32)
     model = jaxgd.Model(_init(layers, dtype), jaxgd.mlp(list(layers)).apply)
