@@ -29,7 +29,7 @@ FRACTION = "0.02"
 # By the plan's prediction the lanes need so many times what is free.
 TOO_MUCH = 3.0
 # In the small form, whose memory ends at a number of lanes.
-SMALL, LANES, FITTING = "gpu3:epochs=1", 8, 4
+SMALL, LANES, FITTING = "3:epochs=1", 8, 4
 LARGE = "gpu2:batch_sizes=32:optimizers=adam:epochs=1"
 FEW = 4
 

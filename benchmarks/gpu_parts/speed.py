@@ -18,7 +18,7 @@ import jaxgd
 SMALL = {
     "gpu1": ":batch_sizes=128,1024:rates=2:seeds=2:epochs=2",
     "gpu2": ":batch_sizes=full:optimizers=adam:rates=1:seeds=2:epochs=1",
-    "gpu3": ":rates=20:seeds=2:epochs=2",
+    "3": ":rates=20:seeds=2:epochs=2",
 }
 ROUNDS = 5
 MOST_SECONDS = 12.0  # of warm calls of one program
@@ -51,7 +51,7 @@ class Compared(NamedTuple):
 
 def many_lanes(scope: Scope) -> None:
     """10,000 runs of a small model: one program."""
-    compare("gpu3", scope)
+    compare("3", scope)
 
 
 def small_models(scope: Scope) -> None:
@@ -229,7 +229,7 @@ def tell_of_compiled(compared: list[Compared]) -> None:
 
 def one_run(scope: Scope) -> None:
     """`jaxgd.fit` beside the hand-written scan: one run at batch size 32, which keeps no card busy."""
-    whole = named("gpu3:epochs=2" if scope.small else "gpu1")
+    whole = named("3:epochs=2" if scope.small else "gpu1")
     work = whole._replace(batch_sizes=(32,), rates=whole.rates[:1], seeds=whole.seeds[:1])
     arrays, _ = examples_of(work)
     data = data_of(work, arrays)

@@ -160,7 +160,7 @@ WORKLOADS = {
             (0,),
             epochs=3,
         ),
-        # Workloads 1 and 2 with as many runs as fill a GPU, what matters most first; and workload 3.
+        # Workloads 1 and 2 with as many runs as fill a GPU, what matters most first.
         Workload(
             "gpu1",
             "digits",
@@ -184,18 +184,6 @@ WORKLOADS = {
             tuple(range(8)),
             epochs=5,
             few=":rates=1:seeds=2",
-        ),
-        Workload(
-            "gpu3",
-            "breast_cancer",
-            (30, 2),
-            320,
-            (32,),
-            ("momentum",),
-            _rates(1e-4, 1e-1, 1000),
-            tuple(range(10)),
-            epochs=10,
-            few=":rates=4:seeds=4",
         ),
     )
 }

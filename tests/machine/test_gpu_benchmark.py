@@ -103,7 +103,7 @@ def test_a_program_without_a_loop_has_no_step(load):
 def test_random_rows_where_a_data_set_is_not_installed(load, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS / "sweeps"), *sys.path])
     speed, workloads = load("gpu_parts.speed"), load("workloads")
-    work = workloads.named("gpu3:rates=1:seeds=1:epochs=1")
+    work = workloads.named("3:rates=1:seeds=1:epochs=1")
     there, source = speed.examples_of(work)
     assert source == "breast_cancer"
 
