@@ -12,7 +12,7 @@ def add(commands) -> None:
     calibrate = commands.add_parser(
         "calibrate",
         help="measure what this machine takes, for the plans of sweeps",
-        description="Compile and time a few small programs, in about five seconds on a machine that does "
+        description="Compile and time a few small programs, which takes some seconds on a machine that does "
         "nothing else, and keep what was found beside the compiled programs. Sweeps are planned with it from "
         "then on. A sweep that is kept in a folder goes on as it was planned.",
     )

@@ -15,11 +15,16 @@ from jaxgd.sweeps.probes import Probe, Timed, drivers_of, timed
 from jaxgd.training.progress import Progress
 
 # Steps of almost no arithmetic, alone and together; steps that are arithmetic; steps that move parameters.
-_SMALL = Probe((16, 16, 4), (1, 8, 128))
+_SMALL = Probe((16, 16, 4), (1, 8))
 _AT_ONCE = Probe((16, 16, 4), (1, 8), width=CORE.width)
-_PRODUCTS = Probe((64, 256, 10), (16, 128), examples=256)
-_LARGE = Probe((784, 512, 10), (4,), examples=32)
+_PRODUCTS = Probe((64, 256, 10), (16, 128))
+_LARGE = Probe((784, 512, 10), (4,), examples=64)
 PROBES = (_SMALL, _AT_ONCE, _PRODUCTS, _LARGE)
+
+# What is fixed depends on what moving the little of parameters takes, and that on what is fixed.
+_ROUNDS = 4
+# Lanes that move at once cannot save all of it.
+_MOST_SAVED = 0.9
 
 _UNITS = {
     "compile": "seconds to compile a program, at least",
@@ -29,6 +34,7 @@ _UNITS = {
     "batch_saved": "of them, where lanes move at once",
     "flop": "seconds of a flop in a matrix product",
     "output": "seconds of a number that a product gives",
+    "conv_flop": "seconds of a flop in a convolution",
     "cached": "bytes of parameters a second, in the cache",
     "uncached": "bytes of parameters a second, beyond it",
 }
@@ -55,7 +61,7 @@ class Calibration(NamedTuple):
 
 
 def calibrate(*, progress: bool | Callable[[int, int, str], None] = True) -> Calibration:
-    """The constants of this machine, measured in seconds, and kept for plans that are made from now on.
+    """The constants of this machine, measured in some seconds, and kept for plans that are made from now on.
 
     A few small programs are compiled, and timed on all devices at once, as in a sweep: best on a machine that
     does nothing else. The constants stand beside the compiled programs of the user, for this processor,
@@ -89,22 +95,34 @@ def measured_core(found: Mapping[Probe, Timed], compiling: float) -> Core:
     arithmetic, so much for each example, and what moving the parameters takes, as in `run_seconds`.
     """
     small, products, large = (found[probe] for probe in (_SMALL, _PRODUCTS, _LARGE))
-    core = _with(CORE, **_arithmetic(small, products))
-    for name, size in (("step", 1), ("batch", 8)):
-        saved = small.seconds[size] - found[_AT_ONCE].seconds[size]
-        core = _with(core, **{name: _beside_examples(small, size, core), f"{name}_saved": saved})
-    for name, seen, size in (("cached", products, 16), ("uncached", large, 4)):
-        moving = _beside_examples(seen, size, core) - core.batch
-        core = _with(core, **{name: core.passes * seen.work.bytes / moving if moving > 0 else np.inf})
+    core = _with(CORE, **_arithmetic(products))
+    for _ in range(_ROUNDS):
+        core = _with(core, **_beside_arithmetic(small, found[_AT_ONCE], core))
+        core = _with(core, cached=_rate(products, 16, core), uncached=_rate(large, 4, core))
     return _with(core, compile=_compile(found, compiling))
 
 
-def _arithmetic(small: Timed, products: Timed) -> dict[str, float]:
-    """Seconds of a flop and of an output, from what an example more takes in two models."""
-    works = [seen.work for seen in (small, products)]
-    examples = [_slope(small.seconds, 8, 128), _slope(products.seconds, 16, 128)]
-    flop, output = np.linalg.solve([[work.flops, work.outputs] for work in works], examples)
-    return {"flop": float(flop), "output": float(output)}
+def _beside_arithmetic(small: Timed, at_once: Timed, core: Core) -> dict[str, float]:
+    """Seconds of an update beside its arithmetic, and what of them lanes that move at once save."""
+    found = {}
+    for name, size in (("step", 1), ("batch", 8)):
+        moving = (core.passes + 2 * small.work.moments) * small.work.bytes / core.cached
+        found[name] = _beside_examples(small, size, core) - moving
+        saved = small.seconds[size] - at_once.seconds[size]
+        found[f"{name}_saved"] = min(saved, _MOST_SAVED * found[name])
+    return found
+
+
+def _rate(seen: Timed, size: int, core: Core) -> float:
+    """Bytes of parameters a second, from what is left of an update."""
+    moving = _beside_examples(seen, size, core) - core.batch
+    return (core.passes + 2 * seen.work.moments) * seen.work.bytes / moving if moving > 0 else np.inf
+
+
+def _arithmetic(products: Timed) -> dict[str, float]:
+    """The constants of arithmetic, all as many times the defaults as an example more takes."""
+    times = _slope(products.seconds, *_PRODUCTS.batch_sizes) / example_seconds(products.work)
+    return {name: times * getattr(CORE, name) for name in ("flop", "output", "conv_flop")}
 
 
 def _slope(seconds: Mapping[int, float], few: int, many: int) -> float:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.machine.background import Background, completed
-from jaxgd.machine.compiling import with_settings_of_caller
+from jaxgd.machine.compiling import setting, with_settings_of_caller
 from jaxgd.machine.host import num_cores
 from jaxgd.machine.interrupts import Interrupts
 from jaxgd.optim.optimizers import sgd
@@ -31,6 +31,8 @@ from jaxgd.training.trainers import trainer
 
 EXAMPLES = 1024
 _REPEATS = 25
+# A clock that is read to so many seconds can time a call.
+_FINE = 1e-5
 
 
 class Probe(NamedTuple):
@@ -72,7 +74,7 @@ def drivers_of(probes: Sequence[Probe]) -> tuple[list[Driver], float]:
 
 @contextlib.contextmanager
 def _nothing_kept() -> Iterator[None]:
-    before = jax.config.jax_enable_compilation_cache  # pyright: ignore[reportAttributeAccessIssue]
+    before = setting("jax_enable_compilation_cache")
     jax.config.update("jax_enable_compilation_cache", False)
     try:
         yield
@@ -130,6 +132,7 @@ class _Call:
         self.arguments = [jax.device_put(tree, sharding) for tree, sharding in placed]
         everywhere = np.ones(driver.recipe.slots, bool)
         self.occupancy = Occupancy(everywhere, everywhere)
+        self.num_cores = _cores_at_work(driver)
 
     def seconds_per_update(self, examples: int, size: int) -> float:
         """Seconds of an update, those of a call itself left out.
@@ -141,8 +144,16 @@ class _Call:
         return max(long - short, 0.0) / (examples // size - 1)
 
     def _seconds(self, examples: int) -> float:
-        begun = time.perf_counter()
+        """Seconds of a call; on a CPU those that a core was at work for it, if it was held up for longer."""
         end = extent(0, examples, EXAMPLES, evaluate=False)
+        begun, cpu = time.perf_counter(), time.process_time()
         self.slots = self.executable(*self.arguments, self.slots, self.occupancy, end)
         jax.block_until_ready(self.slots)
-        return time.perf_counter() - begun
+        taken, at_work = time.perf_counter() - begun, time.process_time() - cpu
+        return min(taken, at_work / self.num_cores) if self.num_cores else taken
+
+
+def _cores_at_work(driver: Driver) -> int:
+    """How many cores a call is spread over; 0 where the process's own seconds say nothing of that."""
+    is_fine = time.get_clock_info("process_time").resolution <= _FINE
+    return driver.recipe.devices if is_fine and jax.default_backend() == "cpu" else 0

@@ -11,17 +11,23 @@ from jaxgd.sweeps.planning.costs import Work, compile_seconds, example_seconds
 from jaxgd.sweeps.planning.plans import Recipe
 from jaxgd.sweeps.probes import Timed
 
-MACHINE = CORE._replace(
-    **{name: value * (0.5 + 0.2 * place) for place, (name, value) in enumerate(CORE._asdict().items())}
-    | {name: value for name, value in CORE._asdict().items() if name not in MEASURED}
-)
+TIMES = dict.fromkeys(("flop", "output", "conv_flop"), 3.0) | {
+    "compile": 0.5,
+    "step": 1.5,
+    "batch": 2.0,
+    "step_saved": 0.7,
+    "batch_saved": 1.3,
+    "cached": 0.4,
+    "uncached": 0.6,
+}
+MACHINE = CORE._replace(**{name: times * getattr(CORE, name) for name, times in TIMES.items()})
 
 
 def as_predicted(probe, core):
     """What a probe takes on a machine with these constants."""
     pairs = list(zip(probe.layers, probe.layers[1:], strict=False))
     weights, outputs = sum(a * b for a, b in pairs), sum(b for _, b in pairs)
-    work = Work(6.0 * weights, 3.0 * outputs, 4.0 * (weights + outputs), 2 * len(pairs))
+    work = Work(6.0 * weights, 3.0 * outputs, 4.0 * (weights + outputs), 2 * len(pairs), moments=0.0)
     rate = core.cached if 4 * work.bytes < core.cache else core.uncached
 
     def seconds(size):

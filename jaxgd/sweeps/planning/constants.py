@@ -22,16 +22,18 @@ class Core(NamedTuple):
     The numbers are of small models, from the measurements in docs/benchmarks.md. They only have to tell apart
     alternatives that differ by much: a program more to compile, or twice as many updates.
 
-    compile: seconds for a program, at least; compile_leaf: more for each parameter array; compile_micro,
-    compile_general: times that where batch sizes are numbers or optimizers are merged; compile_loop: times
-    that more for each further loop. compiling: how many cores are at work while XLA compiles a program.
+    compile: seconds for a program, at least; compile_leaf: more for each array of parameters and moments;
+    compile_conv: for each convolution; compile_micro, compile_general: times that where batch sizes are
+    numbers or optimizers are merged; compile_loop: times that more for each further loop. compiling: how many
+    cores are at work while XLA compiles a program.
 
     step, batch, micro: seconds of a gradient and update beside its arithmetic, of one example, of several, of
     a micro-batch with its bookkeeping. step_saved, batch_saved: what of them lanes that move at once save.
-    flop: seconds of one in a matrix product. output: of a number that one gives, which other functions take
-    further. cached, uncached: bytes per second of parameters and states that fit into the `cache`, bytes, and
-    of others. passes, general_passes, sum_passes: over the parameters, in an update by an optimizer of its
-    own, by a merged one, and to sum micro-batches up.
+    flop, conv_flop: seconds of one in a matrix product, in a convolution. output: of a number that one gives,
+    which other functions take further.
+    cached, uncached: bytes per second of parameters and states that fit into the `cache`, bytes, and of
+    others. passes, general_passes, sum_passes: over the parameters, in an update by an optimizer of its own
+    (two more for each moment), by a merged one, and to sum micro-batches up.
 
     lanes, lanes_bytes: lanes that a core takes in turn, so many that calls cost nothing, while they take few
     bytes. lanes_at_once: the most that move at once, where all that fit may. width, width_bytes: lanes in
@@ -44,9 +46,10 @@ class Core(NamedTuple):
 
     compile: float = 1.1
     compile_leaf: float = 0.05
+    compile_conv: float = 0.5
     compile_micro: float = 1.2
     compile_general: float = 1.85
-    compile_loop: float = 0.36
+    compile_loop: float = 0.45
     compiling: float = 1.5
     step: float = 2e-6
     batch: float = 4.5e-6
@@ -54,11 +57,12 @@ class Core(NamedTuple):
     step_saved: float = 1e-6
     batch_saved: float = 2.7e-6
     flop: float = 1.2e-11
+    conv_flop: float = 8e-10
     output: float = 2.5e-9
     cached: float = 6e10
     uncached: float = 1.2e10
     cache: int = 2**20
-    passes: int = 6
+    passes: int = 4
     general_passes: int = 18
     sum_passes: int = 3
     lanes: int = 64
@@ -75,7 +79,10 @@ class Core(NamedTuple):
 
 CORE = Core()
 # What differs between machines, and can be measured.
-MEASURED = ("compile", "step", "batch", "step_saved", "batch_saved", "flop", "output", "cached", "uncached")
+MEASURED = (
+    *("compile", "step", "batch", "step_saved", "batch_saved"),
+    *("flop", "output", "conv_flop", "cached", "uncached"),
+)
 # A machine is no more than so many times quicker or slower than the one the defaults were measured on.
 _FAR = 1000.0
 _MOST_BYTES = 2**16

@@ -19,18 +19,22 @@ from jaxgd.training.trainers import Trainer
 class Work(NamedTuple):
     """What a run's steps work on.
 
-    flops: of the matrix products and convolutions in one example's gradient. outputs: numbers that these
-    give. bytes: of the parameters. leaves: their arrays.
+    flops, conv_flops: of the matrix products, and of the convolutions, in one example's gradient. outputs:
+    numbers that these give. convs: convolutions of the loss. bytes: of the parameters. leaves: their arrays.
+    moments: how many times as large as they the optimizer's state is.
     """
 
     flops: float
     outputs: float
     bytes: float
     leaves: int
+    conv_flops: float = 0.0
+    convs: int = 0
+    moments: float = 1.0
 
 
 def work_of(trainer: Trainer, params: Any) -> Work:
-    """The work of a trainer's problem; `params` may be shapes."""
+    """The work of a trainer; `params` may be shapes."""
     batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype), trainer.problem.train)
     state = trainer.problem.model_state
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
@@ -40,16 +44,19 @@ def work_of(trainer: Trainer, params: Any) -> Work:
         return example_losses(problem, params, batch, state, keys, training=True).losses
 
     jaxpr = jax.make_jaxpr(losses)(params, batch, state, keys).jaxpr
-    leaves = jax.tree.leaves(params)
-    size = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
-    flops, outputs = _products(jaxpr)
+    size, found = num_bytes(params), _products(jaxpr)
+    moments = num_bytes(jax.eval_shape(trainer.optimizer.init, params)) / max(size, 1)
     # The gradient takes twice what the loss takes, and the loss itself once more.
-    return Work(3 * (flops or size / 2), 3 * outputs, size, len(leaves))
+    flops = found.flops or (0 if found.convs else size / 2)
+    arithmetic = {"flops": 3 * flops, "outputs": 3 * found.outputs, "conv_flops": 3 * found.conv_flops}
+    leaves = len(jax.tree.leaves(params))
+    return Work(**arithmetic, bytes=size, leaves=leaves, convs=found.convs, moments=moments)
 
 
 def compile_seconds(work: Work, recipe: Recipe, loops: int = 1, core: Core = CORE) -> float:
     """Seconds to compile the program of runs with this work, with so many loops."""
-    seconds = core.compile + core.compile_leaf * work.leaves
+    seconds = core.compile + core.compile_leaf * work.leaves * (1 + work.moments)
+    seconds += core.compile_conv * work.convs
     seconds *= core.compile_micro if recipe.microbatch is not None else 1
     seconds *= core.compile_general if recipe.generalized else 1
     return seconds * (1 + core.compile_loop * (loops - 1))
@@ -62,12 +69,13 @@ def run_seconds(
 
     Such as for an MLP 64-32-10 (2,410 parameters, 9.6 kB, 14,208 flops and 126 outputs in an example's
     gradient) on 1,000 examples by SGD at batch size 50: an epoch of 20 updates takes 20 * 4.5 us beside its
-    arithmetic, 1,000 * (14,208 * 12 ps + 126 * 2.5 ns) = 0.5 ms of arithmetic, and 20 * 6 passes over 9.6 kB
-    at 60 GB/s = 19 us of updates: 0.6 ms.
+    arithmetic, 1,000 * (14,208 * 12 ps + 126 * 2.5 ns) = 0.5 ms of arithmetic, and 20 * 4 passes over 9.6 kB
+    at 60 GB/s = 13 us of updates: 0.6 ms. Validation after each epoch takes a third of a gradient's
+    arithmetic for each of its examples.
     """
     rate = core.cached if 4 * work.bytes < core.cache else core.uncached
     steps, num = steps_per_epoch(trainer), trainer.problem.num_examples
-    passes = core.general_passes if recipe.generalized else core.passes
+    passes = core.general_passes if recipe.generalized else core.passes + 2 * work.moments
     smallest = float(np.min(trainer.examples_per_batch))
     fixed, updates = (core.step if smallest == 1 else core.batch), steps
     if width > 1:
@@ -76,12 +84,20 @@ def run_seconds(
         updates = num / smallest
         fixed = core.micro + core.sum_passes * work.bytes / rate
     moved = updates * passes * work.bytes / rate
-    return epochs * (steps * fixed + num * example_seconds(work, core) + moved)
+    examples = num + _num_valid(trainer) / 3
+    return epochs * (steps * fixed + examples * example_seconds(work, core) + moved)
 
 
 def example_seconds(work: Work, core: Core = CORE) -> float:
     """Seconds of the arithmetic of one example's gradient."""
-    return work.flops * core.flop + work.outputs * core.output
+    products = work.flops * core.flop + work.outputs * core.output
+    return products + work.conv_flops * core.conv_flop
+
+
+def _num_valid(trainer: Trainer) -> int:
+    """The number of validation examples."""
+    leaves = jax.tree.leaves(trainer.problem.valid)
+    return leaves[0].shape[0] if leaves else 0
 
 
 def pays(apart: float, merged: float, core: Core = CORE) -> bool:
@@ -138,24 +154,32 @@ def _is_jaxpr(value: Any) -> bool:
     return hasattr(value, "eqns") or hasattr(getattr(value, "jaxpr", None), "eqns")
 
 
-def _products(jaxpr: Any) -> tuple[float, float]:
-    """Flops and outputs of its matrix products and convolutions."""
-    flops, outputs = 0.0, 0.0
+class _Found(NamedTuple):
+    """Flops of matrix products and of convolutions, numbers that both give, how many convolutions."""
+
+    flops: float = 0.0
+    outputs: float = 0.0
+    conv_flops: float = 0.0
+    convs: int = 0
+
+
+def _products(jaxpr: Any) -> _Found:
+    """The matrix products and convolutions of a function."""
+    parts = [_Found()]
     for equation in jaxpr.eqns:
         repeats = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
         for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
             if _is_jaxpr(inner):
-                more, given = _products(getattr(inner, "jaxpr", inner))
-                flops, outputs = flops + repeats * more, outputs + repeats * given
+                found = _products(getattr(inner, "jaxpr", inner))
+                parts.append(_Found(*(repeats * number for number in found)))
+        size = math.prod(equation.outvars[0].aval.shape) if equation.outvars else 0
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             shape = equation.invars[0].aval.shape
-            summed = math.prod(shape[i] for i in contracted)
+            parts.append(_Found(2 * size * math.prod(shape[i] for i in contracted), size))
         elif equation.primitive.name == "conv_general_dilated":
             kernel = equation.invars[1].aval.shape
             summed = math.prod(kernel) / kernel[equation.params["dimension_numbers"].rhs_spec[0]]
-        else:
-            continue
-        size = math.prod(equation.outvars[0].aval.shape)
-        flops, outputs = flops + 2 * size * summed, outputs + size
-    return flops, outputs
+            parts.append(_Found(0.0, size, 2 * size * summed, 1))
+    flops, outputs, conv_flops, convs = map(sum, zip(*parts, strict=True))
+    return _Found(flops, outputs, conv_flops, int(convs))

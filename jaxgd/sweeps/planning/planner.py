@@ -243,7 +243,8 @@ class Planner:
     ) -> tuple[float, int]:
         """Predicted seconds of the groups as one program, and how many lanes in turn it moves at once.
 
-        Early stopping and budgets end lanes here and there, so that those beside them would wait.
+        Convolutions of several lanes at once take no less time than one after the other, and twice as long to
+        compile. Early stopping and budgets end lanes here and there, so that those beside them would wait.
         """
         trainers = [run.trainer for run in merged([group.runs[0] for group in part], recipe)]
         seconds = functools.partial(self._run_seconds, part, trainers, recipe, work)
@@ -251,6 +252,7 @@ class Planner:
             return seconds(self.options.width), self.options.width
         width, first = fitting_width(work.bytes, self.core), part[0].first
         is_open = recipe.kind == "map" and is_fixed(first) and not first.rules and recipe.microbatch is None
+        is_open = is_open and not work.convs
         if not is_open or width > lanes or self.options.lanes is not None:
             return seconds(1), 1
         alone, at_once = seconds(1), seconds(width)
@@ -280,7 +282,7 @@ class Planner:
         return ", ".join(dict.fromkeys(text.split("(")[0] for text in firsts))
 
     def _work(self, run: Run) -> Work:
-        leaves, structure = jax.tree.flatten(run.trainer.problem)
+        leaves, structure = jax.tree.flatten((run.trainer.problem, run.trainer.optimizer))
         key = structure, tuple(map(np.shape, leaves))
         if key not in self._works:
             self._works[key] = work_of(run.trainer, self.sources.shapes(run)[1])

@@ -126,4 +126,4 @@ def test_a_plan_is_followed_whatever_was_measured_since(tmp_path):
     assert wider.plan.constants == CORE._asdict()
     recipes = {group.runs: group.recipe for group in wider.plan.groups}
     assert recipes[0, 1, 3, 4] == first.plan.groups[0].recipe
-    assert sweep([0, 1]).plan.constants["batch"] == 9e-5
+    assert (sweep([0, 1]).plan.constants or {})["batch"] == 9e-5

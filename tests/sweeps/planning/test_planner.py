@@ -269,6 +269,7 @@ def test_work_of_a_model():
     assert work.outputs == 3 * (4 + 2)
     assert work.bytes == 4 * (12 + 4 + 8 + 2)
     assert work.leaves == 4
+    assert work.moments == 0
 
 
 def test_work_of_a_convolution():
@@ -280,5 +281,18 @@ def test_work_of_a_convolution():
     )
     problem = jaxgd.classification(model, (np.ones((6, 8, 8, 1), np.float32), np.arange(6) % 2))
     work = work_of(jaxgd.trainer(problem, jaxgd.sgd(0.1), 2), jax.eval_shape(model.init, jax.random.key(0)))
-    assert work.flops == 3 * 2 * (6 * 6 * 2) * 9
+    assert (work.flops, work.conv_flops, work.convs) == (0, 3 * 2 * (6 * 6 * 2) * 9, 1)
     assert work.outputs == 3 * 6 * 6 * 2
+
+
+def test_lanes_with_convolutions_go_one_after_the_other():
+    def recipe(model):
+        problem = jaxgd.classification(model, (np.ones((64, 8, 8, 1), np.float32), np.arange(64) % 2))
+        trainer = jaxgd.trainer(problem, jaxgd.sgd(0.1), 4)
+        return jaxgd.plan(lambda hp: trainer, {"seed": range(64)}, 100, clock=False).groups[0].recipe
+
+    flat = jaxgd.Model(
+        lambda key: {"w": np.ones((64, 2), np.float32)}, lambda p, x: x.reshape(-1, 64) @ p["w"]
+    )
+    assert recipe(flat).width == 16
+    assert recipe(jaxgd.conv_net((8, 8, 1), 2, [2])).width == 1
