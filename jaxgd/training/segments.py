@@ -88,7 +88,7 @@ def extent(begin: int, end: int, num: int, evaluate: bool = True) -> Extent:
 @functools.partial(jax.jit, donate_argnums=(1, 2))
 def segment(trainer, state, history, orders, first, extent):
     """`state` and `history` moved on, as a program that takes over their memory; see `advance`."""
-    state, rows = advance(trainer, state, as_rows(history), orders, first, extent)
+    state, rows = advance(trainer, state, as_rows(history), orders, state.epoch - first, extent)
     return state, as_history(trainer, rows)
 
 
@@ -96,8 +96,8 @@ def advance(
     trainer: Trainer,
     state: TrainState,
     rows: Rows,
-    orders: jax.Array,
-    first: Any,
+    orders: jax.Array | None,
+    place: Any,
     extent: Extent,
     in_step: bool = False,
 ) -> tuple[TrainState, Rows]:
@@ -107,9 +107,9 @@ def advance(
         trainer: the trainer.
         state: where the run stands; its `epoch` says in which epoch that is.
         rows: the history.
-        orders: int32[epochs, num_examples], the orders of epochs `first`, `first + 1`, ...; None to make each
-            where it is needed, which compiles longer and needs no memory.
-        first: the epoch of `orders[0]`.
+        orders: int32[epochs, num_examples], epoch orders; None to make each where it is needed, which
+            compiles longer and needs no memory.
+        place: where in `orders` that of the state's epoch is; without any, that epoch.
         extent: how far, within the epochs that history and orders have.
         in_step: whether this is vmapped over runs that share `extent`.
     """
@@ -120,10 +120,10 @@ def advance(
         begin = jnp.where(index == 0, extent.begin, 0)
         end = jnp.where(index == extent.epochs - 1, extent.end, num)
         if orders is None:
-            order = epoch_order(state.key, state.epoch, num, trainer.order_sampling)
+            order = epoch_order(state.key, place + index, num, trainer.order_sampling)
         else:
             order = jax.lax.dynamic_index_in_dim(
-                orders, state.epoch - first, 0, keepdims=False, allow_negative_indices=False
+                orders, place + index, 0, keepdims=False, allow_negative_indices=False
             )
         return run_epoch(trainer, state, rows, order, begin, end, extent.evaluate, in_step)
 

@@ -2,7 +2,7 @@
 
 import collections
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -199,10 +199,11 @@ class Driver:
         fresh, lanes = np.zeros(len(self.lane_of), bool), self.recipe.lanes
         for place in range(self.places):  # dealt out in turn, so that each device has as many
             for slot in range(place, len(self.lane_of), lanes):
-                queue = self._queue(slot) if self.lane_of[slot] is None else None
-                if queue:
-                    self.lane_of[slot] = queue.popleft()
-                    self.epoch_of[slot], fresh[slot] = 0, True
+                for free in self._free(slot):
+                    queue = self._queue(free)
+                    if queue:
+                        self.lane_of[free] = queue.popleft()
+                        self.epoch_of[free], fresh[free] = 0, True
         if fresh.any():
             self._give()
         return fresh
@@ -222,22 +223,34 @@ class Driver:
         begin = slot // width * width
         return (lane for lane in self.lane_of[begin : begin + width] if lane is not None)
 
+    def _free(self, slot: int) -> Sequence[int]:
+        """The slots that lanes may come into, with this one: where they share batches, all or none."""
+        if not self.recipe.shares_batches:
+            return [slot] if self.lane_of[slot] is None else []
+        width = self.recipe.width
+        beside = range(slot // width * width, (slot // width + 1) * width)
+        return beside if all(self.lane_of[each] is None for each in beside) else []
+
     def _queue(self, slot: int) -> collections.deque[int] | None:
         """The waiting lanes of which one may come into a free slot."""
         beside = next(self._beside(slot), None)
         if beside is None:
             return next(filter(None, self.waiting.values()), None)
-        return self.waiting[self.choice(beside)]
+        return self.waiting[self._alike(beside)]
 
-    def _all_waiting(self) -> dict[int, collections.deque[int]]:
+    def _all_waiting(self) -> dict[tuple[int, int], collections.deque[int]]:
         """The lanes by batch size, in the order in which they come in: devices then end together.
 
         Of several batch sizes in one program, the smallest make the most updates.
         """
         waiting = collections.defaultdict(collections.deque)
         for lane in range(len(self.group.runs)):
-            waiting[self.choice(lane)].append(lane)
+            waiting[self._alike(lane)].append(lane)
         return dict(sorted(waiting.items()))
+
+    def _alike(self, lane: int) -> tuple[int, int]:
+        """What lanes that move at once have in common: the batch size, and the seed if they share batches."""
+        return self.choice(lane), self.group.runs[lane].seed if self.recipe.shares_batches else 0
 
     def choice(self, lane: int) -> int:
         """A lane's batch size, or its place among the sizes in their order; 0 where all have the same."""

@@ -33,10 +33,10 @@ def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[A
     def on_device(shared, inputs, slots, occupancy, extent):
         run = functools.partial(_run_lane, group, epochs, not recipe.is_alone, shared)
         if recipe.kind == "vmap":
-            return jax.vmap(functools.partial(run, extent))(inputs, slots, occupancy)
+            return _run_together(run, recipe, extent, inputs, slots, occupancy)
         if recipe.width == 1:
-            return _run_in_turn(functools.partial(run, extent), None, inputs, slots, occupancy)
-        run = functools.partial(_run_at_once, run, epochs, group.place_of_choice, extent)
+            return _run_in_turn(functools.partial(run, extent, None), None, inputs, slots, occupancy)
+        run = functools.partial(_run_at_once, run, epochs, recipe, group.place_of_choice, extent)
         return _run_in_turn(run, recipe.width, inputs, slots, occupancy)
 
     sharded = over_devices(on_device, mesh, WHOLE, BY_LANE, BY_LANE, BY_LANE, WHOLE)
@@ -66,9 +66,22 @@ def _run_in_turn(
     return jax.lax.fori_loop(0, occupancy.active.shape[0] // size, step, slots)
 
 
+def _run_together(
+    run: Callable, recipe: Recipe, extent: Extent, inputs: LaneInputs, slots: Slots, occupancy: Occupancy
+) -> Slots:
+    """All lanes moved at once; of those that share their batches, `width` are side by side."""
+    if not recipe.shares_batches:
+        return jax.vmap(functools.partial(run, extent, None))(inputs, slots, occupancy)
+    side_by_side = lambda x: x.reshape(-1, recipe.width, *x.shape[1:])  # noqa: E731
+    beside = jax.vmap(functools.partial(_run_beside, run, recipe, None, extent))
+    moved = beside(*jax.tree.map(side_by_side, (inputs, slots, occupancy)))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), moved)
+
+
 def _run_at_once(
     run: Callable,
     epochs: int,
+    recipe: Recipe,
     place_of_choice: int | None,
     extent: Extent,
     inputs: LaneInputs,
@@ -76,16 +89,41 @@ def _run_at_once(
     occupancy: Occupancy,
 ) -> Slots:
     """Lanes of one batch size moved at once, until the first of them that is active has ended."""
-    gone = jnp.where(occupancy.fresh, 0, slots.packed.count("epoch"))
-    left = epochs - jnp.max(jnp.where(occupancy.active, gone, 0))
+    left = epochs - jnp.max(_epochs_gone(slots, occupancy))
     extent = extent._replace(epochs=jnp.minimum(extent.epochs, left))
+    return _run_beside(run, recipe, place_of_choice, extent, inputs, slots, occupancy)
+
+
+def _run_beside(
+    run: Callable,
+    recipe: Recipe,
+    place_of_choice: int | None,
+    extent: Extent,
+    inputs: LaneInputs,
+    slots: Slots,
+    occupancy: Occupancy,
+) -> Slots:
+    """Lanes side by side moved at once; what is the same in all of them is there once."""
+    leaves, place = list(inputs.leaves), None
+    axes = LaneInputs([0] * len(leaves), 0, 0, 0, 0)
     # A number for all of them, or each would go through the loops of every batch size.
-    leaves = list(inputs.leaves)
-    axes: list[int | None] = [0] * len(leaves)
     if place_of_choice is not None:
-        leaves[place_of_choice], axes[place_of_choice] = leaves[place_of_choice][0], None
-    in_axes = LaneInputs(axes, 0, 0, 0, 0), 0, 0
-    return jax.vmap(functools.partial(run, extent), in_axes)(inputs._replace(leaves=leaves), slots, occupancy)
+        leaves[place_of_choice], axes.leaves[place_of_choice] = leaves[place_of_choice][0], None
+    inputs = inputs._replace(leaves=leaves)
+    if recipe.shares_batches:  # they came together, so they are in one epoch
+        place = jnp.max(_epochs_gone(slots, occupancy))
+        key_data, orders = jax.tree.map(lambda x: x[0], (inputs.key_data, inputs.orders))
+        inputs, axes = (
+            inputs._replace(key_data=key_data, orders=orders),
+            axes._replace(key_data=None, orders=None),
+        )
+    return jax.vmap(functools.partial(run, extent, place), (axes, 0, 0))(inputs, slots, occupancy)
+
+
+def _epochs_gone(slots: Slots, occupancy: Occupancy) -> jax.Array:
+    """Epochs that lanes have behind them, 0 in slots without one."""
+    gone = jnp.where(occupancy.fresh, 0, slots.packed.count("epoch"))
+    return jnp.where(occupancy.active, gone, 0)
 
 
 def _run_lane(
@@ -94,18 +132,21 @@ def _run_lane(
     in_step: bool,
     shared: list[Any],
     extent: Extent,
+    place: Any,
     lane: LaneInputs,
     slot: Slots,
     occupancy: Occupancy,
 ) -> Slots:
+    """A lane moved on. `place`: its epoch where that is known to be the one of others, else None."""
     trainer = group.trainer(lane.leaves, shared)
     key = jax.random.wrap_key_data(lane.key_data)
     slot = jax.lax.cond(occupancy.fresh, lambda: initial_slot(group, epochs, shared, lane), lambda: slot)
     if not in_step:  # a lane ends after its last epoch, whichever the others are in
         extent = extent._replace(epochs=jnp.minimum(extent.epochs, epochs - slot.packed.count("epoch")))
+    place = slot.packed.count("epoch") if place is None else place
 
     def move(state, rows):
-        state, rows = advance(trainer, state, rows, lane.orders, 0, extent, in_step)
+        state, rows = advance(trainer, state, rows, lane.orders, place, extent, in_step)
         if trainer.rules:
             has_ended = (state.status != RUNNING) | (state.epoch == epochs)
             is_over = (extent.end == group.num_examples) & has_ended

@@ -15,6 +15,8 @@ class Recipe(NamedTuple):
     several batch sizes share the program as a number, else None. generalized: whether several optimizers
     share it. branches: whether several batch sizes share it, each with a loop of its own. width: lanes in
     turn that a device moves at once, of one batch size; from 2 on, none has the bits of the run alone.
+    shares_batches: whether `width` lanes side by side, of either kind, have one seed and so one order of the
+    examples: each of their batches is gathered once for all of them.
     """
 
     kind: str
@@ -24,6 +26,7 @@ class Recipe(NamedTuple):
     generalized: bool = False
     branches: bool = False
     width: int = 1
+    shares_batches: bool = False
 
     @property
     def is_alone(self) -> bool:
@@ -33,7 +36,7 @@ class Recipe(NamedTuple):
     @property
     def alone(self) -> "Recipe":
         """The recipe by which a device holds and moves one lane."""
-        return self._replace(kind="map", lanes=1, width=1)
+        return self._replace(kind="map", lanes=1, width=1, shares_batches=False)
 
     @property
     def is_merged(self) -> bool:
@@ -47,11 +50,13 @@ class Recipe(NamedTuple):
 
     def __str__(self):
         how = " one after the other" if self.kind == "map" else " at once"
-        how = f", {self.width} at a time," if self.width > 1 else how
+        how = f", {self.width} at a time," if self.kind == "map" and self.width > 1 else how
         lanes = f"{self.lanes} lanes{how}" if self.lanes > 1 else "1 lane"
         parts = [f"{lanes} on each of {self.devices} devices"]
         if self.microbatch is not None:
             parts.append(f"batch sizes merged in micro-batches of {self.microbatch}")
+        if self.shares_batches:
+            parts.append(f"{self.width} of one seed share each batch")
         if self.branches:
             parts.append("a loop for each batch size")
         if self.generalized:
@@ -166,8 +171,9 @@ class Plan:
             if group.recipe.microbatch is not None:
                 whole_number("microbatch of a plan", group.recipe.microbatch)
             one_of("kind of a plan", group.recipe.kind, ("map", "vmap"))
-            if not isinstance(group.recipe.branches, bool) or not isinstance(group.recipe.generalized, bool):
-                raise TypeError("branches and generalized of a plan must be true or false")
+            for name in ("branches", "generalized", "shares_batches"):
+                if not isinstance(getattr(group.recipe, name), bool):
+                    raise TypeError(f"{name} of a plan must be true or false")
         _check_kinds(made, ("device",), (), ("seconds", "clock_seconds"))
         if not all(isinstance(version, str) for version in dict(made.versions).values()):
             raise TypeError(f"versions of a plan must be texts, got {made.versions!r:.80}")
