@@ -133,6 +133,13 @@ def statics(tree: Any) -> list[Static]:
     return [node for node in nodes if isinstance(node, Static)]
 
 
+def shape_of(tree: Any) -> Any:
+    """Structure, shapes and dtypes of a tree, and the width of JAX's floats: what its traces depend on."""
+    leaves, structure = jax.tree.flatten(tree)
+    kinds = tuple((np.shape(leaf), getattr(leaf, "dtype", type(leaf))) for leaf in leaves)
+    return structure, kinds, jax.dtypes.canonicalize_dtype(float)
+
+
 def check_unchanged(tree: Any) -> None:
     """Raise ValueError if a function in a tree reads state that has changed since the tree was made."""
     for static in statics(tree):

@@ -1,5 +1,6 @@
 """The machine under a process: its cores, its memory, what is installed. No JAX."""
 
+import functools
 import os
 import platform
 from pathlib import Path
@@ -55,6 +56,11 @@ def num_cores() -> int:
 
 def versions() -> dict[str, str]:
     """The versions on which numbers depend."""
+    return dict(_versions())
+
+
+@functools.cache  # each is looked for in files
+def _versions() -> dict[str, str]:
     packages = ("jax", "jaxlib", "optax", "numpy")
     import importlib.metadata  # not for `--help`: it takes a tenth of its time
 

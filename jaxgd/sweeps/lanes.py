@@ -8,6 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgd.machine.compiling import setting
+from jaxgd.machine.kept import Kept
+from jaxgd.pytrees import shape_of
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.batching import epoch_orders
@@ -49,6 +52,15 @@ class Occupancy(NamedTuple):
     fresh: Any
 
 
+# Shapes of keys and initial parameters.
+_SHAPES = Kept()
+# Keys, initial parameters and orders on the host, up to so many bytes, for the next sweep of the same seeds.
+_DRAWN = Kept(2**25, lambda tree: sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(tree)))
+# What decides, besides a seed, which numbers are drawn.
+_SWITCHES = ("jax_enable_x64", "jax_default_prng_impl", "jax_threefry_partitionable")
+_SWITCHES += ("jax_default_matmul_precision", "jax_default_device")
+
+
 class Sources:
     """Initial parameters and epoch orders, each made once, by whichever thread asks first.
 
@@ -81,8 +93,8 @@ class Sources:
     def shapes(self, run: Run) -> tuple[Any, Any]:
         """Shapes of the run's key as numbers and of its parameters."""
         init = run.trainer.problem.init
-        leaves, structure = jax.tree.flatten(init)
-        return self._once(("shapes", structure, tuple(map(np.shape, leaves))), lambda: _shapes(init))
+        key = shape_of(init), setting("jax_default_prng_impl")
+        return _SHAPES.get(key, lambda: _shapes(init))
 
     def key_data(self, run: Run) -> Any:
         """The run's key as numbers."""
@@ -95,7 +107,7 @@ class Sources:
             return None
         num, sampling = run.trainer.problem.num_examples, run.trainer.order_sampling
         return self._once(
-            ("orders", num, sampling, run.seed),
+            ("orders", num, sampling, run.seed, self.epochs),
             lambda: jax.device_get(
                 epoch_orders(jax.random.key(run.seed), 0, self.epochs, num, sampling),
             ),
@@ -109,7 +121,7 @@ class Sources:
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         with self._locks.setdefault(key, threading.Lock()):
             if key not in self._made:
-                self._made[key] = make()
+                self._made[key] = _DRAWN.get((*key, *map(setting, _SWITCHES)), make)
         return self._made[key]
 
 

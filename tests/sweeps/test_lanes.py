@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 import jaxgd
+from jaxgd.machine.kept import Kept
 from jaxgd.sweeps import lanes
 from jaxgd.sweeps.lanes import Sources
 from jaxgd.sweeps.runs import Run
 
 
 @pytest.fixture
-def run():
+def run(monkeypatch):
+    monkeypatch.setattr(lanes, "_DRAWN", Kept(0))  # nothing of other tests is there
     data = np.zeros((4, 2), np.float32), np.zeros(4, np.int32)
     problem = jaxgd.classification(jaxgd.mlp([2, 3, 2]), data)
     return Run(0, jaxgd.trainer(problem, jaxgd.sgd(0.1), 2), 0)

@@ -3,14 +3,16 @@
 import collections
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxgd.machine.kept import Kept
 from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.engine.programs import Compiled
 from jaxgd.sweeps.lanes import Inputs, Occupancy, Slots
+from jaxgd.sweeps.planning.costs import num_bytes
 from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.carrying import COUNTS, as_history
@@ -55,6 +57,13 @@ class Snapshot(NamedTuple):
     done: np.ndarray
 
 
+# Slots that no driver has any more, with the program that holds its id, up to so many bytes on all devices:
+# old lanes, of which nothing is read, since a lane that begins gets a state of its own.
+_SPARES = Kept(2**24, lambda spare: num_bytes(spare[1]))
+# Arrays that runs shared, with the arrays as they were given, which hold their ids, up to so many bytes.
+_SHARED = Kept(2**24, lambda shared: num_bytes(shared[1]))
+
+
 class Driver:
     """Moves the lanes of a group through the slots of its program, which is compiled.
 
@@ -88,12 +97,23 @@ class Driver:
         try:
             while any(self.waiting.values()) or any(lane is not None for lane in self.lane_of):
                 yield self.call()
+            _SPARES.put(id(self.executable), (self.executable, self.slots))
         finally:
             del self.slots, self.given, self.shared  # memory that a smaller program may need
 
+    def _shared(self) -> list[Any]:
+        """What all runs share, on every device; arrays that nobody can change are not put there twice."""
+        arrays = self.inputs.shared
+        put = lambda: (arrays, jax.device_put(arrays, self.shardings[0]) if arrays else [])  # noqa: E731
+        if not all(isinstance(array, jax.Array) for array in arrays):
+            return put()[1]
+        return _SHARED.get((*map(id, arrays), *self.shardings[0]), put)[1]
+
     def empty_slots(self) -> Slots:
-        """Slots without lanes, on the devices."""
-        shapes = self.inputs.slots(self.recipe.slots)
+        """Slots without lanes, on the devices: those of an earlier driver where it left any."""
+        if spare := _SPARES.pop(id(self.executable)):
+            return spare[1]
+        shapes = self.executable.args_info[0][2]
         return jax.device_put(jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes), self.shardings[2])
 
     def snapshot(self) -> Snapshot:
@@ -128,7 +148,7 @@ class Driver:
         self.lane_of: list[int | None] = [None] * self.recipe.slots
         self.epoch_of = np.zeros(self.recipe.slots, int)
         self.used = 0
-        self.shared = jax.device_put(self.inputs.shared, self.shardings[0]) if self.inputs.shared else []
+        self.shared = self._shared()
         self.slots, self.given = self.empty_slots(), None
         # Nothing is known yet: as many whole runs as should take a part of a call, or one run's first epoch.
         together = int(self.call_seconds / 4 / max(expected_seconds, 1e-6))
@@ -215,7 +235,9 @@ class Driver:
             next(self._beside(slot), present) if lane is None else lane
             for slot, lane in enumerate(self.lane_of)
         ]
-        self.given = jax.device_put(self.inputs.gather(filled), self.shardings[1])
+        lanes, places = np.unique(filled, return_inverse=True)
+        inputs = jax.tree.map(lambda x: x[places], self.inputs.gather(lanes.tolist()))
+        self.given = jax.device_put(inputs, self.shardings[1])
 
     def _beside(self, slot: int) -> Iterator[int]:
         """The lanes in the slots that move at once with this one."""

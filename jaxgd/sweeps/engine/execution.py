@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -17,12 +17,15 @@ from jaxgd.machine.host import num_cores
 from jaxgd.machine.interrupts import Interrupts
 from jaxgd.sweeps.engine.driver import AtWork, Driver, Ended, Snapshot
 from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
-from jaxgd.sweeps.engine.programs import bytes_of, compiled, digest_of, lower
+from jaxgd.sweeps.engine.programs import bytes_of, compiled, digest_of, known, lower
 from jaxgd.sweeps.groups import Group, only_group
 from jaxgd.sweeps.lanes import Inputs, Sources
 from jaxgd.sweeps.planning.planner import Planned
 from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.training.problems.coupling import check_coupling
+
+# What makes a driver, or raises what compiling its program has raised; its group and its program.
+Ready = tuple[Callable[[], Driver], Group, Program]
 
 
 class Engine:
@@ -66,6 +69,26 @@ class Engine:
 
         begun: where programs stand that were interrupted, by the places of their runs.
         """
+        for make, group, program in self._ready(planned, interrupts) or self._compiling(planned, interrupts):
+            yield from self._in_memory(make, group, program, begun.get(program.runs))
+
+    def _ready(self, planned: Planned, interrupts: Interrupts) -> Iterable[Ready] | None:
+        """The programs where all of them are compiled, which then takes no threads; else None."""
+        drivers = [self._known(group, program.recipe) for group, program in planned]
+        if None in drivers:
+            return None
+        self._prepare(planned, interrupts)
+        pairs = zip(drivers, planned, strict=True)
+        return ((lambda driver=driver: driver, *each) for driver, each in pairs if not interrupts)
+
+    def _known(self, group: Group, recipe: Recipe) -> Driver | None:
+        """The driver of a group whose program is compiled; None of another."""
+        inputs = Inputs(group, self.sources)
+        program = known(inputs, recipe, self.devices, self.named)
+        return None if program is None else Driver(inputs, recipe, program)
+
+    def _compiling(self, planned: Planned, interrupts: Interrupts) -> Iterator[Ready]:
+        """The programs as they are compiled, in threads."""
         pool = Background(1 + max(1, min(len(planned), num_cores())))
         try:
             prepared = pool.submit(with_settings_of_caller(self._prepare), planned, interrupts)
@@ -77,7 +100,7 @@ class Engine:
                 future.result()
             for future in completed(list(futures), interrupts):
                 group, program = futures[future]
-                yield from self._in_memory(future.result, group, program, begun.get(program.runs))
+                yield future.result, group, program
         finally:
             # Where the sweep ends early, nobody need wait for the program that is compiling.
             pool.shutdown(wait=False, cancel_futures=True)

@@ -185,6 +185,15 @@ def compiled(inputs: Inputs, recipe: Recipe, devices: Sequence[Any], with_digest
     return found
 
 
+def known(
+    inputs: Inputs, recipe: Recipe, devices: Sequence[Any], with_digest: bool = False
+) -> Compiled | None:
+    """What `compiled` gives where it would compile nothing, else None."""
+    with _LOCK:
+        found = _COMPILED.get(_key(inputs, recipe, devices))
+    return None if found is None or (with_digest and found.digest is None) else found
+
+
 def lower(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     """The group's program before it is compiled."""
     group, epochs, num = inputs.group, inputs.sources.epochs, inputs.group.num_examples

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxgd.arguments import as_integer, one_of, whole_number, whole_number_or_none
 from jaxgd.machine.devices import device_name, free_bytes
 from jaxgd.machine.host import num_cores, versions
+from jaxgd.machine.kept import Kept
 from jaxgd.optim.generalized import can_generalize, generalize
-from jaxgd.pytrees import Static
+from jaxgd.pytrees import Static, shape_of
 from jaxgd.sweeps.cohorts import Cohort, Column, Row, cohorts_of
 from jaxgd.sweeps.groups import Group, group_runs, largest_batch, only_group, warn_of_closures
 from jaxgd.sweeps.lanes import Inputs, Sources
@@ -39,6 +39,8 @@ from jaxgd.training.trainers import OneOf, Trainer
 # Bytes that a program of these inputs needs on a device.
 Measure = Callable[[Inputs, Recipe], float]
 Planned = list[tuple[Group, Program]]
+# The work of problems, by structure and shapes.
+_WORKS = Kept()
 
 
 class Options(NamedTuple):
@@ -135,7 +137,6 @@ class Planner:
         if (options.width or 1) > 1 and kind != "map":
             raise ValueError("width, of lanes in turn, needs kind='map'")
         self.plain = Recipe(kind, 1, len(devices))
-        self._works: dict[Any, Work] = {}
 
     def choose(self, runs: Sequence[Run]) -> Planned:
         """The programs, the longest first, so that others compile while they run."""
@@ -308,11 +309,9 @@ class Planner:
         return ", ".join(dict.fromkeys(text.split("(")[0] for text in firsts))
 
     def _work(self, run: Run) -> Work:
-        leaves, structure = jax.tree.flatten((run.trainer.problem, run.trainer.optimizer))
-        key = structure, tuple(map(np.shape, leaves))
-        if key not in self._works:
-            self._works[key] = work_of(run.trainer, self.sources.shapes(run)[1])
-        return self._works[key]
+        trainer, params = run.trainer, self.sources.shapes(run)[1]
+        key = shape_of((trainer.problem, trainer.optimizer, params))
+        return _WORKS.get(key, lambda: work_of(trainer, params))
 
     def _lanes(self, inputs: Inputs, num_lanes: int, lane_bytes: float, fixed: float) -> int:
         """How many lanes a device holds."""
