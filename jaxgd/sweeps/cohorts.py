@@ -11,7 +11,7 @@ import numpy as np
 _PYTHON = (bool, int, float, complex)
 
 
-class Column:
+class LeafColumn:
     """One leaf of many trees.
 
     values: of numbers an array, one for each tree; of anything else the distinct objects, as a list.
@@ -114,18 +114,18 @@ class Cohort:
     structure: of a tree. columns: one for each leaf.
     """
 
-    def __init__(self, structure: Any, columns: Sequence[Column], length: int):
+    def __init__(self, structure: Any, columns: Sequence[LeafColumn], length: int):
         self.structure, self.columns, self.length = structure, list(columns), length
 
     @classmethod
     def of(cls, structure: Any, rows: Sequence[Sequence[Any]]) -> Self:
         """The cohort of trees whose leaves are given, a row for each tree."""
-        return cls(structure, [Column.of(leaves) for leaves in zip(*rows, strict=True)], len(rows))
+        return cls(structure, [LeafColumn.of(leaves) for leaves in zip(*rows, strict=True)], len(rows))
 
     @classmethod
     def joined(cls, cohorts: Sequence[Self]) -> Self:
         """Cohorts of one key, one after the other."""
-        columns = [Column.joined(each) for each in zip(*(one.columns for one in cohorts), strict=True)]
+        columns = [LeafColumn.joined(each) for each in zip(*(one.columns for one in cohorts), strict=True)]
         return cls(cohorts[0].structure, columns, sum(one.length for one in cohorts))
 
     def tree(self, row: int) -> Any:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxgd.pytrees import Static
-from jaxgd.sweeps.cohorts import Cohort, Column, Row, cohorts_of
+from jaxgd.sweeps.cohorts import Cohort, LeafColumn, Row, cohorts_of
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.trainers import OneOf, Trainer
 
@@ -28,7 +28,7 @@ class Group(NamedTuple):
     runs: list[Run]
     cohort: Cohort
     shared: dict[int, Any]
-    columns: list[Column]
+    columns: list[LeafColumn]
 
     @property
     def structure(self) -> Any:

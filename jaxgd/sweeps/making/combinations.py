@@ -11,9 +11,9 @@ import numpy as np
 
 from jaxgd.fingerprints.readings import Reading
 from jaxgd.sweeps.axes import Point, values_of
-from jaxgd.sweeps.cohorts import Cohort, Column, Row, is_number, kind_of
+from jaxgd.sweeps.cohorts import Cohort, LeafColumn, Row, is_number, kind_of
 from jaxgd.sweeps.making.arithmetic import UnsupportedError
-from jaxgd.sweeps.making.keeping import Making, Parts
+from jaxgd.sweeps.making.keeping import Making, TakenApart
 from jaxgd.sweeps.making.purity import is_pure
 from jaxgd.sweeps.making.traces import Traced, trace
 from jaxgd.training.trainers import Trainer
@@ -62,7 +62,7 @@ class _Base(NamedTuple):
     """The trainer of the first point of a combination, of a call by itself."""
 
     structure: Any
-    parts: Parts
+    parts: TakenApart
 
 
 class _Tracing:
@@ -146,7 +146,7 @@ class _Tracing:
             return None
         self.grid[members[0]].read |= traced.read
         numbers = [[self.values[name][member] for member in members] for name in names]
-        columns = [Column.constant(leaf, len(members)) for leaf in base.parts.leaves]
+        columns = [LeafColumn.constant(leaf, len(members)) for leaf in base.parts.leaves]
         try:
             for position in varying:
                 found = traced.arithmetic.numbers(traced.results[position], numbers)
@@ -224,7 +224,7 @@ def _is_same(one: Any, other: Any) -> bool:
     return mine.dtype != object and mine.tobytes() == its.tobytes()
 
 
-def _column(numbers: list[Any], like: Any) -> Column:
+def _column(numbers: list[Any], like: Any) -> LeafColumn:
     """The leaves that are these numbers, of the kind of one of them.
 
     Raises:
@@ -239,7 +239,7 @@ def _column(numbers: list[Any], like: Any) -> Column:
     is_long = (found == np.floor(found)) & (found != found.astype(np.float32).astype(float))
     if kind == np.float64 and np.any(is_long):  # an argument that is a count of updates would be an int32
         raise UnsupportedError("whole numbers that float32 rounds")
-    return Column(found, None, like)
+    return LeafColumn(found, None, like)
 
 
 def telling_places(given: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> list[int]:

@@ -11,7 +11,7 @@ from jaxgd.sweeps.cohorts import Cohort, Row, kind_of
 from jaxgd.training.trainers import Trainer
 
 
-class Place(NamedTuple):
+class Kept(NamedTuple):
     """Where a trainer is kept: in which cohort, by its number, and in which row of that."""
 
     cohort: int
@@ -45,7 +45,7 @@ class Interned:
         self._copies.clear()
 
 
-class Parts(NamedTuple):
+class TakenApart(NamedTuple):
     """A trainer taken apart.
 
     key: equal for trainers of one structure whose leaves are of the same kinds. leaves: interned.
@@ -65,7 +65,7 @@ class Making:
         self._rows: list[list[list[Any]]] = []
         self._held: set[Static] = set()
 
-    def parts(self, trainer: Trainer) -> Parts:
+    def parts(self, trainer: Trainer) -> TakenApart:
         """The trainer, checked and taken apart.
 
         Raises:
@@ -80,9 +80,9 @@ class Making:
         leaves = [node if isinstance(node, Static) else self._intern(node) for node in nodes]
         self._intern.forget_copies()
         key = outer, tuple(leaf if isinstance(leaf, Static) else kind_of(leaf) for leaf in leaves)
-        return Parts(key, [leaf for leaf in leaves if not isinstance(leaf, Static)])
+        return TakenApart(key, [leaf for leaf in leaves if not isinstance(leaf, Static)])
 
-    def add(self, trainer: Trainer) -> Place:
+    def add(self, trainer: Trainer) -> Kept:
         """Where the trainer, checked, is kept from now on."""
         key, leaves = self.parts(trainer)
         number = self._numbers.setdefault(key, len(self._rows))
@@ -90,9 +90,9 @@ class Making:
             self._structures.append(jax.tree.structure(trainer))
             self._rows.append([])
         self._rows[number].append(leaves)
-        return Place(number, len(self._rows[number]) - 1)
+        return Kept(number, len(self._rows[number]) - 1)
 
-    def rows(self, places: Sequence[Place]) -> list[Row]:
+    def rows(self, places: Sequence[Kept]) -> list[Row]:
         """The trainers at these places as rows, when all are made.
 
         Raises:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxgd.arguments import as_integer, one_of, whole_number, whole_number_or_none
@@ -16,7 +17,7 @@ from jaxgd.machine.host import num_cores, versions
 from jaxgd.machine.kept import Kept
 from jaxgd.optim.generalized import can_generalize, generalize
 from jaxgd.pytrees import Static, shape_of
-from jaxgd.sweeps.cohorts import Cohort, Column, Row, cohorts_of
+from jaxgd.sweeps.cohorts import Cohort, LeafColumn, Row, cohorts_of
 from jaxgd.sweeps.groups import Group, group_runs, largest_batch, only_group, warn_of_closures
 from jaxgd.sweeps.lanes import Inputs, Sources
 from jaxgd.sweeps.planning.constants import core_of
@@ -373,7 +374,7 @@ def merged(runs: Sequence[Run], recipe: Recipe) -> list[Run]:
 def _merged_cohort(cohort: Cohort, recipe: Recipe, sizes: tuple[Any, ...] | None) -> Cohort:
     """What `_merged` makes of each trainer of a cohort."""
     changes: dict[str, Any] = jax.tree.map(
-        lambda leaf: Column.constant(leaf, cohort.length), _batches(cohort.first, recipe, sizes)
+        lambda leaf: LeafColumn.constant(leaf, cohort.length), _batches(cohort.first, recipe, sizes)
     )
     if recipe.generalized:
         changes["optimizer"] = _generalized(cohort)
