@@ -3,7 +3,7 @@
 import itertools
 import types
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -50,6 +50,17 @@ class Group(NamedTuple):
         """The leaves of each run that are not shared."""
         return ([column[place] for column in self.columns] for place in range(len(self.runs)))
 
+    def column(self, part: Callable[[Trainer], Any]) -> LeafColumn:
+        """The column of the first leaf in a part of the trainers."""
+        return jax.tree.leaves(part(self.cohort.whole))[0]
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """The batch size of each run as a number, see `largest_batch`."""
+        rows, places = self.cohort.distinct(lambda trainer: trainer.batch_size)
+        sizes = [largest_batch(self.cohort.tree(row)) for row in rows.tolist()]
+        return [sizes[place] for place in places.tolist()]
+
     @property
     def place_of_choice(self) -> int | None:
         """Where among a lane's leaves its index among several batch sizes is; None where it has none."""
@@ -80,7 +91,7 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
     members: dict[Any, list[tuple[Run, Row]]] = {}
     for run, row in zip(runs, rows, strict=True):
         key = program_of[id(row.cohort)], run.start is None
-        members.setdefault(key, []).append((run, row))
+        members.setdefault(key, []).append((run if run.made is row else run._replace(made=row), row))
     return [_group(each) for each in members.values()]
 
 

@@ -1,5 +1,7 @@
 """What lanes are given, and what they are on their way."""
 
+import functools
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -11,6 +13,7 @@ import numpy as np
 from jaxgd.machine.compiling import setting
 from jaxgd.machine.kept import Kept
 from jaxgd.pytrees import shape_of
+from jaxgd.sweeps.cohorts import Cohort
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.batching import epoch_orders
@@ -59,6 +62,22 @@ _DRAWN = Kept(2**25, lambda tree: sum(np.asarray(leaf).nbytes for leaf in jax.tr
 # What decides, besides a seed, which numbers are drawn.
 _SWITCHES = ("jax_enable_x64", "jax_default_prng_impl", "jax_threefry_partitionable")
 _SWITCHES += ("jax_default_matmul_precision", "jax_default_device")
+# A number for each way to make initial parameters, which never is that of another one.
+_NUMBERS, _NEXT = Kept(), itertools.count()
+
+
+class Alike(NamedTuple):
+    """What the runs of a cohort begin with, as far as it does not depend on their seeds.
+
+    cohort: of their trainers. inits: the distinct ones, each with a number that equal ones share. init_of:
+    which of them each run has. num_examples: of training. sampling: of orders.
+    """
+
+    cohort: Cohort
+    inits: list[tuple[Any, int]]
+    init_of: list[int]
+    num_examples: int
+    sampling: str
 
 
 class Sources:
@@ -74,6 +93,7 @@ class Sources:
         self.epochs = epochs
         self._made: dict[Any, Any] = {}
         self._locks: dict[Any, threading.Lock] = {}
+        self._alike: dict[int, Alike] = {}
 
     def make(self, runs: Sequence[Run]) -> None:
         """Make what these runs need."""
@@ -85,14 +105,15 @@ class Sources:
         """The run's initial parameters, on the host."""
         if run.start is not None:
             return run.start.params
-        init = run.trainer.problem.init
-        leaves, structure = jax.tree.flatten(init)
-        key = ("params", structure, tuple(np.asarray(leaf).tobytes() for leaf in leaves), run.seed)
+        alike, place = self._of(run)
+        init, number = alike.inits[alike.init_of[place]]
+        key = ("params", number, run.seed)
         return self._once(key, lambda: jax.device_get(drawn_params(init, jax.random.key(run.seed))))
 
     def shapes(self, run: Run) -> tuple[Any, Any]:
         """Shapes of the run's key as numbers and of its parameters."""
-        init = run.trainer.problem.init
+        alike, place = self._of(run)
+        init, _ = alike.inits[alike.init_of[place]]
         key = shape_of(init), setting("jax_default_prng_impl")
         return _SHAPES.get(key, lambda: _shapes(init))
 
@@ -105,7 +126,7 @@ class Sources:
         """The run's epoch orders, int32[epochs, num_examples]; None if its program makes them."""
         if not self.has_orders(run):
             return None
-        num, sampling = run.trainer.problem.num_examples, run.trainer.order_sampling
+        _, _, _, num, sampling = self._of(run)[0]
         return self._once(
             ("orders", num, sampling, run.seed, self.epochs),
             lambda: jax.device_get(
@@ -115,14 +136,37 @@ class Sources:
 
     def has_orders(self, run: Run) -> bool:
         """Whether the run is given its orders. An order that is no shuffle takes no time to make."""
-        is_small = self.epochs * run.trainer.problem.num_examples <= self.max_orders
-        return is_small and run.trainer.order_sampling != "sequential"
+        _, _, _, num, sampling = self._of(run)[0]
+        return self.epochs * num <= self.max_orders and sampling != "sequential"
+
+    def _of(self, run: Run) -> tuple[Alike, int]:
+        """What the runs of the run's cohort begin with, and the run's place in that."""
+        cohort, place = run.row
+        if id(cohort) not in self._alike:
+            self._alike[id(cohort)] = self._alike_of(cohort)  # holding the cohort keeps its id taken
+        return self._alike[id(cohort)], place
+
+    def _alike_of(self, cohort: Cohort) -> Alike:
+        rows, places = cohort.distinct(lambda trainer: trainer.problem.init)
+        inits = [cohort.tree(row).problem.init for row in rows.tolist()]
+        numbered = [(init, _number_of(init)) for init in inits]
+        first = cohort.first
+        return Alike(cohort, numbered, places.tolist(), first.problem.num_examples, first.order_sampling)
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
-        with self._locks.setdefault(key, threading.Lock()):
-            if key not in self._made:
-                self._made[key] = _DRAWN.get((*key, *map(setting, _SWITCHES)), make)
+        if key not in self._made:
+            with self._locks.setdefault(key, threading.Lock()):
+                if key not in self._made:
+                    self._made[key] = _DRAWN.get((*key, *map(setting, _SWITCHES)), make)
         return self._made[key]
+
+
+def _number_of(init: Any) -> int:
+    """A number that is that of no other init."""
+    leaves, structure = jax.tree.flatten(init)
+    arrays = [np.asarray(leaf) for leaf in leaves]
+    content = tuple((array.shape, array.dtype.str, array.tobytes()) for array in arrays)
+    return _NUMBERS.get((structure, content), lambda: next(_NEXT))
 
 
 def _rest(run: Run) -> Moving | None:
@@ -140,6 +184,12 @@ class Inputs:
     def __init__(self, group: Group, sources: Sources):
         self.group, self.sources = group, sources
         self.shared = list(group.shared.values())
+
+    @functools.cached_property
+    def choices(self) -> list[int]:
+        """Of each run its batch size, or its place among several, where that is a number."""
+        column = self.group.column(lambda trainer: trainer.batch_size)
+        return [int(column[run]) for run in range(len(self.group.runs))]
 
     def gather(self, runs: Sequence[int]) -> LaneInputs:
         """The inputs of these runs of the group, by their places in it."""

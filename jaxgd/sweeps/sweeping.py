@@ -209,7 +209,7 @@ def _train(
     """Train what is left, until a signal comes, and have sinks take what ends."""
     began = time.perf_counter()
     left = [run for group, _ in begun.planned for run in group.runs if run.index not in found.results]
-    examples = engine.sources.epochs * sum(run.trainer.problem.num_examples for run in left)
+    examples = engine.sources.epochs * sum(run.num_examples for run in left)
     with Progress(progress, max(1, len(left)), examples, "runs") as shown:
         sinks = [sink for sink in (begun.keeper, found, Shown(shown), logged) if sink is not None]
         events = engine.run(begun.planned, interrupts, begun.snapshots)

@@ -278,7 +278,7 @@ class Driver:
         """A lane's batch size, or its place among the sizes in their order; 0 where all have the same."""
         if not self.recipe.branches and self.recipe.microbatch is None:
             return 0
-        return int(jax.tree.leaves(self.group.runs[lane].trainer.batch_size)[0])
+        return self.inputs.choices[lane]
 
     def _collect(self, ended: np.ndarray, counts: dict[str, np.ndarray]) -> list[tuple[Run, LaneResults]]:
         if not len(ended):

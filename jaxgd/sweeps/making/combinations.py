@@ -77,10 +77,11 @@ class _Tracing:
     def rows(self) -> dict[int, Row]:
         """The rows by the places of their points; none where a call raises or changes what is read."""
         distinct = ({id(value): value for value in values} for values in self.values.values())
-        if not is_pure([self.make_trainer, *itertools.chain(*(one.values() for one in distinct))]):
-            return {}
-        reading = Reading(self.make_trainer)
+        reached = [self.make_trainer, *itertools.chain(*(one.values() for one in distinct))]
         try:
+            if not is_pure(reached):
+                return {}
+            reading = Reading(self.make_trainer)
             self._make(list(range(len(self.grid))))
             self.making.rows([])
         except Exception:  # the first point that raises is for calls in their order to find

@@ -16,65 +16,29 @@ from jaxgd.fingerprints.code_reads import is_library
 from jaxgd.fingerprints.walk import PLAIN, is_importable
 from jaxgd.pytrees import Static
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Packages whose functions and classes are taken to be pure, and modules of them that are not.
-_PURE = frozenset(
-    {
-        *("jaxgd", "jax", "jaxlib", "optax", "numpy", "math", "functools", "dataclasses", "typing"),
-        *("types", "collections", "flax", "equinox", "chex", "jaxtyping", "ml_dtypes", "argparse"),
-    }
+_PURE = _words(
+    "jaxgd jax jaxlib optax numpy math functools dataclasses typing types collections flax equinox chex "
+    "jaxtyping ml_dtypes argparse"
 )
-_IMPURE = frozenset({"numpy.random"})
-_BUILTINS = frozenset(
-    {
-        *(
-            "abs",
-            "all",
-            "any",
-            "bool",
-            "callable",
-            "complex",
-            "dict",
-            "divmod",
-            "enumerate",
-            "filter",
-            "float",
-        ),
-        *("frozenset", "getattr", "hasattr", "int", "isinstance", "issubclass", "len", "list", "map", "max"),
-        *(
-            "min",
-            "pow",
-            "range",
-            "reversed",
-            "round",
-            "set",
-            "slice",
-            "sorted",
-            "sum",
-            "tuple",
-            "type",
-            "zip",
-        ),
-        *("object", "property", "staticmethod", "classmethod", "super", "NotImplemented", "Ellipsis"),
-    }
+_IMPURE = ("numpy.random",)
+_BUILTINS = _words(
+    "abs all any bool callable complex dict divmod enumerate filter float frozenset getattr hasattr int "
+    "isinstance issubclass len list map max min pow range reversed round set slice sorted tuple type zip "
+    "object property staticmethod classmethod super NotImplemented Ellipsis"
 )
+# Newer Pythons add up floats more exactly than their operator does.
+_SUMS = _words("sum fsum sumprod")
 # Methods that change what they are of, or that make a text of what they are given.
-_CHANGING = frozenset(
-    {
-        *(
-            "append",
-            "appendleft",
-            "extend",
-            "insert",
-            "add",
-            "update",
-            "setdefault",
-            "pop",
-            "popitem",
-            "clear",
-        ),
-        *("remove", "discard", "sort", "reverse", "fill", "put", "write", "writelines", "send", "copyto"),
-        *("format", "format_map", "setflags", "resize", "partition", "itemset", "intersection_update"),
-    }
+_CHANGING = _words(
+    "append appendleft extend insert add update setdefault pop popitem clear remove discard sort reverse "
+    "fill put write writelines send copyto setflags resize partition itemset rotate subtract move_to_end "
+    "intersection_update difference_update symmetric_difference_update format format_map"
 )
 _WRITES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "DELETE_SUBSCR"})
 _TEXTS = frozenset({"FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE", "BUILD_STRING"})
@@ -136,7 +100,8 @@ class _Inspection:
             owner = value.__self__
             if not isinstance(owner, types.ModuleType | None):
                 return False
-            return value.__name__ in _BUILTINS if owner is builtins else _is_known(value)
+            is_known = value.__name__ in _BUILTINS if owner is builtins else _is_known(value)
+            return is_known and value.__name__ not in _SUMS
         if isinstance(value, staticmethod | classmethod):
             return self.is_pure(value.__func__)
         held = getattr(value, "__dict__", {}).values()
@@ -194,7 +159,9 @@ class _Inspection:
         for later in steps[place + 1 :]:
             if not isinstance(value, types.ModuleType):
                 break
-            if later.opname not in ("LOAD_ATTR", "LOAD_METHOD") or not hasattr(value, later.argval):
+            if later.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+                return _is_known_module(value.__name__)  # getattr(jaxgd, hp.name), say
+            if not hasattr(value, later.argval):
                 return False
             value = getattr(value, later.argval)
         return self.is_pure(value)
@@ -228,4 +195,4 @@ def _is_known(value: Any) -> bool:
 
 
 def _is_known_module(name: str) -> bool:
-    return name.partition(".")[0] in _PURE and not any(name.startswith(one) for one in _IMPURE)
+    return name.partition(".")[0] in _PURE and not name.startswith(_IMPURE)

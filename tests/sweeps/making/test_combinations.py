@@ -91,6 +91,7 @@ TABLE = {
         {"batch_size": [5, "full", 7]},
     ),
     "names": (of_presets, {"name": ["sgd", "adam"]}),
+    "names of a module": (lambda hp: trainer(getattr(jaxgd, hp.name)(hp.rate)), {"name": ["sgd", "adam"]}),
     "functions": (lambda hp: trainer(hp.factory(hp.rate)), {"factory": [jaxgd.sgd, jaxgd.adam]}),
     "a loss's argument": (with_scale, {}),
     "an attribute and an entry": (
@@ -210,6 +211,7 @@ NOT_TRIED = {
     "a draw of NumPy's": lambda hp: trainer(jaxgd.sgd(hp.rate * np.random.uniform())),  # noqa: NPY002
     "a draw of Python's": lambda hp: trainer(jaxgd.sgd(hp.rate * random.random())),
     "the time": lambda hp: trainer(jaxgd.sgd(hp.rate * time.time())),
+    "a sum": lambda hp: trainer(jaxgd.sgd(sum([hp.rate, 0.1, 1e-17]))),
     "a text on the screen": prints,
     "a text": lambda hp: trainer(jaxgd.sgd({"0.1": 3.0}.get(f"{hp.rate}", 0.1))),
     "a text of all": lambda hp: trainer(jaxgd.sgd({"(rate=0.1)": 3.0}.get(repr(hp), 0.1))),
