@@ -11,7 +11,7 @@ from jaxgd.machine.compiling import own_programs
 from jaxgd.sweeps.planning.constants import CORE, MEASURED, Core, core_of, is_plausible, keep
 from jaxgd.sweeps.planning.costs import compile_seconds, example_seconds
 from jaxgd.sweeps.planning.plans import Recipe
-from jaxgd.sweeps.probes import Probe, Timed, drivers_of, timed
+from jaxgd.sweeps.probes import Probe, Probed, drivers_of, timed
 from jaxgd.training.progress import Progress
 
 # Steps of almost no arithmetic, alone and together; steps that are arithmetic; steps that move parameters.
@@ -88,7 +88,7 @@ def calibrate(*, progress: bool | Callable[[int, int, str], None] = True) -> Cal
     return Calibration(core_of(devices)._asdict(), CORE._asdict(), path)
 
 
-def measured_core(found: Mapping[Probe, Timed], compiling: float) -> Core:
+def measured_core(found: Mapping[Probe, Probed], compiling: float) -> Core:
     """The constants that explain what the probes took; the default of one that could not be.
 
     compiling: seconds of a core to compile all of them. What an update takes is so much beside its
@@ -102,7 +102,7 @@ def measured_core(found: Mapping[Probe, Timed], compiling: float) -> Core:
     return _with(core, compile=_compile(found, compiling))
 
 
-def _beside_arithmetic(small: Timed, at_once: Timed, core: Core) -> dict[str, float]:
+def _beside_arithmetic(small: Probed, at_once: Probed, core: Core) -> dict[str, float]:
     """Seconds of an update beside its arithmetic, and what of them lanes that move at once save."""
     found = {}
     for name, size in (("step", 1), ("batch", 8)):
@@ -113,13 +113,13 @@ def _beside_arithmetic(small: Timed, at_once: Timed, core: Core) -> dict[str, fl
     return found
 
 
-def _rate(seen: Timed, size: int, core: Core) -> float:
+def _rate(seen: Probed, size: int, core: Core) -> float:
     """Bytes of parameters a second, from what is left of an update."""
     moving = _beside_examples(seen, size, core) - core.batch
     return (core.passes + 2 * seen.work.moments) * seen.work.bytes / moving if moving > 0 else np.inf
 
 
-def _arithmetic(products: Timed) -> dict[str, float]:
+def _arithmetic(products: Probed) -> dict[str, float]:
     """The constants of arithmetic, all as many times the defaults as an example more takes."""
     times = _slope(products.seconds, *_PRODUCTS.batch_sizes) / example_seconds(products.work)
     return {name: times * getattr(CORE, name) for name in ("flop", "output", "conv_flop")}
@@ -130,12 +130,12 @@ def _slope(seconds: Mapping[int, float], few: int, many: int) -> float:
     return (seconds[many] - seconds[few]) / (many - few)
 
 
-def _beside_examples(seen: Timed, size: int, core: Core) -> float:
+def _beside_examples(seen: Probed, size: int, core: Core) -> float:
     """What an update takes beside the arithmetic of its examples."""
     return seen.seconds[size] - size * example_seconds(seen.work, core)
 
 
-def _compile(found: Mapping[Probe, Timed], compiling: float) -> float:
+def _compile(found: Mapping[Probe, Probed], compiling: float) -> float:
     """Seconds for a program without arrays, from those of a core for all of them; see `compile_seconds`."""
     recipe, free = Recipe("map", 1, 1), CORE._replace(compile=0.0)
     loops = [len(probe.batch_sizes) for probe in found]

@@ -47,7 +47,7 @@ class Probe(NamedTuple):
     examples: int = EXAMPLES
 
 
-class Timed(NamedTuple):
+class Probed(NamedTuple):
     """What updates of a probe take. work: of its problem. seconds: for a lane, by batch size."""
 
     work: Work
@@ -110,7 +110,7 @@ def _problem(layers: tuple[int, ...]) -> Any:
     return classification(Model(init, apply), (inputs, np.arange(EXAMPLES) % layers[-1]))
 
 
-def timed(probe: Probe, driver: Driver) -> Timed:
+def timed(probe: Probe, driver: Driver) -> Probed:
     """What the updates of a probe take."""
     runs = driver.group.runs
     work = work_of(runs[0].trainer, driver.inputs.sources.shapes(runs[0])[1])
@@ -119,7 +119,7 @@ def timed(probe: Probe, driver: Driver) -> Timed:
         size: call.seconds_per_update(probe.examples, size) / probe.width
         for size, call in zip(probe.batch_sizes, calls, strict=True)
     }
-    return Timed(work, found)
+    return Probed(work, found)
 
 
 class _Call:

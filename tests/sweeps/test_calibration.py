@@ -9,7 +9,7 @@ from jaxgd.sweeps.planning import constants
 from jaxgd.sweeps.planning.constants import CORE, MEASURED, core_of
 from jaxgd.sweeps.planning.costs import Work, compile_seconds, example_seconds
 from jaxgd.sweeps.planning.plans import Recipe
-from jaxgd.sweeps.probes import Timed
+from jaxgd.sweeps.probes import Probed
 
 TIMES = dict.fromkeys(("flop", "output", "conv_flop"), 3.0) | {
     "compile": 0.5,
@@ -35,7 +35,7 @@ def as_predicted(probe, core):
         fixed = getattr(core, name) - (getattr(core, f"{name}_saved") if probe.width > 1 else 0)
         return fixed + size * example_seconds(work, core) + core.passes * work.bytes / rate
 
-    return Timed(work, {size: seconds(size) for size in probe.batch_sizes})
+    return Probed(work, {size: seconds(size) for size in probe.batch_sizes})
 
 
 def test_the_constants_of_a_machine_come_out():

@@ -29,7 +29,7 @@ class Work(NamedTuple):
     bytes: float
     leaves: int
     conv_flops: float = 0.0
-    convs: int = 0
+    convs: float = 0.0
     moments: float = 1.0
 
 
@@ -160,7 +160,7 @@ class _Found(NamedTuple):
     flops: float = 0.0
     outputs: float = 0.0
     conv_flops: float = 0.0
-    convs: int = 0
+    convs: float = 0.0
 
 
 def _products(jaxpr: Any) -> _Found:
@@ -181,5 +181,4 @@ def _products(jaxpr: Any) -> _Found:
             kernel = equation.invars[1].aval.shape
             summed = math.prod(kernel) / kernel[equation.params["dimension_numbers"].rhs_spec[0]]
             parts.append(_Found(0.0, size, 2 * size * summed, 1))
-    flops, outputs, conv_flops, convs = map(sum, zip(*parts, strict=True))
-    return _Found(flops, outputs, conv_flops, int(convs))
+    return _Found(*map(sum, zip(*parts, strict=True)))
