@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgd.logs.delivery import Delivery
 from jaxgd.logs.destination import Row
-from jaxgd.sweeps.blocks import LaneResults
+from jaxgd.sweeps.blocks import Block
 from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.results.dataset import coordinates
 from jaxgd.sweeps.results.ranking import last_places
@@ -37,30 +37,34 @@ class Logged:
 
     def take(self, ended: Ended) -> None:
         """Log what ended."""
-        if self.logs and ended.runs:
-            runs, results = zip(*ended.runs, strict=True)
-            self.logs.write(list(map(self._row, self._points(runs), _endings(results), results)))
+        if self.logs and ended.block is not None:
+            self.logs.write(list(self._rows(ended.block)))
 
-    def _points(self, runs: Sequence[Run]) -> Iterator[Row]:
+    def _rows(self, block: Block) -> Iterator[Row]:
+        """A row of each run."""
+        words = [STATUS_WORDS[code] for code in block.status.tolist()]
+        epochs = last_places(np.array(words), block.history["updates"]) + 1
+        if block.kept_epoch is not None:
+            epochs = np.where(block.kept_epoch > 0, block.kept_epoch, epochs)
+        columns: dict[str, Any] = {"status": words, "stopped_at": block.stopped_at.tolist()}
+        columns |= {name: block.history[name][:, -1].tolist() for name in COUNTS}
+        columns["epoch"] = epochs.tolist()
+        for name in self.nothing:  # the score of the run's parameters
+            if name in block.history:
+                columns[name] = block.history[name][np.arange(len(block)), epochs - 1].tolist()
+        for point, *values in zip(self._points(block.places), *columns.values(), strict=True):
+            row = dict(zip(columns, values, strict=True))
+            yield point | self._ordered(row)
+
+    def _ordered(self, row: Row) -> Row:
+        """The row with NaN for what the run does not measure, in the order of all rows."""
+        ending = {name: value for name, value in row.items() if name not in self.nothing}
+        return ending | self.nothing | row
+
+    def _points(self, places: np.ndarray) -> Iterator[Row]:
         """Where in the grid each run is."""
-        places = np.unravel_index([run.index for run in runs], tuple(self.sizes.values()))
-        by_axis = dict(zip(self.sizes, (along.tolist() for along in places), strict=True))
-        for i, run in enumerate(runs):
+        along = np.unravel_index(places, tuple(self.sizes.values()))
+        by_axis = dict(zip(self.sizes, (each.tolist() for each in along), strict=True))
+        for i, place in enumerate(places.tolist()):
             point = {name: values[by_axis[axis][i]] for name, (axis, values) in self.columns.items()}
-            yield {_RUN: run.index} | point
-
-    def _row(self, point: Row, ending: Row, results: LaneResults) -> Row:
-        history, place = results.history, ending["epoch"] - 1
-        scores = {name: history[name][place].item() for name in self.nothing if name in history}
-        return point | ending | self.nothing | scores
-
-
-def _endings(results: Sequence[LaneResults]) -> Iterator[Row]:
-    """How each run ended, and the epoch whose scores its row has: that of its parameters."""
-    words = [STATUS_WORDS[int(each.status)] for each in results]
-    places = last_places(np.array(words), np.stack([each.history["updates"] for each in results]))
-    for each, word, place in zip(results, words, places.tolist(), strict=True):
-        kept = -1 if each.kept_epoch is None else int(each.kept_epoch)
-        counts = {name: int(each.history[name][-1]) for name in COUNTS}
-        ending = {"status": word, "stopped_at": int(each.stopped_at)}
-        yield ending | counts | {"epoch": kept if kept > 0 else place + 1}
+            yield {_RUN: place} | point

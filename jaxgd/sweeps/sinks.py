@@ -5,9 +5,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxgd.sweeps.blocks import LaneResults
+import numpy as np
+
+from jaxgd.sweeps.blocks import Block, states_of
 from jaxgd.sweeps.engine.driver import Ended
-from jaxgd.sweeps.engine.timed import Timed
+from jaxgd.sweeps.engine.timed import UpdateSeconds
 from jaxgd.sweeps.planning.plans import Plan, Program
 from jaxgd.sweeps.results.dataset import assemble
 from jaxgd.sweeps.results.result import SweepResult
@@ -16,10 +18,16 @@ from jaxgd.training.progress import Progress
 
 
 class Collected:
-    """Results, for a dataset of all of them; at first those that had ended before."""
+    """Results, for a dataset of all of so many runs; at first those that had ended before.
 
-    def __init__(self, before: Sequence[Ended] = ()):
-        self.results: dict[int, LaneResults] = {}
+    Attributes:
+        blocks: the runs that have ended.
+        has_ended: bool[runs], by their places.
+    """
+
+    def __init__(self, before: Sequence[Ended], num_runs: int):
+        self.blocks: list[Block] = []
+        self.has_ended = np.zeros(num_runs, bool)
         self.programs: list[Program] = []
         self.seconds_per_update: dict[int, float] = {}
         self.clock_seconds = 0.0
@@ -28,14 +36,21 @@ class Collected:
 
     def take(self, ended: Ended) -> None:
         """Keep what ended."""
-        self.results.update((run.index, results) for run, results in ended.runs)
+        if ended.block is not None:
+            self.blocks.append(ended.block)
+            self.has_ended[ended.block.places] = True
         self.programs += [ended.took] if ended.took else []
         self.seconds_per_update.update(ended.seconds_per_update)
 
-    def take_seconds(self, timed: Timed) -> None:
+    def take_seconds(self, timed: UpdateSeconds) -> None:
         """Keep what the updates of a program's runs take."""
         self.seconds_per_update.update(timed.per_update)
         self.clock_seconds += timed.took
+
+    def with_status(self, code: int) -> np.ndarray:
+        """The places of runs that have ended so, in order."""
+        found = [block.places[block.status == code] for block in self.blocks]
+        return np.sort(np.concatenate(found)) if found else np.zeros(0, int)
 
     def plan(self, followed: Plan, seconds: float) -> Plan:
         """The plan that was followed, with what its programs took; those that have not ended come last."""
@@ -48,14 +63,12 @@ class Collected:
 
     def result(self, axes: Mapping[str, Sequence[Any]], runs: Sequence[Run], plan: Plan) -> SweepResult:
         """The sweep's result; runs that have not ended are not run."""
-        results = [self.results.get(run.index) for run in runs]
         known, per_update = self.seconds_per_update, None
         if known:
             per_update = [known.get(run.index, math.nan) for run in runs]
         num_examples = runs[0].trainer.problem.num_examples
-        dataset = assemble(axes, num_examples, results, per_update, plan, measured_in(runs))
-        states = [None if each is None else (each.params, each.model_state) for each in results]
-        return SweepResult(dataset, plan, axes, states)
+        dataset = assemble(axes, num_examples, self.blocks, per_update, plan, measured_in(runs))
+        return SweepResult(dataset, plan, axes, states_of(self.blocks, len(runs)))
 
 
 class Shown:
@@ -67,11 +80,12 @@ class Shown:
     def take(self, ended: Ended) -> None:
         """Show how far the sweep is, and the lowest loss."""
         if ended.took is None:
-            self.bar.advance(len(ended.runs), ended.examples, _best([results for _, results in ended.runs]))
+            num, best = (0, None) if ended.block is None else (len(ended.block), _best(ended.block))
+            self.bar.advance(num, ended.examples, best)
 
 
-def _best(results: Sequence[LaneResults]) -> float | None:
+def _best(block: Block) -> float | None:
     """The lowest loss that a run ended with: on validation data where there are any."""
-    name = "valid_loss" if results and "valid_loss" in results[0].history else "train_loss"
-    losses = [float(each.history[name][-1]) for each in results]
-    return min((loss for loss in losses if loss == loss), default=None)
+    losses = block.history["valid_loss" if "valid_loss" in block.history else "train_loss"][:, -1]
+    losses = losses[~np.isnan(losses)]
+    return float(losses.min()) if losses.size else None

@@ -18,7 +18,6 @@ from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
 from jaxgd.machine.interrupts import Interrupts, deferred_interrupts
 from jaxgd.sweeps.axes import Point, checked_axes, points
-from jaxgd.sweeps.blocks import LaneResults
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.engine.timed import timed_programs
 from jaxgd.sweeps.folders.going_on import Asked, Begun, data_of
@@ -162,7 +161,7 @@ def run_sweep(
         keeper = begun.keeper
         if explain:
             print(followed, file=sys.stderr)  # noqa: T201
-        found = Collected(begun.ended)
+        found = Collected(begun.ended, len(runs))
         if progress:
             _tell_of_ended(begun, len(runs))
         _train(engine, begun, found, logged, progress, interrupts)
@@ -176,13 +175,13 @@ def run_sweep(
         lost = None if keeper is None or keeper.error is None else save_elsewhere(result, keeper)
         if interrupts:
             where = f" and are kept in {keeper.folder}" if keeper else "; .result holds them"
-            text = f"interrupted: {len(found.results)} of {len(runs)} runs ended{where}"
+            text = f"interrupted: {found.has_ended.sum()} of {len(runs)} runs ended{where}"
             raise interrupts.interrupted(result, str(lost or text))
         if lost is not None:
             raise lost
     _warn_of_idle_cores(engine.devices, sum(len(group.runs) for group, _ in begun.planned), seconds)
     if any(checks):
-        _tell_of_divergence(lists, found.results)
+        _tell_of_divergence(lists, found)
     return result
 
 
@@ -208,9 +207,10 @@ def _train(
 ) -> None:
     """Train what is left, until a signal comes, and have sinks take what ends."""
     began = time.perf_counter()
-    left = [run for group, _ in begun.planned for run in group.runs if run.index not in found.results]
-    examples = engine.sources.epochs * sum(run.num_examples for run in left)
-    with Progress(progress, max(1, len(left)), examples, "runs") as shown:
+    groups = [group for group, _ in begun.planned]
+    left = [int((~found.has_ended[[run.index for run in group.runs]]).sum()) for group in groups]
+    examples = sum(group.num_examples * num for group, num in zip(groups, left, strict=True))
+    with Progress(progress, max(1, sum(left)), engine.sources.epochs * examples, "runs") as shown:
         sinks = [sink for sink in (begun.keeper, found, Shown(shown), logged) if sink is not None]
         events = engine.run(begun.planned, interrupts, begun.snapshots)
         try:
@@ -238,7 +238,7 @@ def _time(
 
 def _tell_of_ended(begun: Begun, num_runs: int) -> None:
     """Say how much the folder has."""
-    ended = sum(len(each.runs) for each in begun.ended)
+    ended = sum(len(each.block) for each in begun.ended if each.block is not None)
     if begun.keeper is not None and ended:
         what = "nothing is left to train" if ended == num_runs else "the others are trained"
         print(f"{begun.keeper.folder} has {ended} of {num_runs} runs: {what}", file=sys.stderr)  # noqa: T201
@@ -309,12 +309,13 @@ def _planner(engine: Engine, options: Options) -> Planner:
     return Planner(engine.devices, engine.sources, engine.bytes_of, options)
 
 
-def _tell_of_divergence(axes: Mapping[str, Sequence[Any]], results: Mapping[int, LaneResults]) -> None:
+def _tell_of_divergence(axes: Mapping[str, Sequence[Any]], found: Collected) -> None:
     """Warn of runs that JAX was told to stop at: a sweep goes on and marks them, whatever is set."""
-    diverged = [index for index in sorted(results) if results[index].status == DIVERGED]
-    if diverged:
+    diverged = found.with_status(DIVERGED)
+    if len(diverged):
         warnings.warn(
-            f"{len(diverged)} of {len(results)} runs diverged, the first at {points(axes)[diverged[0]]}: "
+            f"{len(diverged)} of {found.has_ended.sum()} runs diverged, the first at "
+            f"{points(axes)[diverged[0]]}: "
             "to see where, give that trainer to jaxgd.fit while jax_debug_nans or jax_debug_infs is set",
             stacklevel=3,
         )

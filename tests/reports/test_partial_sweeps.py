@@ -7,7 +7,7 @@ import jaxgd
 from jaxgd import cli
 from jaxgd.reports import figures
 from jaxgd.reports.pages import of_sweep
-from jaxgd.sweeps.blocks import LaneResults
+from jaxgd.sweeps.blocks import Block, StackedStates, states_of
 from jaxgd.sweeps.planning.plans import Plan, Program, Recipe
 from jaxgd.sweeps.results.dataset import assemble
 
@@ -17,22 +17,24 @@ PLAN = Plan((PROGRAM,), 3, "1 x cpu", {"jaxgd": "0"}, 12, 1.0, 0.0)
 NAMES = ["train_loss", "valid_loss"]
 
 
-def lane(loss, status=0):
-    history = {name: np.array([3 * loss, 2 * loss, np.nan if status else loss], np.float32) for name in NAMES}
-    counts = {name: np.array([1, 2, 3], np.int32) * size for name, size in (("updates", 3), ("examples", 12))}
-    return LaneResults({"w": np.zeros(2)}, None, history | counts, status, 5 if status else -1, None)
+def block(place, loss, status=0):
+    """One run at a place of the grid."""
+    row = [3 * loss, 2 * loss, np.nan if status else loss]
+    history = {name: np.array([row], np.float32) for name in NAMES}
+    for name, size in (("updates", 3), ("examples", 12)):
+        history[name] = np.array([[1, 2, 3]], np.int32) * size
+    states = StackedStates(({"w": np.zeros((1, 2))}, None), 1)
+    ends = np.array([status]), np.array([5 if status else -1])
+    return Block(np.array([place]), history, *ends, None, states)
 
 
 def result(*lanes):
-    found = [*lanes, *[None] * (12 - len(lanes))]
-    dataset = assemble(AXES, 12, found, None, PLAN, NAMES)
-    return jaxgd.SweepResult(
-        dataset, PLAN, AXES, [None if one is None else (one.params, None) for one in found]
-    )
+    blocks = [block(place, *lane) for place, lane in enumerate(lanes)]
+    return jaxgd.SweepResult(assemble(AXES, 12, blocks, None, PLAN, NAMES), PLAN, AXES, states_of(blocks, 12))
 
 
 # Of batch size 4 a whole point, one with a run that diverged, half a point; of the full batch nothing.
-SOME = result(lane(0.5), lane(0.7), lane(0.1), lane(0.2, status=2), lane(0.3))
+SOME = result((0.5,), (0.7,), (0.1,), (0.2, 2), (0.3,))
 
 
 def named(figure, name):
@@ -87,7 +89,7 @@ def test_the_page_says_it(found, tmp_path, capsys):
 
 
 def test_the_page_of_a_whole_sweep_does_not():
-    whole = result(*[lane(0.5)] * 12)
+    whole = result(*[(0.5,)] * 12)
     page = of_sweep.page(whole)
     assert "not run" not in page.replace("not run<", "").split("<script")[0]
     for figure in (figures.rate_map(whole), figures.slice(whole, "learning_rate")):

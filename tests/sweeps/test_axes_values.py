@@ -9,10 +9,9 @@ from hypothesis import given, settings, strategies as st
 import jaxgd
 from jaxgd.reports import figures as views
 from jaxgd.sweeps.axes import checked_axes, coordinate, label, matches, points
-from jaxgd.sweeps.blocks import LaneResults
+from jaxgd.sweeps.blocks import Block, StackedStates
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.dataset import assemble
-from jaxgd.sweeps.runs import Run
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
 PROBLEM = jaxgd.regression(jaxgd.linear(2), (INPUTS, INPUTS[:, 0]), (INPUTS, INPUTS[:, 0]))
@@ -22,16 +21,14 @@ SHORT = [np.float16, np.float32, jnp.bfloat16]
 def made_up(axes, best=0):
     """The result of a sweep over these axes whose best run is the one at a place; nothing is trained."""
     lists = checked_axes(axes)
-    trainer = jaxgd.trainer(PROBLEM, jaxgd.sgd(0.1), 4)
-    runs = [Run(index, trainer, 0) for index in range(len(points(lists)))]
-    results = []
-    for run in runs:
-        losses = np.full(2, 0.5 if run.index == best else 1.0)
-        history = {"train_loss": losses, "valid_loss": losses, "updates": np.array([3, 6])}
-        results.append(LaneResults({"w": np.full(2, run.index)}, None, history, 0, -1, None))
-    dataset = assemble(lists, PROBLEM.num_examples, results, None, Plan((), 2, "1 x cpu", {}, len(runs)))
-    states = [(result.params, None) for result in results]
-    return jaxgd.SweepResult(dataset, Plan((), 2, "1 x cpu", {}, len(runs)), lists, states)
+    num_runs, places = len(points(lists)), np.arange(len(points(lists)))
+    losses = np.where(places == best, 0.5, 1.0)[:, None].repeat(2, axis=1)
+    history = {"train_loss": losses, "valid_loss": losses, "updates": np.array([[3, 6]] * num_runs)}
+    states = StackedStates(({"w": places[:, None].repeat(2, axis=1)}, None), num_runs)
+    block = Block(places, history, np.zeros(num_runs, int), np.full(num_runs, -1), None, states)
+    plan = Plan((), 2, "1 x cpu", {}, num_runs)
+    dataset = assemble(lists, PROBLEM.num_examples, [block], None, plan)
+    return jaxgd.SweepResult(dataset, plan, lists, states)
 
 
 def run_at(result, **coords):

@@ -13,7 +13,7 @@ import pytest
 import jaxgd
 from jaxgd.logs.delivery import Delivery
 from jaxgd.sweeps.axes import checked_axes
-from jaxgd.sweeps.blocks import LaneResults
+from jaxgd.sweeps.blocks import Block
 from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.logged import Logged
 from jaxgd.sweeps.runs import Run
@@ -242,9 +242,9 @@ def test_ten_thousand_runs_cost_the_sink_no_memory_and_a_sync_a_call(tmp_path, m
     with Delivery([lambda row: told.update([row["valid_loss"] == row["run"] / 2]), path]) as logs:
         sink = Logged(logs, axes, runs)
         for begin in range(0, 10_000, 1000):
-            sink.take(Ended([(run, results_of(run)) for run in runs[begin : begin + 1000]]))
+            sink.take(Ended(block_of(np.arange(begin, begin + 1000))))
             held.append(sys.getallocatedblocks())
-        sink.take(Ended([]))
+        sink.take(Ended())
     assert told == {True: 10_000}
     assert len(synced) == 10
     assert held[-1] - held[0] < 2000  # Python's blocks, of 9,000 rows with 13 values each: none is kept
@@ -254,9 +254,9 @@ def test_ten_thousand_runs_cost_the_sink_no_memory_and_a_sync_a_call(tmp_path, m
     ]
 
 
-def results_of(run):
-    """What a run of two epochs gives, whose last validation loss is half its place in the grid."""
-    losses = np.array([0, run.index / 2])
+def block_of(places):
+    """What runs of two epochs give, whose last validation losses are half their places in the grid."""
+    losses = np.stack([np.zeros(len(places)), places / 2], axis=1)
     history = dict.fromkeys(("train_loss", "grad_norm", "valid_loss", "valid_squared_error"), losses)
-    history |= {name: np.array([4, 8]) for name in ("updates", "examples")}
-    return LaneResults(None, None, history, np.int32(0), np.int32(-1), None)
+    history |= {name: np.array([[4, 8]] * len(places)) for name in ("updates", "examples")}
+    return Block(places, history, np.zeros(len(places), int), np.full(len(places), -1), None, ())

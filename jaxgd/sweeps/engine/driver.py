@@ -9,12 +9,11 @@ import jax
 import numpy as np
 
 from jaxgd.machine.kept import Kept
-from jaxgd.sweeps.blocks import LaneResults
+from jaxgd.sweeps.blocks import Block, StackedStates
 from jaxgd.sweeps.engine.programs import Compiled
 from jaxgd.sweeps.lanes import Inputs, Occupancy, Slots
 from jaxgd.sweeps.planning.costs import num_bytes
 from jaxgd.sweeps.planning.plans import Program, Recipe
-from jaxgd.sweeps.runs import Run
 from jaxgd.training.carrying import COUNTS, as_history
 from jaxgd.training.rules.rule import kept_epochs
 from jaxgd.training.segments import extent
@@ -24,12 +23,12 @@ from jaxgd.training.states import RUNNING
 class Ended(NamedTuple):
     """What a sweep's sinks are told: of a call, or of a program when all of its runs have ended.
 
-    runs: those that ended in the call, with their results. examples: how many the call is done with, those
+    block: the runs that ended in the call, None where none did. examples: how many it is done with, those
     that stopped runs skip included. took: the program with what it took. seconds_per_update: of runs that
     were timed alone before, by their places. at_work: what moved the runs.
     """
 
-    runs: list[tuple[Run, LaneResults]]
+    block: Block | None = None
     examples: int = 0
     took: Program | None = None
     seconds_per_update: Mapping[int, float] = {}
@@ -170,7 +169,7 @@ class Driver:
         gone = np.minimum(epoch, self.epochs) - self.epoch_of
         self.epoch_of = np.where(active, epoch, 0)
         if self.used:
-            return Ended([])
+            return Ended()
         ended = np.flatnonzero(active & ((status != RUNNING) | (epoch >= self.epochs)))
         skipped = (self.epochs - epoch)[ended].clip(0).sum()
         return Ended(self._collect(ended, counts), int(gone[active].sum() + skipped) * self.num)
@@ -236,7 +235,10 @@ class Driver:
             for slot, lane in enumerate(self.lane_of)
         ]
         lanes, places = np.unique(filled, return_inverse=True)
-        inputs = jax.tree.map(lambda x: x[places], self.inputs.gather(lanes.tolist()))
+        if len(lanes) == len(filled):
+            inputs = self.inputs.gather(filled)
+        else:  # each once, however many slots are empty
+            inputs = jax.tree.map(lambda x: x[places], self.inputs.gather(lanes.tolist()))
         self.given = jax.device_put(inputs, self.shardings[1])
 
     def _beside(self, slot: int) -> Iterator[int]:
@@ -280,30 +282,28 @@ class Driver:
             return 0
         return self.inputs.choices[lane]
 
-    def _collect(self, ended: np.ndarray, counts: dict[str, np.ndarray]) -> list[tuple[Run, LaneResults]]:
+    def _collect(self, ended: np.ndarray, counts: dict[str, np.ndarray]) -> Block | None:
+        """The runs in these slots, which are free from now on; None where there are none."""
         if not len(ended):
-            return []
+            return None
         moving = self.slots.packed.moving
-        params, model_state, rows = jax.device_get((moving.params, moving.model_state, self.slots.rows))
+        on_host = jax.device_get((moving.params, moving.model_state, self.slots.rows))
+        params, model_state, rows = jax.tree.map(lambda x: x[ended], on_host)
         kept = kept_epochs(self.group.first.rules, moving.rules)
-        history, status, stopped_at = (
-            as_history(self.group.first, rows),
-            counts["status"],
-            counts["stopped_at"],
-        )
-        on_host = LaneResults(params, model_state, history, status, stopped_at, kept)
-        found = []
-        for slot in ended:
-            results = jax.tree.map(lambda x, slot=slot: x[slot].copy(), on_host)
-            epoch, lane = int(counts["epoch"][slot]), self.lane_of[slot]
-            assert lane is not None
-            found.append((self.group.runs[lane], _completed(results, epoch)))
+        lanes = [self.lane_of[slot] for slot in ended.tolist()]
+        for slot in ended.tolist():
             self.lane_of[slot] = None
-        return found
+        return Block(
+            places=np.array([self.group.runs[lane].index for lane in lanes if lane is not None]),
+            history=_completed(as_history(self.group.first, rows), counts["epoch"][ended]),
+            status=counts["status"][ended],
+            stopped_at=counts["stopped_at"][ended],
+            kept_epoch=None if kept is None else kept[ended],
+            states=StackedStates((params, model_state), len(ended)),
+        )
 
 
-def _completed(results: LaneResults, epoch: int) -> LaneResults:
-    """The results of a run that stopped, its counts carried on over the epochs after."""
-    for name in COUNTS:
-        results.history[name][epoch:] = results.history[name][epoch - 1]
-    return results
+def _completed(history: dict[str, np.ndarray], epochs: np.ndarray) -> dict[str, np.ndarray]:
+    """The history of runs that have ended after so many epochs, their counts carried on over those after."""
+    places = np.minimum(np.arange(history[COUNTS[0]].shape[1]), epochs[:, None] - 1)
+    return history | {name: np.take_along_axis(history[name], places, axis=1) for name in COUNTS}

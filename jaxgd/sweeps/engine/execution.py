@@ -1,10 +1,11 @@
 """The engine of a sweep: programs compile in threads, run as they are ready, halved where memory runs out."""
 
+import contextlib
 import dataclasses
 import importlib
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +23,7 @@ from jaxgd.sweeps.groups import Group, only_group
 from jaxgd.sweeps.lanes import Inputs, Sources
 from jaxgd.sweeps.planning.planner import Planned
 from jaxgd.sweeps.planning.plans import Program, Recipe
+from jaxgd.sweeps.runs import Run
 from jaxgd.training.problems.coupling import check_coupling
 
 # What makes a driver, or raises what compiling its program has raised; its group and its program.
@@ -69,13 +71,16 @@ class Engine:
 
         begun: where programs stand that were interrupted, by the places of their runs.
         """
-        for make, group, program in self._ready(planned, interrupts) or self._compiling(planned, interrupts):
-            yield from self._in_memory(make, group, program, begun.get(program.runs))
+        ready = self._ready(planned, interrupts) or self._compiling(planned, interrupts)
+        with contextlib.closing(ready):
+            for make, group, program in ready:
+                yield from self._in_memory(make, group, program, begun.get(program.runs))
 
-    def _ready(self, planned: Planned, interrupts: Interrupts) -> Iterable[Ready] | None:
+    def _ready(self, planned: Planned, interrupts: Interrupts) -> Generator[Ready, None, None] | None:
         """The programs where all of them are compiled, which then takes no threads; else None."""
-        drivers = [self._known(group, program.recipe) for group, program in planned]
-        if None in drivers:
+        found = [self._known(group, program.recipe) for group, program in planned]
+        drivers = [driver for driver in found if driver is not None]
+        if len(drivers) < len(found):
             return None
         self._prepare(planned, interrupts)
         pairs = zip(drivers, planned, strict=True)
@@ -87,7 +92,7 @@ class Engine:
         program = known(inputs, recipe, self.devices, self.named)
         return None if program is None else Driver(inputs, recipe, program)
 
-    def _compiling(self, planned: Planned, interrupts: Interrupts) -> Iterator[Ready]:
+    def _compiling(self, planned: Planned, interrupts: Interrupts) -> Generator[Ready, None, None]:
         """The programs as they are compiled, in threads."""
         pool = Background(1 + max(1, min(len(planned), num_cores())))
         try:
@@ -108,7 +113,8 @@ class Engine:
     def _prepare(self, planned: Planned, interrupts: Interrupts) -> None:
         """While the programs compile: what the result will be made of, and what they are given."""
         importlib.import_module("xarray")
-        for run in (run for group, _ in planned for run in group.runs):
+        runs = (run for group, _ in planned for run in group.runs)
+        for run in {_drawn_by(run): run for run in runs}.values():
             if not interrupts:
                 self.sources.make([run])
         if not interrupts:
@@ -131,7 +137,7 @@ class Engine:
             driver = make()
             started = time.perf_counter()
             for ended in driver.run(program.predicted_run_seconds, snapshot):
-                done.update(run.index for run, _ in ended.runs)
+                done.update(() if ended.block is None else ended.block.places.tolist())
                 yield ended._replace(at_work=AtWork(program, driver))
             yield _took(driver, program, time.perf_counter() - started)
             return
@@ -150,10 +156,16 @@ class Engine:
         yield from self._in_memory(lambda: self.driver(rest, smaller.recipe), rest, smaller)
 
 
+def _drawn_by(run: Run) -> tuple:
+    """What decides which parameters and orders a run begins with, of those that are there at once."""
+    trainer = run.trainer
+    return id(trainer.problem), trainer.order_sampling, run.seed, id(run.start)
+
+
 def _took(driver: Driver, program: Program, run_seconds: float) -> Ended:
     """The program with what it took."""
     took = dataclasses.replace(program, compile_seconds=driver.compile_seconds, run_seconds=run_seconds)
-    return Ended([], took=took, at_work=AtWork(program, driver))
+    return Ended(took=took, at_work=AtWork(program, driver))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.sweeps.runs import Run
 
 
-class Timed(NamedTuple):
+class UpdateSeconds(NamedTuple):
     """What updates of a program's runs take.
 
     per_update: seconds of one, of each run alone, by its place. took: seconds that timing them took.
@@ -29,7 +29,7 @@ class Timed(NamedTuple):
 
 def timed_programs(
     engine: Engine, programs: Sequence[Program], runs: Sequence[Run], interrupts: Interrupts
-) -> Iterator[Timed]:
+) -> Iterator[UpdateSeconds]:
     """What the updates of each program's runs take, alone on the first device; until a signal comes.
 
     What is not compiled yet compiles in threads first, so that nothing is timed beside it.
@@ -47,7 +47,7 @@ def timed_programs(
         if interrupts:
             return
         per_update = {run.index: of_size[size] for size, members in part.items() for run in members}
-        yield Timed(program, per_update, time.perf_counter() - begun)
+        yield UpdateSeconds(program, per_update, time.perf_counter() - begun)
         begun = time.perf_counter()
 
 

@@ -21,7 +21,7 @@ from jaxgd.sweeps.lanes import Inputs
 from jaxgd.sweeps.planning.planner import Planned, plan_of, with_groups
 from jaxgd.sweeps.planning.plans import Plan, Recipe
 from jaxgd.sweeps.results.records import Record, Unit, is_record, labels_of, record_of, saved_runs
-from jaxgd.sweeps.results.units import RunsOfFile
+from jaxgd.sweeps.results.units import SavedRuns
 from jaxgd.sweeps.runs import Run, measured_in
 from jaxgd.sweeps.store.files import damage_named, damage_of
 from jaxgd.sweeps.store.folder import has_saved_result, read_file
@@ -189,21 +189,19 @@ def _looked_at(
         saved = saved_runs(folder, manifest, unit, group.first.problem)
     except (ValueError, FileNotFoundError) as error:
         warnings.warn(f"{damage_of(error)}: its {len(unit.runs)} runs are trained again", stacklevel=6)
-        return KeptUnit(Unit(unit.program), group, Ended([]))
+        return KeptUnit(Unit(unit.program), group, Ended())
     if saved is None:
-        ended = Ended([])
+        ended = Ended()
     else:
-        run_at = {run.index: run for run in group.runs}
-        results = [(run_at[place], saved[row]) for row, place in enumerate(unit.runs)]
         took = unit.program if unit.is_done else None
-        ended = Ended(results, took=took, seconds_per_update=_seconds(unit, saved))
+        ended = Ended(saved.block, took=took, seconds_per_update=_seconds(unit, saved))
     if unit.is_done:
         return KeptUnit(unit, group, ended)
     unit, snapshot = _standing(folder, manifest, unit, group, engine)
     return KeptUnit(unit, group, ended, snapshot)
 
 
-def _seconds(unit: Unit, saved: RunsOfFile) -> dict[int, float]:
+def _seconds(unit: Unit, saved: SavedRuns) -> dict[int, float]:
     per_update = saved.seconds_per_update
     return {} if per_update is None else dict(zip(unit.runs, per_update.tolist(), strict=True))
 

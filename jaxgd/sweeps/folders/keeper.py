@@ -6,9 +6,12 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from jaxgd.sweeps.blocks import in_order
 from jaxgd.sweeps.engine.driver import AtWork, Ended
 from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
-from jaxgd.sweeps.engine.timed import Timed
+from jaxgd.sweeps.engine.timed import UpdateSeconds
 from jaxgd.sweeps.folders.checkpoints import checkpoint_arrays
 from jaxgd.sweeps.planning.plans import Program
 from jaxgd.sweeps.results.records import Record, Unit
@@ -45,8 +48,7 @@ class Keeper:
         self._identify = identify
         self.seconds, self._last_cost = 0.0, 0.0
         self._entries, self._pending = dict(entries), {}
-        left = [each for each in before if each.took is None]
-        self._ended = {run.index: results for each in left for run, results in each.runs}
+        self._ended = [each.block for each in before if each.took is None and each.block is not None]
         self._written = time.perf_counter()
         self._at_work: AtWork | None = None
         self._is_open = False
@@ -65,7 +67,7 @@ class Keeper:
         """Put down a program that has ended, or from time to time where it stands."""
         begun = time.perf_counter()
         self._at_work = ended.at_work
-        self._ended.update((run.index, results) for run, results in ended.runs)
+        self._ended += [] if ended.block is None else [ended.block]
         if ended.took is not None:
             self._keep_ended(ended)
             self._at_work = None
@@ -88,7 +90,7 @@ class Keeper:
         if self.error is not None:  # there is no later time
             self._try_to_commit()
 
-    def put_seconds(self, timed: Timed) -> None:
+    def put_seconds(self, timed: UpdateSeconds) -> None:
         """Put down what the updates of a program's runs take, all of which have ended and lie in a file."""
         begun = time.perf_counter()
         unit = next(each for each in self.record.units if each.program.runs == timed.program.runs)
@@ -129,8 +131,7 @@ class Keeper:
         self._forget(unit)
         done = unit._replace(program=ended.took, runs=ended.took.runs, checkpoint=None)
         self._set(unit, self._with_file(done))
-        for run in ended.took.runs:
-            del self._ended[run]
+        self._ended = [block for block in self._ended if not np.isin(block.places, unit.program.runs).any()]
 
     def _keep_checkpoint(self) -> None:
         """The runs that have ended of the program under way, and where the others stand."""
@@ -152,7 +153,7 @@ class Keeper:
         """The unit with a file of its runs that have ended."""
         if not unit.runs:
             return unit
-        arrays, about = runs_arrays([self._ended[run] for run in unit.runs])
+        arrays, about = runs_arrays(in_order(self._ended, unit.runs))
         name = self._free_name("unit")
         self._pending[name] = about_to(arrays, {"format": FORMAT, **about})
         return unit._replace(file=name)

@@ -81,7 +81,7 @@ def _of_sweep(folder: Path, manifest: Mapping[str, Any], check: bool) -> FolderS
         except (ValueError, FileNotFoundError) as error:
             lines[damage_of(error)] = None
         else:
-            words.update(STATUS_WORDS[code] for code in (saved.codes if saved else ()))
+            words.update(STATUS_WORDS[code] for code in (saved.block.status.tolist() if saved else ()))
     damaged = list(lines) if check or lines else None
     size, num_runs = _size(folder, manifest), record.plan.num_runs
     return FolderStatus(num_runs, words, size, _seconds_left(record), damaged)

@@ -1,5 +1,6 @@
 """A sweep's dataset, from what each of its runs gave."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from jaxgd.strict_json import json_text
 from jaxgd.sweeps.axes import columns, coordinate, is_linked, kept
-from jaxgd.sweeps.blocks import LaneResults
+from jaxgd.sweeps.blocks import Block
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.training.carrying import COUNTS
 from jaxgd.training.states import NOT_RUN, STATUS_WORDS
@@ -21,46 +22,35 @@ SEED_POLICY = "seed s is jax.random.key(s): initial parameters and epoch orders 
 def assemble(
     axes: Mapping[str, Sequence[Any]],
     num_examples: int,
-    results: Sequence[LaneResults | None],
+    blocks: Sequence[Block],
     seconds_per_update: Sequence[float] | None,
     plan: Plan,
     measured: Sequence[str] = ("train_loss",),
 ) -> "xarray.Dataset":
-    """The dataset of a sweep from each run's results, in the order of the grid.
+    """The dataset of a sweep from what its runs gave.
 
     Args:
         axes: the values of each axis, as they were given.
         num_examples: of training, which is what a batch size of "full" is.
-        results: of each run; None for one that was not run: its history is NaN, and its counts are 0.
+        blocks: the runs that have ended. Of one that was not run the history is NaN, and counts are 0.
         seconds_per_update: of each run alone, NaN where it is not known; None without a clock.
         plan: the programs that ran.
-        measured: names of a history besides those that the results have: of runs that were not run.
+        measured: names of a history besides those that the blocks have: of runs that were not run.
     """
     import xarray
 
     shape, dims = [len(values) for values in axes.values()], list(axes)
-    variables = {
+    histories = {
         name: ([*dims, "epoch"], rows.reshape(*shape, -1))
-        for name, rows in _histories(results, measured, plan.epochs).items()
+        for name, rows in _histories(blocks, math.prod(shape), measured, plan.epochs).items()
     }
-
-    def of_runs(values: list[Any]) -> Any:
-        return dims, np.array(values).reshape(shape)
-
-    words = [NOT_RUN if result is None else STATUS_WORDS[int(result.status)] for result in results]
-    variables["status"] = of_runs(words)
-    variables["stopped_at"] = of_runs(
-        [-1 if result is None else int(result.stopped_at) for result in results]
-    )
-    epochs = [None if result is None else result.kept_epoch for result in results]
-    if any(epoch is not None for epoch in epochs):
-        variables["kept_epoch"] = of_runs([-1 if epoch is None else int(epoch) for epoch in epochs])
+    clocks = {name: histories.pop(name) for name in COUNTS if name in histories}
     if seconds_per_update is not None:
-        variables["seconds"] = [*dims, "epoch"], seconds_of(variables["updates"][1], seconds_per_update)
-    coords = coordinates(axes, num_examples)
+        clocks["seconds"] = [*dims, "epoch"], seconds_of(clocks["updates"][1], seconds_per_update)
+    ends = {name: (dims, column.reshape(shape)) for name, column in _ends(blocks, math.prod(shape)).items()}
+    coords = clocks | coordinates(axes, num_examples)
     coords["epoch"] = ("epoch", np.arange(1, plan.epochs + 1))
-    dataset = xarray.Dataset(variables, coords, attributes(plan))
-    return dataset.set_coords([name for name in (*COUNTS, "seconds") if name in dataset])
+    return xarray.Dataset(histories | ends, coords, attributes(plan))
 
 
 def seconds_of(updates: np.ndarray, per_update: Sequence[float]) -> np.ndarray:
@@ -70,17 +60,36 @@ def seconds_of(updates: np.ndarray, per_update: Sequence[float]) -> np.ndarray:
 
 
 def _histories(
-    results: Sequence[LaneResults | None], measured: Sequence[str], epochs: int
+    blocks: Sequence[Block], num_runs: int, measured: Sequence[str], epochs: int
 ) -> dict[str, np.ndarray]:
     """The histories of all runs by name, [runs, epochs]: NaN and counts of 0 where a run has none."""
-    known = [{} if result is None else result.history for result in results]
-    columns = {name: column for history in known for name, column in history.items()}
-    dtype = np.result_type(columns.get("train_loss", np.float32))
-    empty = {
-        name: np.zeros(epochs, np.int32) if name in COUNTS else np.full(epochs, np.nan, dtype)
-        for name in (*measured, *(columns or COUNTS))
-    }
-    return {name: np.stack([history.get(name, row) for history in known]) for name, row in empty.items()}
+    there = {name: None for block in blocks for name in block.history}
+    losses = [block.history["train_loss"].dtype for block in blocks if "train_loss" in block.history]
+    found = {}
+    for name in dict.fromkeys((*measured, *(there or COUNTS))):
+        having = [block for block in blocks if name in block.history]
+        is_whole = sum(map(len, having)) == num_runs
+        fill = (0, np.int32) if name in COUNTS else (np.nan, np.result_type(*losses[-1:] or [np.float32]))
+        kinds = {block.history[name].dtype for block in having} | (set() if is_whole else {np.dtype(fill[1])})
+        found[name] = np.full((num_runs, epochs), fill[0], np.result_type(*kinds))
+        for block in having:
+            found[name][block.places] = block.history[name]
+    return found
+
+
+def _ends(blocks: Sequence[Block], num_runs: int) -> dict[str, np.ndarray]:
+    """How each run ended, [runs]: a word, where it stopped, and the epoch kept where a rule chooses one."""
+    codes, numbers = np.full(num_runs, len(STATUS_WORDS)), {"stopped_at": np.full(num_runs, -1)}
+    if any(block.kept_epoch is not None for block in blocks):
+        numbers["kept_epoch"] = np.full(num_runs, -1)
+    for block in blocks:
+        codes[block.places] = block.status
+        for name, column in numbers.items():
+            values = getattr(block, name)
+            column[block.places] = -1 if values is None else values
+    used, place = np.unique(codes, return_inverse=True)
+    words = np.array([*STATUS_WORDS, NOT_RUN])[used].tolist()
+    return {"status": np.array(words)[place], **numbers}
 
 
 def coordinates(axes: Mapping[str, Sequence[Any]], num: int) -> dict[str, tuple[str, Any]]:

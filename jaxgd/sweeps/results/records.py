@@ -10,10 +10,10 @@ import numpy as np
 
 from jaxgd.arguments import whole_number
 from jaxgd.sweeps.axes import label
-from jaxgd.sweeps.blocks import LaneResults
+from jaxgd.sweeps.blocks import states_of
 from jaxgd.sweeps.planning.plans import Plan, Program
 from jaxgd.sweeps.results.dataset import assemble
-from jaxgd.sweeps.results.units import RunsOfFile, runs_names, runs_of_arrays
+from jaxgd.sweeps.results.units import SavedRuns, runs_names, runs_of_arrays
 from jaxgd.sweeps.store.files import damage_named
 from jaxgd.sweeps.store.folder import read_file
 from jaxgd.sweeps.store.manifest import MANIFEST
@@ -153,7 +153,7 @@ def _check_record(record: Record, files: Mapping[str, Any]) -> None:
             raise ValueError("a unit without a file has runs, or one with a file has none")
 
 
-def saved_runs(folder: Path, manifest: Mapping[str, Any], unit: Unit, like: Any) -> RunsOfFile | None:
+def saved_runs(folder: Path, manifest: Mapping[str, Any], unit: Unit, like: Any) -> SavedRuns | None:
     """The runs of a unit that have ended, None where there are none.
 
     Raises:
@@ -164,7 +164,7 @@ def saved_runs(folder: Path, manifest: Mapping[str, Any], unit: Unit, like: Any)
         return None
     path, arrays, about = read_file(folder, manifest, unit.file, runs_names)
     with damage_named(path):
-        return runs_of_arrays(arrays, about, len(unit.runs), manifest["plan"]["epochs"], like)
+        return runs_of_arrays(arrays, about, unit.runs, manifest["plan"]["epochs"], like)
 
 
 def result_parts(folder: Path, manifest: Mapping[str, Any], like: Any) -> tuple[Any, ...]:
@@ -175,36 +175,20 @@ def result_parts(folder: Path, manifest: Mapping[str, Any], like: Any) -> tuple[
         ValueError: a file is damaged.
     """
     record = record_of(folder, manifest)
-    results: list[LaneResults | None] = [None] * record.plan.num_runs
-    states: dict[int, tuple[Sequence, int]] = {}
-    seconds = np.full(len(results), np.nan)
+    blocks, num_runs = [], record.plan.num_runs
+    seconds = np.full(num_runs, np.nan)
     for unit in record.units:
         saved = saved_runs(folder, manifest, unit, like)
         if saved is None:
             continue
-        for row, place in enumerate(unit.runs):
-            results[place], states[place] = saved.without_state(row), (saved.states, row)
+        blocks.append(saved.block)
         if saved.seconds_per_update is not None:
             seconds[list(unit.runs)] = saved.seconds_per_update
     with damage_named(folder / MANIFEST):
         plan = record.whole_plan
         rates = seconds.tolist() if np.isfinite(seconds).any() else None
-        dataset = assemble(record.axes, record.num_examples, results, rates, plan, record.measured)
-    return dataset, plan, record.axes, StatesOfUnits(states, len(results)), record.spec, record.data
-
-
-class StatesOfUnits(Sequence):
-    """The state of every run, rebuilt when it is asked for; None of one that has not ended."""
-
-    def __init__(self, places: Mapping[int, tuple[Sequence, int]], count: int):
-        self._places, self._count = places, count
-
-    def __len__(self):
-        return self._count
-
-    def __getitem__(self, index):
-        states, row = self._places.get(range(self._count)[index], (None, 0))
-        return None if states is None else states[row]
+        dataset = assemble(record.axes, record.num_examples, blocks, rates, plan, record.measured)
+    return dataset, plan, record.axes, states_of(blocks, num_runs), record.spec, record.data
 
 
 def labels_of(axes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:

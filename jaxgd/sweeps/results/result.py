@@ -37,7 +37,7 @@ class SweepResult:
         plan: the programs that ran.
         axes: the values of each axis as they were given.
         states: parameters and model state of each run, in the order of the grid, the last axis fastest; None
-            for one that was not run.
+            for one that was not run. A sequence, which makes a state when it is asked for.
         spec: the description of the sweep that a file gave, None for one that was called from Python.
         data_sha256: SHA-256 of the splits of each problem, where they were computed.
         make_trainer: what the sweep called with each point; None where the result was loaded. A pickle leaves

@@ -1,11 +1,11 @@
 """The runs of a program as arrays for a file, and back."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgd.sweeps.blocks import LaneResults
+from jaxgd.sweeps.blocks import Block
 from jaxgd.sweeps.store.arrays import SavedStates, decoded, dtype_name, encoded, state_arrays, state_names
 from jaxgd.training.states import STATUS_WORDS
 
@@ -14,22 +14,27 @@ _SECONDS = "seconds_per_update"
 _COLUMNS = {"status": "i", "stopped_at": "i", "kept_epoch": "i", _SECONDS: "f"}
 
 
-def runs_arrays(results: Sequence[LaneResults]) -> tuple[dict[str, np.ndarray], dict]:
+class SavedRuns(NamedTuple):
+    """Runs of a file. seconds_per_update: of each, None where they were not timed."""
+
+    block: Block
+    seconds_per_update: np.ndarray | None
+
+
+def runs_arrays(block: Block) -> tuple[dict[str, np.ndarray], dict]:
     """`(arrays, about)` of runs of one program.
 
     Raises:
         TypeError: parameters that are no numbers.
     """
-    names = list(results[0].history)
-    columns = [np.stack([each.history[name] for each in results]) for name in names]
-    arrays = {f"history/{place}": encoded(column) for place, column in enumerate(columns)}
+    arrays = {f"history/{place}": encoded(column) for place, column in enumerate(block.history.values())}
     for name in ("status", "stopped_at", "kept_epoch"):
-        values = [getattr(each, name) for each in results]
-        if values[0] is not None:
-            arrays[name] = np.array([int(value) for value in values], np.int64)
-    states, about = state_arrays([(each.params, each.model_state) for each in results])
+        values = getattr(block, name)
+        if values is not None:
+            arrays[name] = values.astype(np.int64)
+    states, about = state_arrays(block.states)
     arrays |= {f"states/{name}": array for name, array in states.items()}
-    history = [[name, dtype_name(column)] for name, column in zip(names, columns, strict=True)]
+    history = [[name, dtype_name(column)] for name, column in block.history.items()]
     return arrays, {"history": history, "columns": sorted(set(arrays) & set(_COLUMNS)), "states": about}
 
 
@@ -48,15 +53,17 @@ def runs_names(about: Mapping) -> list[str]:
 
 
 def runs_of_arrays(
-    arrays: Mapping[str, np.ndarray], about: Mapping, num_runs: int, epochs: int, like: Any
-) -> "RunsOfFile":
+    arrays: Mapping[str, np.ndarray], about: Mapping, places: Sequence[int], epochs: int, like: Any
+) -> SavedRuns:
     """The runs that `runs_arrays` was given; their states are rebuilt as `SavedStates` says.
+
+    places: of each in the grid.
 
     Raises:
         ValueError: what is described is not what the arrays hold, or not so many runs of so many epochs.
     """
     inner = {name.removeprefix("states/"): array for name, array in arrays.items() if "states/" in name}
-    states = SavedStates(inner, about["states"], like)
+    states, num_runs = SavedStates(inner, about["states"], like), len(places)
     if len(states) != num_runs:
         raise ValueError(f"it holds {len(states)} runs, and the plan {num_runs}")
     if np.any(inner["places"] < 0):
@@ -77,33 +84,8 @@ def runs_of_arrays(
         raise ValueError("its history is none of numbers")
     if not np.isin(columns["status"], range(len(STATUS_WORDS))).all():
         raise ValueError("a run of it has ended in a way that there is not")
-    return RunsOfFile(history, columns, states)
-
-
-class RunsOfFile(Sequence):
-    """The results of runs of a file, each with its state, which is rebuilt when it is asked for.
-
-    states: of each. codes: of how each ended. seconds_per_update: of each, None where they were not timed.
-    """
-
-    def __init__(self, history: Mapping[str, Any], columns: Mapping[str, np.ndarray], states: SavedStates):
-        self.states, self.seconds_per_update = states, columns.get(_SECONDS)
-        self.codes: list[int] = columns["status"].tolist()
-        self._history, self._columns = history, columns
-
-    def __len__(self):
-        return len(self.states)
-
-    def __getitem__(self, place):
-        state = self.states[place]
-        assert state is not None  # every run of a unit's file has ended
-        return self.without_state(place)._replace(params=state[0], model_state=state[1])
-
-    def without_state(self, place: int) -> LaneResults:
-        """The results of a run, its parameters and model state left out."""
-        history = {name: rows[place] for name, rows in self._history.items()}
-        kept = self._columns.get("kept_epoch")
-        status, stopped_at = (self._columns[name][place] for name in ("status", "stopped_at"))
-        return LaneResults(
-            None, None, history, status, stopped_at, None if kept is None else int(kept[place])
-        )
+    status, stopped_at, kept = (columns.get(name) for name in ("status", "stopped_at", "kept_epoch"))
+    assert status is not None
+    assert stopped_at is not None
+    block = Block(np.array(places), history, status, stopped_at, kept, states)
+    return SavedRuns(block, columns.get(_SECONDS))

@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxgd.sweeps.axes import kept
+from jaxgd.sweeps.blocks import StackedStates, StatesOfRuns
 from jaxgd.sweeps.store.trees import check_described, describe, rebuild
 from jaxgd.training.problems.problem import Problem
 
@@ -114,26 +115,64 @@ def state_arrays(states: Sequence[tuple[Any, Any] | None]) -> tuple[dict[str, np
     arrays are named "group/leaf"; the array `places` is the group and the row of each run, -1 and -1 of one
     that was not run.
     """
-    groups: dict[str, tuple[int, list[list[np.ndarray]]]] = {}
-    places = []
-    for state in states:
-        if state is None:
-            places.append(_NOWHERE)
-            continue
-        (params, leaves), (model_state, more) = (describe(tree) for tree in state)
-        leaves += more
-        shapes = [leaf.shape for leaf in leaves]
-        about = {"trees": [params, model_state], "dtypes": [dtype_name(leaf) for leaf in leaves]}
-        place, rows = groups.setdefault(json.dumps([about, shapes]), (len(groups), []))
-        places.append((place, len(rows)))
-        rows.append(leaves)
+    groups: dict[str, list[_Stack]] = {}
+    sizes, places = Counter(), np.full((len(states), 2), _NOWHERE, np.int64)
+    for stack in _stacks(states):
+        like = json.dumps([stack.about, [leaf.shape[1:] for leaf in stack.leaves]])
+        groups.setdefault(like, []).append(stack)
+        places[stack.places, 0] = list(groups).index(like)
+        places[stack.places, 1] = sizes[like] + np.arange(len(stack.places))
+        sizes[like] += len(stack.places)
     arrays = {
-        f"{place}/{leaf}": encoded(np.stack(column))
-        for place, rows in groups.values()
-        for leaf, column in enumerate(zip(*rows, strict=True))
+        f"{place}/{leaf}": encoded(column[0] if len(column) == 1 else np.concatenate(column))
+        for place, stacks in enumerate(groups.values())
+        for leaf, column in enumerate(zip(*(stack.leaves for stack in stacks), strict=True))
     }
-    arrays["places"] = np.array(places, np.int64).reshape(-1, 2)
-    return arrays, {"groups": [json.loads(key)[0] for key in groups]}
+    arrays["places"] = places
+    return arrays, {"groups": [stacks[0].about for stacks in groups.values()]}
+
+
+class _Stack(NamedTuple):
+    """States of like runs: their places, what is the same in all, and arrays [runs, ...] of their leaves."""
+
+    places: np.ndarray
+    about: dict[str, Any]
+    leaves: list[np.ndarray]
+
+
+def _stacks(states: Sequence[tuple[Any, Any] | None]) -> Iterator[_Stack]:
+    """The states of all runs that have one."""
+    if isinstance(states, StatesOfRuns):
+        for part in states.parts:
+            place_of = np.full(len(part.states), -1)
+            place_of[part.rows] = part.places
+            for stack in _stacks(part.states):
+                yield _placed(stack, place_of[stack.places])
+    elif isinstance(states, StackedStates):
+        yield _stack(np.arange(len(states)), states.trees)
+    elif isinstance(states, SavedStates):
+        yield from states.stacks()
+    else:
+        for place, state in enumerate(states):
+            if state is not None:
+                one = _stack(np.array([place]), state)
+                yield one._replace(leaves=[leaf[None] for leaf in one.leaves])
+
+
+def _placed(stack: _Stack, places: np.ndarray) -> _Stack:
+    """The rows of a stack that have a place, there."""
+    if (places >= 0).all():
+        return stack._replace(places=places)
+    rows = np.flatnonzero(places >= 0)
+    return _Stack(places[rows], stack.about, [leaf[rows] for leaf in stack.leaves])
+
+
+def _stack(places: np.ndarray, trees: tuple[Any, Any]) -> _Stack:
+    """The stack of runs with these trees of a state, whose arrays have a leading axis over them."""
+    (params, leaves), (model_state, more) = (describe(tree) for tree in trees)
+    leaves += more
+    about = {"trees": [params, model_state], "dtypes": [dtype_name(leaf) for leaf in leaves]}
+    return _Stack(places, about, leaves)
 
 
 def state_names(about: Mapping) -> list[str]:
@@ -152,7 +191,7 @@ class SavedStates(Sequence):
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], about: Mapping, like: Any):
-        self._places = _places(arrays["places"])
+        self._places, self._groups = _places(arrays["places"]), about["groups"]
         self._trees = [group["trees"] for group in about["groups"]]
         self._leaves = [
             [decoded(arrays[f"{place}/{leaf}"], name) for leaf, name in enumerate(group["dtypes"])]
@@ -171,6 +210,13 @@ class SavedStates(Sequence):
         for group, leaves in enumerate(self._leaves):
             if any(len(leaf) != placed[group] for leaf in leaves):
                 raise ValueError(f"it holds states of group {group} that are no run's")
+
+    def stacks(self) -> Iterator[_Stack]:
+        """The states by groups of like runs."""
+        groups, rows = np.array(self._places).reshape(-1, 2).T
+        for group, (about, leaves) in enumerate(zip(self._groups, self._leaves, strict=True)):
+            places = np.flatnonzero(groups == group)
+            yield _Stack(places, about, [leaf[rows[places]] for leaf in leaves])
 
     def __len__(self):
         return len(self._places)

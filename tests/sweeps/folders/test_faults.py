@@ -204,6 +204,7 @@ def small_memory(monkeypatch, fails):
         return Compiled(Small(made.executable, calls, fails), made.digest)
 
     monkeypatch.setattr(execution, "compiled", wrapped)
+    monkeypatch.setattr(execution, "known", lambda *_: None)
     return calls
 
 
@@ -258,6 +259,7 @@ def test_a_program_that_another_process_began_and_that_does_not_fit_here(monkeyp
         return compiled(inputs, recipe, *arguments)
 
     monkeypatch.setattr(execution, "compiled", too_large)
+    monkeypatch.setattr(execution, "known", lambda *_: None)
     found = run(tmp_path, plan=None)
     assert failed
     assert 0 < before < found.num_ended == 8

@@ -5,7 +5,7 @@ import pytest
 import xarray
 
 import jaxgd
-from jaxgd.sweeps.blocks import LaneResults
+from jaxgd.sweeps.blocks import Block, StackedStates, states_of
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.dataset import assemble
 
@@ -14,18 +14,19 @@ MEASURED = ["train_loss", "valid_loss"]
 PLAN = Plan((), 2, "1 x cpu", {"jaxgd": "0"}, 6, 1.0, 0.0)
 
 
-def lane(loss):
-    history = {name: np.full(2, loss, np.float32) for name in MEASURED}
-    counts = {"updates": np.array([3, 6], np.int32), "examples": np.array([12, 24], np.int32)}
-    return LaneResults({"w": np.full(2, loss)}, None, history | counts, 0, -1, None)
+def block(place, loss):
+    """One run at a place of the grid."""
+    history = {name: np.full((1, 2), loss, np.float32) for name in MEASURED}
+    history |= {"updates": np.array([[3, 6]], np.int32), "examples": np.array([[12, 24]], np.int32)}
+    states = StackedStates(({"w": np.full((1, 2), loss)}, None), 1)
+    return Block(np.array([place]), history, np.array([0]), np.array([-1]), None, states)
 
 
 def partial(losses, seconds=None):
     """The result of runs with these losses; None for one that was not run."""
-    results = [None if loss is None else lane(loss) for loss in losses]
-    dataset = assemble(AXES, 12, results, seconds, PLAN, MEASURED)
-    states = [None if each is None else (each.params, None) for each in results]
-    return jaxgd.SweepResult(dataset, PLAN, AXES, states)
+    blocks = [block(place, loss) for place, loss in enumerate(losses) if loss is not None]
+    dataset = assemble(AXES, 12, blocks, seconds, PLAN, MEASURED)
+    return jaxgd.SweepResult(dataset, PLAN, AXES, states_of(blocks, len(losses)))
 
 
 SOME = (0.5, 0.7, 0.1, None, None, None)
