@@ -17,7 +17,7 @@ TIMES = dict.fromkeys(("flop", "output", "conv_flop"), 3.0) | {
     "batch": 2.0,
     "step_saved": 0.7,
     "batch_saved": 1.3,
-    "cached": 0.4,
+    "cached": 0.5,
     "uncached": 0.6,
 }
 MACHINE = CORE._replace(**{name: times * getattr(CORE, name) for name, times in TIMES.items()})
