@@ -29,7 +29,7 @@ class LeafColumn:
         """The column of leaves of one kind."""
         if is_number(leaves[0]):
             try:
-                kind = np.asarray(leaves[0]).dtype
+                kind = np.int64 if type(leaves[0]) is int else np.asarray(leaves[0]).dtype
                 return cls(np.array(leaves, kind), None, leaves[0])
             except OverflowError:  # an int of more than 64 bits
                 pass

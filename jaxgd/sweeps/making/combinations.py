@@ -36,8 +36,9 @@ def make_rows(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -
         ValueError: state that functions of a trainer read was changed after it was made.
         Exception: what it raises, with the point at which it did.
     """
-    rows = _Tracing(make_trainer, grid).rows() if len(grid) >= FEW else {}
-    making = Making()
+    tracing = _Tracing(make_trainer, grid)
+    rows = tracing.rows() if len(grid) >= FEW else {}
+    making = tracing.making if rows else Making()  # equal arrays are one in all of them
     left = [index for index in range(len(grid)) if index not in rows]
     places = [making.add(made_at(make_trainer, grid[index])) for index in left]
     rows |= dict(zip(left, making.rows(places), strict=True))
@@ -154,7 +155,7 @@ class _Tracing:
                 columns[position] = _column(found, base.parts.leaves[position])
         except (UnsupportedError, OverflowError):
             return None
-        cohort = Cohort(traced.structure, columns, len(members))
+        cohort = Cohort(base.structure, columns, len(members))
         places = telling_places([np.array(line, float) for line in numbers], _lines(cohort, varying))
         return cohort if self._agrees(members, base, cohort, places) else None
 
@@ -246,11 +247,10 @@ def _column(numbers: list[Any], like: Any) -> LeafColumn:
 def telling_places(given: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> list[int]:
     """Where calls one by one would not agree with what was found, if they do not everywhere.
 
-    What is allowed of numbers is a range, or that one is above another: so where they, or the differences of
-    two, are smallest and largest. Of what JAX would have rounded to float32, where that changes a number.
+    What is allowed of numbers is a range, or of two leaves that one is above the other: so where they, and
+    the differences of two, are smallest and largest. And where float32, to which JAX rounds, changes a leaf.
     """
-    lines = [*given, *found]
-    pairs = (one - other for one, other in itertools.combinations(lines, 2))
-    ends = [(np.argmin(line), np.argmax(line)) for line in itertools.chain(lines, pairs)]
+    pairs = (one - other for one, other in itertools.combinations(found, 2))
+    ends = [(np.argmin(line), np.argmax(line)) for line in itertools.chain(given, found, pairs)]
     ends += [(np.argmax(line != line.astype(np.float32)), len(line) - 1) for line in found]
     return sorted({0, *(int(place) for pair in ends for place in pair)})

@@ -34,11 +34,12 @@ _BUILTINS = _words(
 )
 # Newer Pythons add up floats more exactly than their operator does.
 _SUMS = _words("sum fsum sumprod")
-# Methods that change what they are of, or that make a text of what they are given.
+# Methods that change what they are of, write, or make a text of what they are given.
 _CHANGING = _words(
     "append appendleft extend insert add update setdefault pop popitem clear remove discard sort reverse "
     "fill put write writelines send copyto setflags resize partition itemset rotate subtract move_to_end "
-    "intersection_update difference_update symmetric_difference_update format format_map"
+    "intersection_update difference_update symmetric_difference_update format format_map "
+    "save savez savez_compressed savetxt tofile dump print callback"
 )
 _WRITES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "DELETE_SUBSCR"})
 _TEXTS = frozenset({"FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE", "BUILD_STRING"})

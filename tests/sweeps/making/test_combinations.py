@@ -287,6 +287,23 @@ def test_what_cannot_be_traced_has_the_bits_of_calls_one_by_one(name, few, monke
     assert here == found()
 
 
+@pytest.mark.parametrize("name", ["JAX", "JAX's powers", "an array", "a key"])
+def test_in_float64_too(name, few, x64):
+    make = CANNOT[name]
+    assert rows(make, {"rate": RATES}) == one_by_one(make, {"rate": RATES})
+
+
+def test_powers_of_jax_that_python_has_too_at_the_ends(few, x64):
+    """Only in the middle do they differ in a bit."""
+    rates = np.random.default_rng(0).uniform(0.1, 1, 200).tolist()
+    same = sorted(rate for rate in rates if float(jnp.power(rate, 3)) == rate**3)
+    other = [rate for rate in rates if same[0] < rate < same[-1] and rate not in same]
+    axes = {"rate": [same[0], *other, *same[1:]]}
+    assert other
+    make = CANNOT["JAX's powers"]
+    assert rows(make, axes) == one_by_one(make, axes)
+
+
 @pytest.mark.parametrize("name", NOT_TRIED)
 def test_what_does_more_than_make_a_trainer_is_called_once_for_each_point(name, few, monkeypatch, capsys):
     seen, make = [], NOT_TRIED[name]
@@ -345,7 +362,7 @@ ERRORS = {
     "a difference": (lambda hp: trainer(jaxgd.sgd(hp.a - hp.b)), {"a": RATES, "b": [0.001, RATES[20]]}),
     "division by 0": (lambda hp: trainer(jaxgd.sgd(1 / hp.rate)), {"rate": [*MIDDLE[0], 0.0, *MIDDLE[1]]}),
     "overflow": (lambda hp: trainer(jaxgd.sgd(10**hp.rate)), {"rate": [*MIDDLE[0], 1000.0, *MIDDLE[1]]}),
-    "one above another": (falls, {"warmup": [1, 5, 10, 25], "steps": [30, 20, 12, 11]}),
+    "one above another": (falls, {"warmup": [5, 25, 1, 10], "steps": [30, 12, 20]}),
     "no whole number": (
         lambda hp: jaxgd.early_stopping(trainer(jaxgd.sgd(0.1)), patience=hp.patience),
         {"patience": [*range(30, 2, -1), 2.5, *range(2, -2, -1)]},
@@ -379,6 +396,22 @@ def test_errors_are_those_of_the_first_point_that_fails(name, few, monkeypatch):
     assert found == error()
 
 
+@pytest.mark.parametrize("start", [0.01, 0.5])
+def test_data_made_anew_are_held_once_however_trainers_are_made(start, few, monkeypatch):
+    """Half of the points branch to another way, so that they are made one by one."""
+
+    def make(hp):
+        problem = jaxgd.classification(jaxgd.linear(3, 2), (X.copy(), LABELS.copy()))
+        return jaxgd.trainer(problem, jaxgd.sgd(float(hp.rate) if hp.way else hp.rate), 5)
+
+    calls = counted(monkeypatch)
+    rates = [start * 1.1**step for step in range(20)]
+    (group,) = group_runs(make_runs(make, points({"way": [False, True], "rate": rates})))
+    assert calls["calls"] < 40
+    assert (len(group.shared), len(group.columns)) == (2, 1)
+    assert group.columns[0].values.tolist() == rates * 2
+
+
 def test_an_axis_that_nobody_reads(few):
     with pytest.warns(UserWarning, match="make_trainer never uses axis 'momentum'") as caught:
         make_runs(
@@ -395,24 +428,25 @@ def test_a_setting_that_is_read_is_that_of_when_it_is_made(few):
     assert found != rows(TABLE["an attribute and an entry"][0], {"rate": RATES})
 
 
-def test_calls_grow_with_combinations_and_not_with_points(monkeypatch):
-    """Twenty times as many points take as many calls; each trainer that is made is flattened a few times."""
+def test_what_a_plan_does_grows_with_its_programs_and_not_with_its_lanes(monkeypatch):
+    """Twenty times as many points take as many calls, and as many trees are flattened and put together."""
     calls = counted(monkeypatch)
-    flattened = Counter()
-    flatten = jax.tree.flatten
-    monkeypatch.setattr(
-        jax.tree, "flatten", lambda *args, **kwargs: flattened.update(["times"]) or flatten(*args, **kwargs)
-    )
+    for name in ("flatten", "unflatten"):
+        function = getattr(jax.tree, name)
+        monkeypatch.setattr(
+            jax.tree,
+            name,
+            lambda *args, function=function, name=name, **kwargs: (
+                calls.update([name]) or function(*args, **kwargs)
+            ),
+        )
 
     def counts(seeds):
         calls.clear()
-        flattened.clear()
         axes = {"name": ["sgd", "adam"], "rate": RATES, "seed": range(seeds)}
-        assert [len(group.runs) for group in jaxgd_groups(axes)] == [50 * seeds] * 2
-        return dict(calls), flattened["times"]
-
-    def jaxgd_groups(axes):
-        return group_runs(make_runs(of_presets, points(axes)))
+        plan = jaxgd.plan(of_presets, axes, 2, lanes=1)
+        assert [len(program.runs) for program in plan.groups] == [50 * seeds] * 2
+        return dict(calls)
 
     assert counts(4) == counts(80)
     assert calls["calls"] < 20
