@@ -113,7 +113,7 @@ class Keeper:
         self._forget(unit)
         name = self._free_name("unit")
         self._pending[name] = about_to(*with_seconds(arrays, about, per_update))
-        self._set(unit, unit._replace(file=name))
+        self._set(unit, unit._replace(file=name, checkpoint=None))
 
     def _spend(self, seconds: float, clock_seconds: float) -> None:
         """Add to what the sweep took."""

@@ -11,7 +11,7 @@ from jaxgd.sweeps.cohorts import Cohort, Row, kind_of
 from jaxgd.training.trainers import Trainer
 
 
-class Kept(NamedTuple):
+class MadeAt(NamedTuple):
     """Where a trainer is kept: in which cohort, by its number, and in which row of that."""
 
     cohort: int
@@ -82,7 +82,7 @@ class Making:
         key = outer, tuple(leaf if isinstance(leaf, Static) else kind_of(leaf) for leaf in leaves)
         return TakenApart(key, [leaf for leaf in leaves if not isinstance(leaf, Static)])
 
-    def add(self, trainer: Trainer) -> Kept:
+    def add(self, trainer: Trainer) -> MadeAt:
         """Where the trainer, checked, is kept from now on."""
         key, leaves = self.parts(trainer)
         number = self._numbers.setdefault(key, len(self._rows))
@@ -90,9 +90,9 @@ class Making:
             self._structures.append(jax.tree.structure(trainer))
             self._rows.append([])
         self._rows[number].append(leaves)
-        return Kept(number, len(self._rows[number]) - 1)
+        return MadeAt(number, len(self._rows[number]) - 1)
 
-    def rows(self, places: Sequence[Kept]) -> list[Row]:
+    def rows(self, places: Sequence[MadeAt]) -> list[Row]:
         """The trainers at these places as rows, when all are made.
 
         Raises:

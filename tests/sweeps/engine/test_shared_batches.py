@@ -30,7 +30,7 @@ def sweep(options, axes=AXES, problem=None):
         return jaxgd.trainer(problem, jaxgd.adam(hp.learning_rate), hp.batch_size)
 
     plan = jaxgd.plan(make, axes, 3, **options)
-    return jaxgd.sweep(make, axes, 3, plan=plan, progress=False, clock=False)
+    return jaxgd.sweep(make, axes, 3, plan=plan, progress=False)
 
 
 def assert_same(result, other, **place):

@@ -12,6 +12,7 @@ from jaxgd.sweeps.engine import clock
 from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.folders import going_on, keeper
 from jaxgd.sweeps.folders.opening import ContradictionError
+from jaxgd.sweeps.planning import planner
 
 AXES = {"batch_size": ["full", 6], "learning_rate": [0.01, 1e30], "seed": [0, 3]}
 
@@ -299,7 +300,7 @@ def test_without_its_checkpoint_a_program_keeps_the_runs_that_have_ended(tmp_pat
 
 def test_another_machine_reads_what_is_done_and_trains_nothing_more(tmp_path, monkeypatch, plain):
     run(tmp_path)
-    monkeypatch.setattr(going_on, "versions", lambda: {"jax": "0.0.1"})
+    monkeypatch.setattr(planner, "versions", lambda: {"jax": "0.0.1"})
     with pytest.warns(UserWarning, match="whether the code is the same was not compared"):
         assert_same(run(tmp_path), plain)
     with pytest.raises(ContradictionError, match=r"was made on 2 x cpu with .*, this is .*jax 0\.0\.1"):

@@ -117,7 +117,7 @@ def test_constants_of_no_plan(found, message):
 def test_a_plan_is_followed_whatever_was_measured_since(tmp_path):
     def sweep(seeds, **options):
         axes = {**AXES, "seed": seeds}
-        return jaxgd.sweep(make_trainer, axes, 2, progress=False, clock=False, **options)
+        return jaxgd.sweep(make_trainer, axes, 2, progress=False, **options)
 
     first = sweep([0, 1], folder=tmp_path / "kept")
     keep(SLOW._replace(step_saved=1e-4, batch_saved=4e-5, batch=9e-5), jax.devices())

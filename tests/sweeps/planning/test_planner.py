@@ -289,7 +289,7 @@ def test_lanes_with_convolutions_go_one_after_the_other():
     def recipe(model):
         problem = jaxgd.classification(model, (np.ones((64, 8, 8, 1), np.float32), np.arange(64) % 2))
         trainer = jaxgd.trainer(problem, jaxgd.sgd(0.1), 4)
-        return jaxgd.plan(lambda hp: trainer, {"seed": range(64)}, 100, clock=False).groups[0].recipe
+        return jaxgd.plan(lambda hp: trainer, {"seed": range(64)}, 100).groups[0].recipe
 
     flat = jaxgd.Model(
         lambda key: {"w": np.ones((64, 2), np.float32)}, lambda p, x: x.reshape(-1, 64) @ p["w"]
