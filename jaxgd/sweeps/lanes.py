@@ -95,11 +95,10 @@ class Sources:
         self._locks: dict[Any, threading.Lock] = {}
         self._alike: dict[int, Alike] = {}
 
-    def make(self, runs: Sequence[Run]) -> None:
-        """Make what these runs need."""
-        for run in runs:
-            self.params(run)
-            self.orders(run)
+    def make(self, run: Run) -> None:
+        """Make what the run begins with."""
+        self.params(run)
+        self.orders(run)
 
     def params(self, run: Run) -> Any:
         """The run's initial parameters, on the host."""

@@ -89,7 +89,8 @@ def _driver(engine: Engine, probe: Probe) -> Driver:
     problem = _problem(probe.layers)
     made = [trainer(problem, sgd(1e-3), size) for size in probe.batch_sizes]
     runs = [Run(place, each, 0) for place, each in enumerate(made)]
-    engine.sources.make(runs)
+    for run in runs:
+        engine.sources.make(run)
     inputs = Inputs(only_group(merged(runs, recipe)), engine.sources)
     return Driver(inputs, recipe, Compiled(lower(inputs, recipe, engine.devices).compile()))
 

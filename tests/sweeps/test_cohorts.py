@@ -82,7 +82,8 @@ def test_gathering_lanes_puts_no_trainer_together(monkeypatch):
     axes = {"rate": np.linspace(0.1, 1, 50).tolist(), "seed": range(4)}
     (group,) = group_runs(make_runs(lambda hp: jaxgd.trainer(problem, jaxgd.sgd(hp.rate), 4), points(axes)))
     sources = Sources(2)
-    sources.make(group.runs)
+    for run in group.runs:
+        sources.make(run)
     inputs = Inputs(group, sources)
     with monkeypatch.context() as patched:
         patched.setattr(Cohort, "tree", lambda *_: pytest.fail("a trainer was put together"))

@@ -23,7 +23,6 @@ from jaxgd.sweeps.groups import Group, only_group
 from jaxgd.sweeps.lanes import Inputs, Sources
 from jaxgd.sweeps.planning.planner import Planned
 from jaxgd.sweeps.planning.plans import Program, Recipe
-from jaxgd.sweeps.runs import Run
 from jaxgd.training.problems.coupling import check_coupling
 
 # What makes a driver, or raises what compiling its program has raised; its group and its program.
@@ -113,10 +112,9 @@ class Engine:
     def _prepare(self, planned: Planned, interrupts: Interrupts) -> None:
         """While the programs compile: what the result will be made of, and what they are given."""
         importlib.import_module("xarray")
-        runs = (run for group, _ in planned for run in group.runs)
-        for run in {_drawn_by(run): run for run in runs}.values():
+        for run in (run for group, _ in planned for run in group.runs):
             if not interrupts:
-                self.sources.make([run])
+                self.sources.make(run)
         if not interrupts:
             self._check_coupling([group for group, _ in planned])
 
@@ -154,12 +152,6 @@ class Engine:
             yield _took(driver, program, time.perf_counter() - started)
         rest = only_group(left)
         yield from self._in_memory(lambda: self.driver(rest, smaller.recipe), rest, smaller)
-
-
-def _drawn_by(run: Run) -> tuple:
-    """What decides which parameters and orders a run begins with, of those that are there at once."""
-    trainer = run.trainer
-    return id(trainer.problem), trainer.order_sampling, run.seed, id(run.start)
 
 
 def _took(driver: Driver, program: Program, run_seconds: float) -> Ended:

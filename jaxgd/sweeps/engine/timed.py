@@ -10,7 +10,7 @@ from jaxgd.machine.interrupts import Interrupts
 from jaxgd.sweeps.engine.clock import seconds_alone
 from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.engine.execution import Engine
-from jaxgd.sweeps.groups import largest_batch, only_group
+from jaxgd.sweeps.groups import group_runs, largest_batch, only_group
 from jaxgd.sweeps.planning.planner import merged
 from jaxgd.sweeps.planning.plans import Program, Recipe
 from jaxgd.sweeps.runs import Run
@@ -54,8 +54,9 @@ def timed_programs(
 def _by_size(runs: Sequence[Run]) -> dict[int, list[Run]]:
     """The runs by their batch sizes."""
     found: dict[int, list[Run]] = {}
-    for run in runs:
-        found.setdefault(largest_batch(run.trainer), []).append(run)
+    for group in group_runs(runs):
+        for size, run in zip(group.batch_sizes, group.runs, strict=True):
+            found.setdefault(size, []).append(run)
     return found
 
 
