@@ -26,13 +26,14 @@ _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level"
 
 
 def pytest_configure(config):
-    """Compile once: what a worker has compiled, neither another one nor the next run compiles again.
+    """In the fast suite, compile quickly and once: neither another worker nor the next run compiles it again.
 
     Plans are made with the constants of jaxgd: no test reads what a person keeps.
     """
     os.environ["XDG_CACHE_HOME"] = str(config.cache.mkdir("home"))
-    if config.option.markexpr == "not slow":
-        _compile_quickly()
+    if config.option.markexpr != "not slow":
+        return
+    _compile_quickly()
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("programs")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

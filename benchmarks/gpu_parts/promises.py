@@ -6,6 +6,7 @@ prints a digest of the sweep that the others are compared with.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import signal
@@ -77,8 +78,11 @@ class Promises:
 
     def alone(self) -> Tried:
         """One lane without others, in the same program."""
-        found = numbers_of(self.swept({"learning_rate": RATES[2:3], "seed": SEEDS[:1]}))
-        return Tried(found, at(self.base, [2], [0]))
+        axes = {"learning_rate": RATES[2:3], "seed": SEEDS[:1]}
+        plan, recipe = jaxgd.plan(self.make_trainer, axes, EPOCHS), self.result.plan.groups[0].recipe
+        plan = dataclasses.replace(plan, groups=(dataclasses.replace(plan.groups[0], recipe=recipe),))
+        found = sweep(self.make_trainer, axes, EPOCHS, plan)
+        return Tried(numbers_of(found), at(self.base, [2], [0]))
 
     def permuted(self) -> Tried:
         """The lanes in the reverse order."""

@@ -104,8 +104,8 @@ def _problem(layers: tuple[int, ...]) -> Any:
 
     def apply(params, inputs):
         for layer in params[:-1]:
-            inputs = jax.nn.relu(inputs @ layer["w"] + layer["b"])
-        return inputs @ params[-1]["w"] + params[-1]["b"]
+            inputs = jax.nn.relu(inputs @ layer["w"] + layer["b"][None])
+        return inputs @ params[-1]["w"] + params[-1]["b"][None]
 
     inputs = np.linspace(0, 1, EXAMPLES * layers[0], dtype=np.float32).reshape(EXAMPLES, layers[0])
     return classification(Model(init, apply), (inputs, np.arange(EXAMPLES) % layers[-1]))

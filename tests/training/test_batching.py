@@ -121,7 +121,7 @@ def test_an_epoch_is_each_example_once(sizes, microbatch, remainder):
 
 
 @pytest.mark.slow
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(SIZES, st.integers(0, 32), st.sampled_from(REMAINDERS))
 def test_an_epoch_is_each_example_once_often(sizes, microbatch, remainder):
     check_static(*sizes, microbatch, remainder)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxgd.arguments import one_of, whole_number
+from jaxgd.sweeps.planning.constants import Core
 
 
 class Recipe(NamedTuple):
@@ -191,7 +192,7 @@ class Plan:
 
 
 def _check_constants(constants: Any) -> None:
-    """Raise TypeError unless these are numbers by name, or None."""
+    """Raise TypeError or ValueError unless these are the numbers of a `Core` by name, or None."""
     if constants is None:
         return
     if not isinstance(constants, Mapping):
@@ -199,6 +200,8 @@ def _check_constants(constants: Any) -> None:
     for name, value in constants.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"{name} in the constants of a plan is {value!r:.80}")
+    if missing := set(Core._fields) - set(constants):
+        raise ValueError(f"the constants of a plan lack {', '.join(sorted(missing))}")
 
 
 def _check_kinds(part: Any, texts: Sequence[str], numbers: Sequence[str], or_none: Sequence[str]) -> None:

@@ -157,7 +157,7 @@ def result():
         assert hp.two
         return jaxgd.trainer(PROBLEM, jaxgd.sgd(hp.learning_rate), "full")
 
-    return jaxgd.sweep(make_trainer, axes, 2, progress=False)
+    return jaxgd.sweep(make_trainer, axes, 2, progress=False, clock=True)
 
 
 def hostile_sweep(result, names):

@@ -168,7 +168,7 @@ def test_some_calls_that_write_fail(check, monkeypatch, tmp_path, plain):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("check", "every"), [(check_one_failure, 1), (check_lasting_failure, 5)])
+@pytest.mark.parametrize(("check", "every"), [(check_one_failure, 1), (check_lasting_failure, 3)])
 def test_every_call_that_writes_fails(check, every, monkeypatch, tmp_path, plain):
     calls = count_calls(monkeypatch, tmp_path / "counted")
     found = [check(monkeypatch, tmp_path / str(at), plain, at) for at in range(0, calls, every)]

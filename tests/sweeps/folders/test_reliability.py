@@ -12,7 +12,7 @@ import jaxgd
 ROOT = Path(jaxgd.__file__).parents[1]
 EXPERIMENTS = {
     "sigkill": (3, "3 resumed bitwise equal"),
-    "save": (10, "death at every call: 11 trials"),
+    "save": (10, "death at every call: 13 trials"),
     "flips": (50, "flips: 50 trials: 50 named"),
     "readers": (50, "a reader beside two writers: 50 trials"),
     "drivers": (3, "3 refused, with pid and host"),
