@@ -133,11 +133,15 @@ def statics(tree: Any) -> list[Static]:
     return [node for node in nodes if isinstance(node, Static)]
 
 
+def kind_of(leaf: Any) -> Any:
+    """What leaves have in common that are data to one program: shape, and dtype or Python's type."""
+    return np.shape(leaf), getattr(leaf, "dtype", type(leaf))
+
+
 def shape_of(tree: Any) -> Any:
     """Structure, shapes and dtypes of a tree, and the width of JAX's floats: what its traces depend on."""
     leaves, structure = jax.tree.flatten(tree)
-    kinds = tuple((np.shape(leaf), getattr(leaf, "dtype", type(leaf))) for leaf in leaves)
-    return structure, kinds, jax.dtypes.canonicalize_dtype(float)
+    return structure, tuple(map(kind_of, leaves)), jax.dtypes.canonicalize_dtype(float)
 
 
 def check_unchanged(tree: Any) -> None:

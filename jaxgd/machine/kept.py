@@ -26,6 +26,14 @@ class Kept:
         self.put(key, made)
         return made
 
+    def find(self, key: Hashable) -> Any:
+        """What is kept under the key; None where there is nothing."""
+        with self._lock:
+            return self._made.get(key, (None, 0))[0]
+
+    def __len__(self):
+        return len(self._made)
+
     def put(self, key: Hashable, made: Any) -> None:
         """Keep this, instead of what there is under the key."""
         weight = self._weigh(made)

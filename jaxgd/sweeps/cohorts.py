@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgd.pytrees import kind_of
+
 _PYTHON = (bool, int, float, complex)
 
 
@@ -166,11 +168,6 @@ class Cohort:
         _, rows, places = np.unique(texts, return_index=True, return_inverse=True)
         order = np.argsort(rows)
         return rows[order], np.argsort(order)[places.ravel()]
-
-
-def kind_of(leaf: Any) -> Any:
-    """What leaves have in common that are data to one program: shape, and dtype or Python's type."""
-    return np.shape(leaf), getattr(leaf, "dtype", type(leaf))
 
 
 class Row(NamedTuple):

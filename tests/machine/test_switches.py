@@ -9,6 +9,7 @@ import pytest
 
 import jaxgd
 from jaxgd.machine import compiling
+from jaxgd.machine.kept import Kept
 from jaxgd.sweeps.engine import programs
 
 KEY = jax.random.key(0)
@@ -84,7 +85,7 @@ def expected():
 @pytest.mark.parametrize("name", SWITCHES)
 def test_the_same_numbers_under_every_switch(name, switch, expected, monkeypatch):
     if name in ("jax_check_tracer_leaks", "jax_debug_key_reuse", "jax_disable_jit"):
-        monkeypatch.setattr(programs, "_COMPILED", {})  # they are about the way to a program
+        monkeypatch.setattr(programs, "_COMPILED", Kept())  # they are about the way to a program
     switch(name, SWITCHES[name])
     found = numbers()
     is_wide = name == "jax_enable_x64"

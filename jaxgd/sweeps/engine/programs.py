@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
+from jaxgd.machine.kept import Kept
 from jaxgd.pytrees import check_unchanged
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.lanes import Inputs, LaneInputs, Occupancy, Slots, abstract, initial_slot
@@ -164,24 +164,18 @@ class Compiled(NamedTuple):
 
 
 # Compiled programs by structure, shapes and recipe, so that a second sweep of the same kind compiles nothing.
-_COMPILED: dict[Any, Compiled] = {}
-_MAX_COMPILED = 256
-_LOCK = threading.Lock()
+_COMPILED = Kept()
 
 
 def compiled(inputs: Inputs, recipe: Recipe, devices: Sequence[Any], with_digest: bool = False) -> Compiled:
     """The program of a group, compiled here unless one of a group of the same kind was before."""
     key = _key(inputs, recipe, devices)
-    with _LOCK:
-        found = _COMPILED.get(key)
+    found = _COMPILED.find(key)
     if found is None or (with_digest and found.digest is None):
         lowered = lower(inputs, recipe, devices)
         made = found.executable if found else lowered.compile()
         found = Compiled(made, digest_of(lowered) if with_digest else None)
-        with _LOCK:
-            _COMPILED[key] = found
-            while len(_COMPILED) > _MAX_COMPILED:
-                del _COMPILED[next(iter(_COMPILED))]
+        _COMPILED.put(key, found)
     return found
 
 
@@ -189,8 +183,7 @@ def known(
     inputs: Inputs, recipe: Recipe, devices: Sequence[Any], with_digest: bool = False
 ) -> Compiled | None:
     """What `compiled` gives where it would compile nothing, else None."""
-    with _LOCK:
-        found = _COMPILED.get(_key(inputs, recipe, devices))
+    found = _COMPILED.find(_key(inputs, recipe, devices))
     return None if found is None or (with_digest and found.digest is None) else found
 
 

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.fingerprints.readings import Reading
+from jaxgd.pytrees import kind_of
 from jaxgd.sweeps.axes import Point, values_of
-from jaxgd.sweeps.cohorts import Cohort, LeafColumn, Row, is_number, kind_of
+from jaxgd.sweeps.cohorts import Cohort, LeafColumn, Row, is_number
 from jaxgd.sweeps.making.arithmetic import UnsupportedError
 from jaxgd.sweeps.making.keeping import Making, TakenApart
 from jaxgd.sweeps.making.purity import is_pure

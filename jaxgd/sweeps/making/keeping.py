@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgd.pytrees import Static
-from jaxgd.sweeps.cohorts import Cohort, Row, kind_of
+from jaxgd.pytrees import Static, kind_of
+from jaxgd.sweeps.cohorts import Cohort, Row
 from jaxgd.training.trainers import Trainer
 
 

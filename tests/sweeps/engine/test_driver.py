@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxgd
+from jaxgd.machine.kept import Kept
 from jaxgd.sweeps.engine import driver, programs
 from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.engine.execution import is_out_of_memory
@@ -241,7 +242,7 @@ def test_other_errors_are_not_taken_for_memory(monkeypatch):
 def test_orders_made_in_the_program(monkeypatch):
     expected = sweep({"kind": "map"})
     monkeypatch.setattr(Sources, "max_orders", 1)
-    monkeypatch.setattr(programs, "_COMPILED", {})
+    monkeypatch.setattr(programs, "_COMPILED", Kept())
     result = sweep({"kind": "map"})
     metric = "valid_squared_error"  # computed beside the run: another program may sum it in another order
     np.testing.assert_allclose(result.dataset[metric], expected.dataset[metric], rtol=3e-7)
