@@ -1,6 +1,7 @@
 """Two host devices, as a person with two cores would set them, and 64-bit numbers for those who ask."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -23,6 +24,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # XLA's older emitters, and LLVM without its optimizations.
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+
+# Linux ends a process that maps memory more than 65,530 times, and a compiled program does some ten times.
+_MAPPED = 30_000
 
 
 def pytest_configure(config):
@@ -65,6 +69,15 @@ def _is_known(flag: str, value: int) -> bool:
     """
     program = f"import jax; jax.jit(lambda: 0, compiler_options={{{flag!r}: {value!r}}})()"
     return not subprocess.run([sys.executable, "-c", program], capture_output=True).returncode
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs():
+    """Let compiled programs go before there are too many for one process: half a suite's are."""
+    yield
+    maps = pathlib.Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > _MAPPED:
+        jax.clear_caches()
 
 
 @pytest.fixture
