@@ -8,14 +8,14 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 # JAX keeps only what took a second to compile; the programs of a sweep are many and take less.
-_LEAST_SECONDS = 0.1
+_LEAST_SECONDS = 0.0
 
 
 def enable_compilation_cache(folder: str | os.PathLike | None = None) -> Path:
     """The folder in which JAX keeps compiled programs from now on, for this process and later ones.
 
-    A sweep of the same shapes, functions and versions then reads them instead of compiling. The command line
-    does this by itself.
+    A sweep of the same shapes, functions and versions then reads all of them and compiles nothing. The
+    command line does this by itself.
 
     Args:
         folder: made with mode 0700 if missing. None for the user's own: `jaxgd/xla` in `XDG_CACHE_HOME` or

@@ -22,6 +22,13 @@ def settings(monkeypatch):
     return made
 
 
+def process(program: str, *arguments: Path | str) -> subprocess.CompletedProcess[str]:
+    """A process of its own that has run a program."""
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(jaxgd.__file__).parents[1])}
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+
+
 def mode(path: Path) -> str:
     return oct(path.stat().st_mode & 0o777)
 
@@ -74,17 +81,68 @@ import jaxgd
 jax.jit(lambda x: x + 1)(1.0).block_until_ready()  # compiled before there is a cache
 for place, folder in enumerate(sys.argv[1:]):
     jaxgd.enable_compilation_cache(folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.jit(lambda x: x * (place + 2))(1.0).block_until_ready()
 """
 
 
 def test_it_serves_what_compiles_later_also_in_another_folder(tmp_path):
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(jaxgd.__file__).parents[1])}
     folders, before = [tmp_path / "first", tmp_path / "second"], jax.config.jax_compilation_cache_dir
-    subprocess.run([sys.executable, "-c", LATE, *map(str, folders)], check=True, env=environment)
+    process(LATE, *folders)
     assert all(list(folder.iterdir()) for folder in folders)
     assert jax.config.jax_compilation_cache_dir == before
+
+
+COUNTED = """
+import collections
+import sys
+import jax
+import jaxgd
+found = collections.Counter()
+note = lambda event, *_, **__: found.update([event.rpartition("/")[2]])
+jax.monitoring.register_event_listener(note)
+jax.monitoring.register_event_duration_secs_listener(note)
+jax.config.update("jax_num_cpu_devices", 2)
+jaxgd.enable_compilation_cache(sys.argv[1])
+work = sys.argv[2]
+if work == "one":
+    jax.jit(lambda x: x + 1)(1.0).block_until_ready()
+else:
+    train, valid, _ = jaxgd.datasets.load("digits")
+    model = jaxgd.conv_net((8, 8, 1), 10) if work == "images" else jaxgd.linear(64, 10)
+    problem = jaxgd.classification(model, train, valid)
+    axes = {"learning_rate": [1e-3, 1e-2], "batch_size": [64, 256], "seed": [0, 1]}
+    make = lambda at: jaxgd.trainer(problem, jaxgd.adam(at.learning_rate), at.batch_size)
+    jaxgd.sweep(make, axes, 2, progress=False)
+    run = jaxgd.trainer(problem, jaxgd.adam(1e-3), 64)
+    jaxgd.fit(run, jax.random.key(0), 2)
+    jaxgd.train(run, jax.random.key(0), 2, progress=False)
+print(found["backend_compile_duration"], found["cache_hits"])
+"""
+
+
+def counted(folder: Path, work: str) -> tuple[int, int, str]:
+    """Programs that a process asks for, how many of them the folder has, and what is on stderr."""
+    done = process(COUNTED, folder, work)
+    programs, found = map(int, done.stdout.split())
+    return programs, found, done.stderr
+
+
+@pytest.mark.parametrize("work", ["numbers", pytest.param("images", marks=pytest.mark.slow)])
+def test_a_second_process_compiles_nothing(tmp_path, work):
+    """Sweeps, `fit` and `train`: also not what compiles in milliseconds, such as the key of a seed."""
+    programs, found, _ = counted(tmp_path / "programs", work)
+    assert (programs > 5, found) == (True, 0)
+    assert counted(tmp_path / "programs", work)[:2] == (programs, programs)
+
+
+def test_a_file_that_is_cut_short_is_compiled_again(tmp_path):
+    """As one that another process is writing, or was writing when it was killed."""
+    assert counted(tmp_path / "programs", "one")[:2] == (1, 0)
+    (file,) = (tmp_path / "programs").iterdir()
+    file.write_bytes(file.read_bytes()[:-9])
+    programs, found, text = counted(tmp_path / "programs", "one")
+    assert (programs, found) == (1, 0)
+    assert "Error reading persistent compilation cache entry" in text
 
 
 def test_no_home(monkeypatch):
