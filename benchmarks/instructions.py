@@ -1,14 +1,14 @@
 """What XLA makes of a training run, beside an expert's scan: kernels, and what compiling and running take."""
 
-import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from compiled_text import kernels_of_program, step_of
 
 import jaxgd
 from jaxgd.training.fitting import begin_run
@@ -16,12 +16,6 @@ from jaxgd.training.segments import extent, segment
 
 EPOCHS = 5
 KEY = jax.random.key(0)
-# Instructions that are no kernels: they name what is there.
-_FREE = ("parameter", "constant", "get-tuple-element", "tuple", "bitcast", "after-all")
-_COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
-_INSTRUCTION = re.compile(r"^(?:ROOT )?%?[\w.\-]+ = (?:\(.*?\)|\S+) ([\w\-]+)\(")
-_CALLED = re.compile(r"(?:body|condition|to_apply|true_computation|false_computation)=%?([\w.\-]+)")
-_BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 
 
 class Case(NamedTuple):
@@ -140,53 +134,6 @@ def _compiled(lowered: Any, run: Callable) -> Compiled:
     return Compiled(text, time.process_time() - begun, run)
 
 
-def computations(text: str) -> tuple[str, dict[str, list[str]]]:
-    """The name of a program's entry, and the instructions of each of its computations."""
-    found, entry, current = {}, "", None
-    for line in text.splitlines():
-        begins = _COMPUTATION.match(line)
-        if begins:
-            current = found.setdefault(begins[2], [])
-            entry = begins[2] if begins[1] else entry
-        elif line.startswith("}"):
-            current = None
-        elif current is not None:
-            current.append(line.strip())
-    return entry, found
-
-
-def kernels(instructions: list[str]) -> list[str]:
-    """The instructions that take time, a fusion being one."""
-    named = ((_INSTRUCTION.match(line), line) for line in instructions)
-    return [line for name, line in named if name and name[1] not in _FREE]
-
-
-def _reached(name: str, found: dict[str, list[str]]) -> Iterator[str]:
-    """The computations that run one after the other from this one on: loops, branches and calls."""
-    yield name
-    for line in kernels(found[name]):
-        if re.search(r" (while|conditional|call)\(", line):
-            branches = [part.strip(" %") for group in _BRANCHES.findall(line) for part in group.split(",")]
-            for called in [*_CALLED.findall(line), *branches]:
-                yield from _reached(called, found)
-
-
-def kernels_of_step(text: str) -> int:
-    """Instructions that are kernels in the innermost loop's body: of those without a loop, the longest."""
-    _, found = computations(text)
-    bodies = {
-        body for lines in found.values() for line in lines for body in re.findall(r"body=%?([\w.\-]+)", line)
-    }
-    inner = [kernels(found[body]) for body in bodies if not re.search(r" while\(", "\n".join(found[body]))]
-    return max(map(len, inner))
-
-
-def kernels_of_program(text: str) -> int:
-    """Instructions that are kernels in all that a program runs, each counted once."""
-    entry, found = computations(text)
-    return sum(len(kernels(found[name])) for name in set(_reached(entry, found)))
-
-
 def medians(runs: list[Callable], repeats: int) -> list[tuple[float, float]]:
     """The median wall and CPU milliseconds of each, calls in turn."""
     taken: list[list[tuple[float, float]]] = [[] for _ in runs]
@@ -214,5 +161,7 @@ def print_instructions(repeats: int) -> None:
         }
         times = medians([program.run for program in programs.values()], repeats)
         for (which, (text, seconds, _)), (wall, cpu) in zip(programs.items(), times, strict=True):
-            counts = f"{kernels_of_step(text)} | {kernels_of_program(text)}"
+            step = step_of(text)
+            assert step, "a training run is a loop"
+            counts = f"{step.kernels} | {kernels_of_program(text)}"
             print(f"| {name}: {which} | {counts} | {seconds:.2f} | {wall:.1f} | {cpu:.1f} |", flush=True)

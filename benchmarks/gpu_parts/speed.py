@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from gpu_parts.compiled_text import Recorded, Step, recorded
+from compiled_text import Step
+from gpu_parts.recording import Recorded, recorded
 from gpu_parts.reporting import Scope, Table, in_turns, line_of, ratio, timed
 from peers import expert_programs, grid, scan_programs
 from workloads import Data, Workload, arrays_of, as_layers, data_of, final_loss, named

@@ -93,11 +93,16 @@ def load(monkeypatch):
 def test_kernels_of_a_step(load, counted):
     text = TEXT.replace("COUNTED", ', backend_config={"known_trip_count":{"n":"10"}}' * counted)
     # The product, the fusion that is called, a copy that is begun, a choice and its longer branch's copies.
-    assert load("gpu_parts.compiled_text").step_of(text) == (1 + 1 + 1 + (1 + 2), counted)
+    assert load("compiled_text").step_of(text) == (1 + 1 + 1 + (1 + 2), counted)
+
+
+def test_kernels_of_a_program(load):
+    # The entry's loop, an epoch's two, seven sorts; of a step four, one that is called, the branches' two.
+    assert load("compiled_text").kernels_of_program(TEXT.replace("COUNTED", "")) == 1 + 2 + 7 + (4 + 1 + 2)
 
 
 def test_a_program_without_a_loop_has_no_step(load):
-    assert load("gpu_parts.compiled_text").step_of("ENTRY %main (x: f32[]) -> f32[] {\n}\n") is None
+    assert load("compiled_text").step_of("ENTRY %main (x: f32[]) -> f32[] {\n}\n") is None
 
 
 def test_random_rows_where_a_data_set_is_not_installed(load, monkeypatch):

@@ -1,24 +1,21 @@
-"""What XLA made of a program, read from its text: the kernels of a step, and whether its loop is counted."""
+"""What XLA made of a program, by its text: kernels of a step and in all, and whether its loop is counted."""
 
-import contextlib
 import re
-import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
-
-import jax
+from typing import NamedTuple
 
 # Instructions that launch nothing: names, constants, and the second half of what has begun before.
 _FREE = {
     *("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "opt-barrier"),
     *("partition-id", "replica-id", "async-update", "async-done", "copy-done", "add-dependency"),
 }
-_HEAD = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
+_HEAD = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _OPCODE = re.compile(r"(?<![\w%.\-])([a-z][a-z0-9\-]*)\(")
-_CALLED = re.compile(r"(?:to_apply|calls|body|true_computation|false_computation)=%?([\w.\-]+)")
+_CALLED = re.compile(r"(?:to_apply|calls|body|condition|true_computation|false_computation)=%?([\w.\-]+)")
 _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 # Loops that draw random numbers: no steps of training.
 _DRAWING = re.compile(r"threefry|shuffle|random|permutation|epoch_order")
+Computations = dict[str, list["Instruction"]]
 
 
 class Instruction(NamedTuple):
@@ -42,7 +39,7 @@ class Step(NamedTuple):
 
 def step_of(text: str) -> Step | None:
     """The step of a compiled program: of its innermost loops that draw nothing the one with most kernels."""
-    computations = _computations(text)
+    _, computations = _parsed(text)
     loops = [each for body in computations.values() for each in body if each.opcode == "while"]
     steps = [
         Step(_kernels(computations, _body(loop)), "known_trip_count" in loop.line)
@@ -52,19 +49,36 @@ def step_of(text: str) -> Step | None:
     return max(steps, default=None)
 
 
-def _computations(text: str) -> dict[str, list[Instruction]]:
-    """The instructions of each computation by its name."""
-    found: dict[str, list[Instruction]] = {}
-    current: list[Instruction] = []
+def kernels_of_program(text: str) -> int:
+    """Kernels, copies, loops and calls in all that a compiled program runs, each counted once."""
+    entry, computations = _parsed(text)
+    reached = set(_reached(computations, entry))
+    return sum(each.opcode not in _FREE for name in reached for each in computations[name])
+
+
+def _reached(computations: Computations, name: str) -> Iterator[str]:
+    """The computations that run one after the other from this one on: loops, branches and calls."""
+    yield name
+    for each in computations[name]:
+        if each.opcode in ("while", "conditional", "call"):
+            for called in each.called:
+                yield from _reached(computations, called)
+
+
+def _parsed(text: str) -> tuple[str, Computations]:
+    """The name of a program's entry, and the instructions of each computation by its name."""
+    found: Computations = {}
+    entry, current = "", []
     for line in text.splitlines():
         head = _HEAD.match(line)
         if head:
-            current = found.setdefault(head[1], [])
+            current = found.setdefault(head[2], [])
+            entry = head[2] if head[1] else entry
         elif " = " in line and line.startswith("  "):
             opcode = _OPCODE.search(line.partition(" = ")[2])
             if opcode:
                 current.append(Instruction(opcode[1], line, _called(line)))
-    return found
+    return entry, found
 
 
 def _called(line: str) -> list[str]:
@@ -76,7 +90,7 @@ def _body(loop: Instruction) -> str:
     return re.findall(r"body=%?([\w.\-]+)", loop.line)[0]
 
 
-def _has_loop(computations: dict[str, list[Instruction]], name: str) -> bool:
+def _has_loop(computations: Computations, name: str) -> bool:
     """Whether a loop lies in a computation, or in one that it calls."""
     called = (each for each in computations.get(name, []) if each.opcode != "fusion")
     return any(
@@ -85,7 +99,7 @@ def _has_loop(computations: dict[str, list[Instruction]], name: str) -> bool:
     )
 
 
-def _kernels(computations: dict[str, list[Instruction]], name: str) -> int:
+def _kernels(computations: Computations, name: str) -> int:
     """Kernels and copies that a computation launches; of a conditional, those of its longest branch."""
     total = 0
     for each in computations.get(name, []):
@@ -97,43 +111,3 @@ def _kernels(computations: dict[str, list[Instruction]], name: str) -> int:
         else:
             total += each.opcode not in _FREE
     return total
-
-
-class Recorded(NamedTuple):
-    """A program that was compiled, and the seconds that XLA took for it."""
-
-    compiled: Any
-    seconds: float
-
-    @property
-    def step(self) -> Step | None:
-        """The step of its training; None where its text could not be read, which costs no other figure."""
-        with contextlib.suppress(Exception):
-            return step_of(self.compiled.as_text())
-
-    @property
-    def megabytes(self) -> float:
-        """What it needs on a device."""
-        memory = self.compiled.memory_analysis()
-        if memory is None:  # of a platform that does not say
-            return float("nan")
-        held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-        return (held + memory.temp_size_in_bytes) / 2**20
-
-
-@contextlib.contextmanager
-def recorded() -> Iterator[list[Recorded]]:
-    """The programs that are compiled ahead in here, in any thread, as they are done."""
-    found, original = [], jax.stages.Lowered.compile
-
-    def compile_and_record(lowered, *arguments, **options):
-        begun = time.perf_counter()
-        compiled = original(lowered, *arguments, **options)
-        found.append(Recorded(compiled, time.perf_counter() - begun))
-        return compiled
-
-    jax.stages.Lowered.compile = compile_and_record
-    try:
-        yield found
-    finally:
-        jax.stages.Lowered.compile = original
