@@ -16,9 +16,9 @@ from jaxgd.pytrees import shape_of
 from jaxgd.sweeps.cohorts import Cohort
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.runs import Run
-from jaxgd.training.batching import epoch_orders
 from jaxgd.training.carrying import Packed, Rows, carried, empty_rows
 from jaxgd.training.fitting import drawn_params, initial_params
+from jaxgd.training.host_orders import first_orders, key_numbers
 from jaxgd.training.loop import initial_state
 from jaxgd.training.states import Moving
 
@@ -61,7 +61,7 @@ _SHAPES = Kept()
 _DRAWN = Kept(2**25, lambda tree: sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(tree)))
 # What decides, besides a seed, which numbers are drawn.
 _SWITCHES = ("jax_enable_x64", "jax_default_prng_impl", "jax_threefry_partitionable")
-_SWITCHES += ("jax_default_matmul_precision", "jax_default_device")
+_SWITCHES += ("jax_random_seed_offset", "jax_default_matmul_precision", "jax_default_device")
 # A number for each way to make initial parameters, which never is that of another one.
 _NUMBERS, _NEXT = Kept(), itertools.count()
 
@@ -107,7 +107,8 @@ class Sources:
         alike, place = self._of(run)
         init, number = alike.inits[alike.init_of[place]]
         key = ("params", number, run.seed)
-        return self._once(key, lambda: jax.device_get(drawn_params(init, jax.random.key(run.seed))))
+        key_of = lambda: jax.random.wrap_key_data(self.key_data(run))  # noqa: E731
+        return self._once(key, lambda: jax.device_get(drawn_params(init, key_of())))
 
     def shapes(self, run: Run) -> tuple[Any, Any]:
         """Shapes of the run's key as numbers and of its parameters."""
@@ -118,8 +119,7 @@ class Sources:
 
     def key_data(self, run: Run) -> Any:
         """The run's key as numbers."""
-        make = lambda: jax.device_get(jax.random.key_data(jax.random.key(run.seed)))  # noqa: E731
-        return self._once(("key", run.seed), make)
+        return self._once(("key", run.seed), lambda: key_numbers(run.seed))
 
     def orders(self, run: Run) -> Any:
         """The run's epoch orders, int32[epochs, num_examples]; None if its program makes them."""
@@ -128,9 +128,7 @@ class Sources:
         _, _, _, num, sampling = self._of(run)[0]
         return self._once(
             ("orders", num, sampling, run.seed, self.epochs),
-            lambda: jax.device_get(
-                epoch_orders(jax.random.key(run.seed), 0, self.epochs, num, sampling),
-            ),
+            lambda: first_orders(self.key_data(run), self.epochs, num, sampling),
         )
 
     def has_orders(self, run: Run) -> bool:

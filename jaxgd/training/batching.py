@@ -11,7 +11,7 @@ from jaxgd.aliases import Batch, Key, Split
 from jaxgd.machine.compiling import quick_jit
 
 # Streams of random numbers that one run's key is split into.
-_INIT, _ORDER, _EXAMPLE, _AUGMENT = 0, 1, 2, 3
+_INIT, ORDER, _EXAMPLE, _AUGMENT = 0, 1, 2, 3
 
 
 def init_key(key: Key) -> Key:
@@ -27,7 +27,7 @@ def epoch_order(key: Key, epoch: Any, num_examples: int, sampling: str) -> Int32
     """
     if sampling == "sequential":
         return jnp.arange(num_examples, dtype=jnp.int32)
-    key = jax.random.fold_in(jax.random.fold_in(key, _ORDER), epoch)
+    key = jax.random.fold_in(jax.random.fold_in(key, ORDER), epoch)
     if sampling == "replacement":
         return jax.random.randint(key, (num_examples,), 0, num_examples).astype(jnp.int32)
     return jax.random.permutation(key, num_examples).astype(jnp.int32)

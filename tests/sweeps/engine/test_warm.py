@@ -49,6 +49,16 @@ def counts(monkeypatch):
     jax.monitoring.unregister_event_duration_listener(note)
 
 
+def test_a_cold_sweep_compiles_what_draws_parameters_and_what_trains(counts):
+    """Keys and orders are made on the host."""
+    data = INPUTS[:21], np.arange(21) % 2
+    problem = jaxgd.classification(jaxgd.mlp([3, 5, 2]), data)  # of sizes that no other test has
+    for sampling in ("shuffle", "replacement"):
+        trainer = jaxgd.trainer(problem, jaxgd.adam(0.1), 7, sampling=sampling)
+        jaxgd.sweep(lambda hp, trainer=trainer: trainer, ONE, 3, progress=False)
+    assert counts["jaxpr_to_mlir_module_duration"] == 3
+
+
 def test_a_warm_sweep_traces_compiles_and_evaluates_nothing(counts):
     """Of one run what goes to the device is its inputs, and what comes back its counts and its results."""
     first = sweep()
