@@ -1,5 +1,7 @@
 """Epoch orders made on the host: the numbers of `batching.epoch_orders`, without compiling its program."""
 
+from typing import Any
+
 import jax
 import numpy as np
 from jaxtyping import Int32, UInt, UInt32
@@ -23,7 +25,7 @@ def key_numbers(seed: int) -> np.ndarray:
 
 
 def first_orders(
-    numbers: np.ndarray, count: int, num_examples: int, sampling: str
+    numbers: Any, count: int, num_examples: int, sampling: str
 ) -> Int32[np.ndarray, "epochs examples"]:
     """The orders of the first `count` epochs of a run, of whose key the numbers are given.
 
@@ -88,7 +90,9 @@ def _replaced(keys: UInt32[np.ndarray, "rows 2"], num: int) -> Int32[np.ndarray,
     return ((high * word(factor) + low) % word(num)).astype(np.int32)
 
 
-def _words(keys: UInt32[np.ndarray, "rows 2"], num: int, word=np.uint32) -> UInt[np.ndarray, "rows num"]:
+def _words(
+    keys: UInt32[np.ndarray, "rows 2"], num: int, word: Any = np.uint32
+) -> UInt[np.ndarray, "rows num"]:
     """Random numbers for each key, of 32 or of 64 bits."""
     words = np.empty((len(keys), num), word)
     for first in range(0, num, _BLOCK):
