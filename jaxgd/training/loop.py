@@ -74,7 +74,7 @@ def run_epoch(
     state = (
         carrying.where(is_running, run(state), state) if in_step else carrying.cond(is_running, run, state)
     )
-    end = functools.partial(_end_epoch, trainer, evaluate)
+    end = functools.partial(_end_epoch, trainer, evaluate, in_step)
     if stop is None:
         return end((state, rows))
     return carrying.cond(stop >= trainer.problem.num_examples, end, (state, rows))
@@ -272,8 +272,14 @@ def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
     return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)
 
 
-def _end_epoch(trainer: Trainer, evaluate: Any, run: tuple[TrainState, Rows]) -> tuple[TrainState, Rows]:
-    """The state at the start of the next epoch, and the history with this epoch's row."""
+def _end_epoch(
+    trainer: Trainer, evaluate: Any, in_step: bool, run: tuple[TrainState, Rows]
+) -> tuple[TrainState, Rows]:
+    """The state at the start of the next epoch, and the history with this epoch's row.
+
+    With `in_step`, runs that have stopped are measured too: a `cond` over runs that differ would copy the
+    validation data for each of them.
+    """
     state, rows = run
     if trainer.halt_on_divergence.value:
         state = _return_if_diverged(trainer, state)
@@ -284,10 +290,14 @@ def _end_epoch(trainer: Trainer, evaluate: Any, run: tuple[TrainState, Rows]) ->
         return jnp.stack([row[name].astype(dtype) for name in names]), rules, status
 
     names, dtype = carrying.columns(trainer), rows.measured.dtype
-    empty = jnp.full(len(names), jnp.nan, dtype)
-    measured, rules, status = jax.lax.cond(
-        (state.status == RUNNING) & evaluate, close, lambda: (empty, state.rules, state.status)
-    )
+    empty = (jnp.full(len(names), jnp.nan, dtype), state.rules, state.status)
+    is_running = state.status == RUNNING
+    if in_step:
+        closed = jax.lax.cond(evaluate, close, lambda: empty)
+        closed = jax.tree.map(functools.partial(jnp.where, is_running), closed, empty)
+    else:
+        closed = jax.lax.cond(is_running & evaluate, close, lambda: empty)
+    measured, rules, status = closed
     counts = jnp.stack([state.updates, state.examples])
     new = Rows(measured, counts)
     put = functools.partial(jax.lax.dynamic_update_index_in_dim, axis=0, allow_negative_indices=False)

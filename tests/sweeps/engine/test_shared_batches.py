@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import jaxgd
+from jaxgd.sweeps.engine import programs
 from jaxgd.sweeps.engine.driver import Driver
 
 RATES = [0.01, 0.03, 0.1, 0.2]
@@ -16,11 +17,13 @@ KINDS = {
 each_kind = pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
 
 
-def make_problem():
+def make_problem(num_valid=8):
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(24, 3))
     targets = inputs @ [1, -1, 2] + generator.normal(size=24)
-    return jaxgd.classification(jaxgd.mlp([3, 8, 2]), (inputs, targets > 0), (inputs[:8], targets[:8] > 0))
+    return jaxgd.classification(
+        jaxgd.mlp([3, 8, 2]), (inputs, targets > 0), (inputs[:num_valid], targets[:num_valid] > 0)
+    )
 
 
 def sweep(options, axes=AXES, problem=None):
@@ -56,6 +59,21 @@ def test_a_lane_has_the_same_bits_beside_others_in_another_order_and_wherever_it
             assert_same(result, other, learning_rate=rate, seed=seed)
     monkeypatch.setattr(Driver, "call_seconds", 1e-9)
     assert_same(sweep(options), result)
+
+
+@each_kind
+def test_validation_rows_are_there_once_for_all_lanes(monkeypatch, options):
+    texts = []
+
+    def kept(*arguments):
+        texts.append(lower(*arguments).as_text())
+        return lower(*arguments)
+
+    lower = programs.lower
+    monkeypatch.setattr(programs, "lower", kept)
+    sweep(options, problem=make_problem(num_valid=11))
+    assert texts
+    assert all("tensor<11x3xf32>" in text and "x11x3xf32>" not in text for text in texts)
 
 
 @each_kind
