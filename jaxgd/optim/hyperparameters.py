@@ -1,6 +1,7 @@
 """Numbers as pytree leaves: what an optimizer or a schedule holds, checked when it is built."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -29,7 +30,7 @@ def check_number(
         allowed: the same in words.
         below_0: what else to say of a number below 0.
     """
-    if isinstance(value, Tracer):
+    if isinstance(value, Tracer) or (isinstance(value, float) and math.isfinite(value) and is_allowed(value)):
         return
     array = np.asarray(value)
     good = np.isfinite(array) & is_allowed(array)
@@ -42,8 +43,8 @@ def check_number(
 
 def as_number(argument: str, value: Any) -> Any:
     """`value` as a pytree leaf: a concrete scalar becomes np.float64: all spellings share a program."""
-    if isinstance(value, Tracer):
-        return value
+    if type(value) is float or isinstance(value, Tracer):
+        return np.float64(value) if type(value) is float else value
     kind = getattr(value, "dtype", None) or (np.dtype(type(value)) if type(value) in (int, float) else None)
     if kind is None or not (jnp.issubdtype(kind, jnp.integer) or jnp.issubdtype(kind, jnp.floating)):
         raise TypeError(f"{argument} must be a number, an array or a schedule, got {value!r}")
