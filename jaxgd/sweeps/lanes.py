@@ -49,10 +49,26 @@ class Slots(NamedTuple):
 
 
 class Occupancy(NamedTuple):
-    """bool[slots] each. active: whether there is a lane to run. fresh: whether it is at its start."""
+    """Which slots have a lane.
+
+    active: bool[slots], whether there is a lane to run. fresh: bool[slots], whether it is at its start.
+    turns: int32[slots], of each device which of its places have one, in the order in which they move, then
+    -1; a place is as many slots as move at once.
+    """
 
     active: Any
     fresh: Any
+    turns: Any
+
+    @classmethod
+    def of(cls, active: np.ndarray, fresh: np.ndarray, devices: int, width: int) -> "Occupancy":
+        """Of the slots of so many devices, of which `width` move at once."""
+        there = np.any(active.reshape(devices, -1, width), axis=2)
+        turns = np.full((devices, len(active) // devices), -1, np.int32)
+        for device in range(devices):
+            places = np.flatnonzero(there[device])
+            turns[device, : len(places)] = places
+        return cls(active, fresh, turns.ravel())
 
 
 # Shapes of keys and initial parameters.

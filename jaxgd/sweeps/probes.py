@@ -131,8 +131,8 @@ class _Call:
         given = driver.inputs.shared, driver.inputs.gather([run] * driver.recipe.slots)
         placed = zip(given, driver.shardings, strict=False)
         self.arguments = [jax.device_put(tree, sharding) for tree, sharding in placed]
-        everywhere = np.ones(driver.recipe.slots, bool)
-        self.occupancy = Occupancy(everywhere, everywhere)
+        everywhere, recipe = np.ones(driver.recipe.slots, bool), driver.recipe
+        self.occupancy = Occupancy.of(everywhere, everywhere, recipe.devices, recipe.width)
         self.num_cores = _cores_at_work(driver)
 
     def seconds_per_update(self, examples: int, size: int) -> float:

@@ -322,8 +322,7 @@ def _tell_of_divergence(axes: Mapping[str, Sequence[Any]], found: Collected) -> 
 
 
 def _warn_of_idle_cores(devices: Sequence[Any], num_runs: int, seconds: float) -> None:
-    cores = num_cores()
-    if devices[0].platform == "cpu" and len(devices) < min(cores, num_runs) and seconds > 5:
+    if seconds > 5 and devices[0].platform == "cpu" and len(devices) < min(cores := num_cores(), num_runs):
         warnings.warn(
             f"the sweep ran on {len(devices)} of {cores} cores: put "
             f'jax.config.update("jax_num_cpu_devices", {cores}) before the first use of JAX',

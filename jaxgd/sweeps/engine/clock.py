@@ -53,7 +53,7 @@ class LaneAlone:
         self.slots = driver.empty_slots()
         placed = zip((shared, inputs), driver.shardings, strict=False)
         self.arguments = [jax.device_put(x, sharding) for x, sharding in placed]
-        self.occupancy = Occupancy(first, first)
+        self.occupancy = Occupancy.of(first, first, driver.recipe.devices, driver.recipe.width)
         self.batch = largest_batch(driver.group.runs[run].trainer)
         self.examples = self.longest * self.num
         one = jax.tree.map(lambda x: x[0], inputs)

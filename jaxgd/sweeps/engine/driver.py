@@ -161,7 +161,8 @@ class Driver:
         moved = self._moved(active)
         started = time.perf_counter()
         part = extent(self.used, self.used + moved, self.num)
-        self.slots = self.executable(self.shared, self.given, self.slots, Occupancy(active, fresh), part)
+        occupancy = Occupancy.of(active, fresh, self.recipe.devices, self.recipe.width)
+        self.slots = self.executable(self.shared, self.given, self.slots, occupancy, part)
         counts = self.slots.packed.counts_on_host()
         status, epoch = counts["status"], counts["epoch"]
         self._pace(time.perf_counter() - started, moved, int(active.sum()))

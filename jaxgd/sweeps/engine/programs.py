@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
 
+from jaxgd.machine.compiling import setting
 from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
 from jaxgd.machine.kept import Kept
-from jaxgd.pytrees import check_unchanged
+from jaxgd.pytrees import check_unchanged, shape_of
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.lanes import Inputs, LaneInputs, Occupancy, Slots, abstract, initial_slot
 from jaxgd.sweeps.planning.plans import Recipe
@@ -28,7 +29,7 @@ def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[A
     Each call moves every active lane on by `extent`; a lane at its start gets its initial state first. A lane
     that has ended comes out as it is to be handed over, and must not go in again.
     """
-    mesh = mesh_of(devices)
+    mesh = mesh_of(devices[: recipe.devices])
 
     def on_device(shared, inputs, slots, occupancy, extent):
         run = functools.partial(_run_lane, group, epochs, not recipe.is_alone, shared)
@@ -50,7 +51,8 @@ def _run_in_turn(
     """The slots after `run` of those lanes that are active: one after the other, or `width` at a time."""
     size = width or 1
 
-    def step(place, slots):
+    def step(turn, slots):
+        place = occupancy.turns[turn]
         at_place = functools.partial(jax.lax.dynamic_slice_in_dim, start_index=place * size, slice_size=size)
         put = jax.lax.dynamic_update_slice_in_dim
         if width is None:
@@ -58,12 +60,10 @@ def _run_in_turn(
             put = jax.lax.dynamic_update_index_in_dim
         # Places count from the first: a place from the end would be numbers of every slice.
         at_place, put = (functools.partial(move, allow_negative_indices=False) for move in (at_place, put))
-        arguments = jax.tree.map(at_place, (inputs, slots, occupancy))
-        is_active = jnp.any(arguments[2].active)
-        moved = jax.lax.cond(is_active, run, lambda inputs, slot, occupancy: slot, *arguments)
+        moved = run(*jax.tree.map(at_place, (inputs, slots, occupancy)))
         return jax.tree.map(lambda x, new: put(x, new, place * size, 0), slots, moved)
 
-    return jax.lax.fori_loop(0, occupancy.active.shape[0] // size, step, slots)
+    return jax.lax.fori_loop(0, jnp.sum(occupancy.turns >= 0, dtype=jnp.int32), step, slots)
 
 
 def _run_together(
@@ -190,9 +190,10 @@ def known(
 def lower(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     """The group's program before it is compiled."""
     group, epochs, num = inputs.group, inputs.sources.epochs, inputs.group.num_examples
-    flags = jax.ShapeDtypeStruct((recipe.slots,), np.bool_)
+    slots_of = functools.partial(jax.ShapeDtypeStruct, (recipe.slots,))
+    occupancy = Occupancy(slots_of(np.bool_), slots_of(np.bool_), slots_of(np.int32))
     lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
-    arguments = abstract((inputs.shared, lanes, slots, Occupancy(flags, flags), extent(0, num, num)))
+    arguments = abstract((inputs.shared, lanes, slots, occupancy, extent(0, num, num)))
     lowered = build_program(group, recipe, epochs, devices).lower(*arguments)  # pyright: ignore[reportFunctionMemberAccess]
     check_unchanged(group.first)  # since the program is traced in a thread, when others may act
     return lowered
@@ -211,16 +212,15 @@ def bytes_of(executable: Any) -> int:
 
 
 def _key(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
-    """What the program is kept under."""
-    arguments = abstract((inputs.shared, inputs.shapes(1)))
+    """What the program is kept under: what shapes and dtypes of all of its arguments come from."""
+    group, sources = inputs.group, inputs.sources
+    run = group.runs[0]
     return (
-        inputs.group.structure,
-        tuple(inputs.group.shared),
-        inputs.sources.epochs,
-        recipe,
-        tuple(devices),
+        group.cohort.key,
+        tuple(group.shared),
+        None if run.start is None else shape_of(run.start),
+        (sources.epochs, sources.has_orders(run), recipe, *devices),
         str(jax.dtypes.canonicalize_dtype(float)),
-        jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
-        jax.tree.structure(arguments),
-        tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(arguments)),
+        setting("jax_default_prng_impl"),
+        setting("jax_default_matmul_precision"),
     )

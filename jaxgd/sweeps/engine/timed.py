@@ -83,4 +83,5 @@ def _driver(engine: Engine, recipe: Recipe, part: Mapping[int, Sequence[Run]]) -
     """The driver of the first and the last run of each batch size: they tell what all runs share."""
     ends = [run for members in part.values() for run in (members[0], *members[1:][-1:])]
     recipe = recipe if recipe.is_alone else recipe.alone
-    return engine.driver(only_group(merged(ends, recipe)), recipe._replace(devices=len(engine.devices)))
+    devices = min(recipe.devices, len(engine.devices))
+    return engine.driver(only_group(merged(ends, recipe)), recipe._replace(devices=devices))

@@ -93,7 +93,8 @@ def core_of(devices: Sequence[Any]) -> Core:
 
     A file that is damaged, or that others could have written, is ignored with a warning.
     """
-    return _read(_file(devices), json_text(_machine(devices)))
+    about = _machine_of(devices)
+    return _read(_file(about), about)
 
 
 def keep(core: Core, devices: Sequence[Any]) -> Path:
@@ -103,9 +104,11 @@ def keep(core: Core, devices: Sequence[Any]) -> Path:
         PermissionError: somebody else could write to the folder.
         OSError: it cannot be written, or there is no home for it.
     """
-    path = _file(devices)
+    about = _machine_of(devices)
+    path = _file(about)
     private_folder(path.parent, shared=False)
-    content = {"machine": _machine(devices), "constants": {name: getattr(core, name) for name in MEASURED}}
+    measured = {name: getattr(core, name) for name in MEASURED}
+    content = {"machine": read_json(about.encode()), "constants": measured}
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as beside:
         beside.write(json_text(content) + "\n")
     os.replace(beside.name, path)
@@ -113,16 +116,21 @@ def keep(core: Core, devices: Sequence[Any]) -> Path:
     return path
 
 
-def _machine(devices: Sequence[Any]) -> dict[str, Any]:
-    """What constants depend on: processor, cores, kind of device, versions of what compiles."""
-    own, made = f"{platform.machine()}, {cpu_name()}", versions()
-    kinds = {"processor": own, "cores": num_cores(), "device": devices[0].device_kind}
-    return kinds | {name: made[name] for name in ("jax", "jaxlib")}
+def _machine_of(devices: Sequence[Any]) -> str:
+    made = versions()
+    return _machine(devices[0].device_kind, num_cores(), made["jax"], made["jaxlib"])
 
 
-def _file(devices: Sequence[Any]) -> Path:
+@functools.cache  # asked for by every plan
+def _machine(device: str, cores: int, jax: str, jaxlib: str) -> str:
+    """What constants depend on, as JSON: processor, cores, kind of device, versions of what compiles."""
+    processor = f"{platform.machine()}, {cpu_name()}"
+    return json_text({"processor": processor, "cores": cores, "device": device, "jax": jax, "jaxlib": jaxlib})
+
+
+def _file(machine: str) -> Path:
     """Beside the folder of compiled programs, named after the machine."""
-    name = hashlib.sha256(json_text(_machine(devices)).encode()).hexdigest()[:16]
+    name = hashlib.sha256(machine.encode()).hexdigest()[:16]
     return own_folder("constants") / f"{name}.json"
 
 

@@ -115,11 +115,12 @@ def fitting_lanes(
 ) -> int:
     """How many lanes a device takes, if each needs so many bytes beside `fixed` ones.
 
-    In turn, an empty place costs nothing: with as many places always, few runs use the program of many. At
-    once it costs as much as another: of 100 lanes of which 78 fit, 50 move in each of two rounds.
+    In turn, an empty place costs little: with as many places always, few runs use the program of many; one
+    run for a device has a program that takes no more. At once a place costs as much as another: of 100 lanes
+    of which 78 fit, 50 move in each of two rounds.
     """
     each = -(-num_lanes // len(devices))
-    in_turn = max(1, min(core.lanes, int(core.lanes_bytes / max(lane_bytes, 1))))
+    in_turn = 1 if each == 1 else max(1, min(core.lanes, int(core.lanes_bytes / max(lane_bytes, 1))))
     wanted = min(each, core.lanes_at_once) if kind == "vmap" else in_turn
     free = free_bytes(devices)
     fits = int((free / core.margin - fixed) / max(lane_bytes, 1e-9)) if free else wanted

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -42,6 +43,10 @@ Measure = Callable[[Inputs, Recipe], float]
 Planned = list[tuple[Group, Program]]
 # The work of problems, by structure and shapes.
 _WORKS = Kept()
+# Programs that were chosen, of so many runs, by all that they were chosen by; those of more bytes depend on
+# what is free.
+_CHOSEN = Kept(2**17, lambda chosen: sum(len(program.runs) for program in chosen))
+_KEPT_BYTES = 2**26
 
 
 class Options(NamedTuple):
@@ -99,9 +104,15 @@ def replay(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> Planned:
     """
     if sorted(index for program in saved.groups for index in program.runs) != list(range(len(runs))):
         raise ValueError(f"plan is one of {saved.num_runs} runs, the sweep has {len(runs)}")
-    if any(program.recipe.devices != len(devices) for program in saved.groups):
+    if any(not _is_for(program, devices) for program in saved.groups):
         raise ValueError(f"plan is one for {saved.device}, the sweep would run on {device_name(devices)}")
     return with_groups(saved.groups, runs)
+
+
+def _is_for(program: Program, devices: Sequence[Any]) -> bool:
+    """Whether a program uses all of these devices, or as many as it has runs."""
+    num = program.recipe.devices
+    return num == len(devices) or len(program.runs) <= num < len(devices)
 
 
 def with_groups(
@@ -141,8 +152,50 @@ class Planner:
 
     def choose(self, runs: Sequence[Run]) -> Planned:
         """The programs, the longest first, so that others compile while they run."""
-        groups, options = group_runs(runs), self.options
+        groups = group_runs(runs)
         warn_of_closures(groups)
+        chosen = self._chosen(groups) if any(run.start for run in runs) else self._chosen_before(groups)
+        made = {tuple(run.index for run in group.runs): group for group in groups}
+        return with_groups(chosen, runs, made)
+
+    def _chosen_before(self, groups: Sequence[Group]) -> list[Program]:
+        """The programs of earlier groups that differ in the optimizers' numbers at most; else chosen now."""
+        key = self._key(groups)
+        columns = [column for group in groups for column in group.columns]
+        numbers = tuple(column.codes.tobytes() for column in columns if column.places is None)
+        exact = (key, numbers) if len(numbers) == len(columns) else None
+        if exact and (chosen := _CHOSEN.find(exact)):
+            return chosen
+        alike = _CHOSEN.find(key)
+        chosen = [self._renamed(each, groups) for each in alike] if alike else self._chosen(groups)
+        if max(each.predicted_bytes for each in chosen) <= _KEPT_BYTES:
+            for each in filter(None, (key, exact)):
+                _CHOSEN.put(each, chosen)
+        return chosen
+
+    def _key(self, groups: Sequence[Group]) -> Any:
+        """What programs are chosen by: everything but the numbers of optimizers."""
+        parts = tuple(
+            (
+                group.cohort.key,
+                tuple(group.shared),
+                tuple((run.index, run.seed) for run in group.runs),
+                None if is_fixed(group.first) else tuple(group.batch_sizes),
+            )
+            for group in groups
+        )
+        machine = (*self.devices, self.core, num_cores(), jax.dtypes.canonicalize_dtype(float))
+        return parts, self.plain, self.options, self.sources.epochs, self.sources.max_orders, machine
+
+    def _renamed(self, program: Program, groups: Sequence[Group]) -> Program:
+        """A program of earlier runs with the optimizers of these."""
+        runs = frozenset(program.runs)
+        part = [group for group in groups if group.runs[0].index in runs]
+        return dataclasses.replace(program, optimizer=self._names(part))
+
+    def _chosen(self, groups: Sequence[Group]) -> list[Program]:
+        """The programs of groups, without those that they are merged from."""
+        options = self.options
         chosen = self._best(groups, self.plain)
         is_open = options.generalize is not False and len(groups) > len(set(map(_size, groups)))
         # Merged optimizers have states of their own, which no start fits.
@@ -158,9 +211,7 @@ class Planner:
             if options.generalize or pays(apart, merging, self.core):
                 why = f"; optimizers apart {apart:.2g} s in all, merged {merging:.2g} s"
                 chosen = [dataclasses.replace(each, reason=each.reason + why) for each in together]
-        chosen.sort(key=lambda program: program.predicted_run_seconds, reverse=True)
-        made = {tuple(run.index for run in group.runs): group for group in groups}
-        return with_groups(chosen, runs, made)
+        return sorted(chosen, key=lambda program: program.predicted_run_seconds, reverse=True)
 
     def _seconds(self, programs: Sequence[Program]) -> float:
         """Predicted seconds of a sweep with nothing compiled and of another one after it.
@@ -172,7 +223,8 @@ class Planner:
         """
         compiles = [each.predicted_compile_seconds for each in programs]
         running = sum(each.predicted_run_seconds for each in programs)
-        work = self.core.compiling * sum(compiles) + running * len(self.devices)
+        busy = sum(each.predicted_run_seconds * each.recipe.devices for each in programs)
+        work = self.core.compiling * sum(compiles) + busy
         cores = max(num_cores(), len(self.devices))
         return max(max(compiles), min(compiles) + running, work / cores) + running
 
@@ -220,6 +272,7 @@ class Planner:
         ends = [run for group in part for run in (group.runs[0], group.runs[-1])]
         group = only_group(merged(ends, recipe)) if recipe.is_merged else part[0]
         runs = [run for group in part for run in group.runs]
+        recipe = recipe._replace(devices=min(recipe.devices, len(runs)))
         inputs, work = Inputs(group, self.sources), self._work(group.runs[0])
         lane_bytes = _lane_bytes(inputs)
         if recipe.kind == "vmap":  # in turn, there is one step's memory for all lanes
@@ -293,19 +346,20 @@ class Planner:
         """Predicted seconds of groups; where a device moves several lanes at once, empty places cost too.
 
         Such as 20 lanes in eights on two devices: each call of a device moves 8, so 32 places are paid for.
+        Of 3 lanes one after the other, a device moves 2.
         """
-        total = 0.0
+        total, lanes, step = 0.0, 0, width * recipe.devices
         for group, trainer in zip(part, trainers, strict=True):
+            num = len(group.runs) if width == 1 else -(-len(group.runs) // step) * step
             one = run_seconds(work, trainer, self.sources.epochs, recipe, width, self.core)
-            step = width * len(self.devices)
-            lanes = len(group.runs) if width == 1 else -(-len(group.runs) // step) * step
-            total += lanes * one / len(self.devices)
-        return total
+            total, lanes = total + num * one, lanes + num
+        return total / lanes * -(-lanes // recipe.devices)
 
     def _names(self, part: Sequence[Group]) -> str:
         """The optimizer's text, or the names of several without their numbers."""
         firsts = [repr(group.first.optimizer) for group in part]
-        if all(text == firsts[0] for group in part for text in _texts(group.cohort)):
+        others = (text for group in part for text in _later_texts(group.cohort))
+        if all(text == firsts[0] for text in itertools.chain(firsts[1:], others)):
             return firsts[0]
         return ", ".join(dict.fromkeys(text.split("(")[0] for text in firsts))
 
@@ -414,10 +468,10 @@ def sizes_of(runs: Sequence[Run]) -> tuple[Any, ...]:
     return tuple(sorted(found, key=lambda size: (size == "full", size)))
 
 
-def _texts(cohort: Cohort) -> Iterator[str]:
-    """What the optimizers of a cohort are called, each of them once."""
+def _later_texts(cohort: Cohort) -> Iterator[str]:
+    """What the optimizers of a cohort are called, each of them once, but the first."""
     rows, _ = cohort.distinct(lambda trainer: trainer.optimizer)
-    return (repr(cohort.tree(row).optimizer) for row in rows.tolist())
+    return (repr(cohort.tree(row).optimizer) for row in rows.tolist() if row)
 
 
 def families(groups: Sequence[Group], recipe: Recipe) -> list[list[Group]]:

@@ -53,7 +53,8 @@ class Recipe(NamedTuple):
         how = " one after the other" if self.kind == "map" else " at once"
         how = f", {self.width} at a time," if self.kind == "map" and self.width > 1 else how
         lanes = f"{self.lanes} lanes{how}" if self.lanes > 1 else "1 lane"
-        parts = [f"{lanes} on each of {self.devices} devices"]
+        where = f"each of {self.devices} devices" if self.devices > 1 else "1 device"
+        parts = [f"{lanes} on {where}"]
         if self.microbatch is not None:
             parts.append(f"batch sizes merged in micro-batches of {self.microbatch}")
         if self.shares_batches:

@@ -42,7 +42,8 @@ def test_free_memory():
         ("vmap", 100, [GPU], 10, 400, 34),  # 38 fit
         ("vmap", 100, [GPU], 10_000, 0, 1),
         ("map", 100, [GPU], 10, 0, 64),
-        ("map", 1, [GPU], 10, 0, 64),
+        ("map", 2, [GPU], 10, 0, 64),
+        ("map", 1, [GPU], 10, 0, 1),
         ("map", 100, [GPU], 200, 0, 3),
         ("map", 100, jax.devices("cpu"), 2**21, 0, 4),
         ("map", 100, jax.devices("cpu"), 2**24, 0, 1),
@@ -97,5 +98,5 @@ def test_a_recipe_says_what_it_does():
     assert str(Recipe("map", 8, 2)) == "8 lanes one after the other on each of 2 devices"
     assert str(Recipe("map", 8, 2, width=4)) == "8 lanes, 4 at a time, on each of 2 devices"
     assert str(Recipe("vmap", 4, 1, 32, True)) == (
-        "4 lanes at once on each of 1 devices, batch sizes merged in micro-batches of 32, optimizers merged"
+        "4 lanes at once on 1 device, batch sizes merged in micro-batches of 32, optimizers merged"
     )

@@ -1,5 +1,6 @@
 """The planner: forms that are forced, plans that are followed again, and what it chooses."""
 
+import argparse
 import dataclasses
 import json
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxgd
+from jaxgd.machine.kept import Kept
 from jaxgd.sweeps.planning import planner
 from jaxgd.sweeps.planning.constants import CORE
 from jaxgd.sweeps.planning.costs import work_of
@@ -149,6 +151,48 @@ def test_between_plans_numbers_agree(x64, options):
         assert other[name].dtype == np.float64
         np.testing.assert_allclose(other[name], apart[name], rtol=1e-9)
     np.testing.assert_array_equal(other.updates, apart.updates)
+
+
+def test_what_was_chosen_before_is_not_chosen_again(monkeypatch):
+    """Whatever the optimizers' numbers, which their names in the plan tell."""
+    asked, run_seconds = [], planner.run_seconds
+    monkeypatch.setattr(planner, "run_seconds", lambda *a: asked.append(a) or run_seconds(*a))
+
+    def plan(rates=(0.1,), seeds=(0, 1), epochs=2, forget=False, **options):
+        if forget:
+            monkeypatch.setattr(planner, "_CHOSEN", Kept())
+        asked.clear()
+        axes = {**AXES, "learning_rate": list(rates), "seed": list(seeds)}
+        return jaxgd.plan(make_trainer, axes, epochs, **options)
+
+    plan(forget=True)
+    assert asked
+    again = plan(rates=[0.2])
+    assert not asked
+    assert {group.optimizer for group in again.groups} == {
+        "sgd(learning_rate=0.2)",
+        repr(jaxgd.adam(0.2)),
+    }
+    assert again == plan(rates=[0.2], forget=True)
+    for other in ({"epochs": 3}, {"seeds": [0]}, {"rates": [0.1, 0.2]}, {"merge": 5}):
+        plan()
+        new = plan(**other)
+        assert asked
+        assert new == plan(forget=True, **other)
+
+
+def test_one_run_is_on_one_device_and_each_of_few_on_its_own():
+    for seeds, recipe in (([0], (1, 1)), ([0, 1], (1, 2)), ([0, 1, 2], (64, 2))):
+        axes = {"optimizer": ["adam"], "batch_size": [5], "seed": seeds}
+        plan = jaxgd.plan(make_trainer, axes, 2, width=1)
+        assert [(g.recipe.lanes, g.recipe.devices) for g in plan.groups] == [recipe]
+        result = jaxgd.sweep(make_trainer, axes, 2, progress=False, plan=plan)
+        fit = jaxgd.fit(
+            make_trainer(argparse.Namespace(optimizer="adam", batch_size=5)), jax.random.key(0), 2
+        )
+        np.testing.assert_array_equal(
+            result.dataset.train_loss.sel(seed=0).squeeze(), fit.history["train_loss"]
+        )
 
 
 def test_a_plan_is_followed_again():
