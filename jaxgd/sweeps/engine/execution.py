@@ -110,13 +110,16 @@ class Engine:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _prepare(self, planned: Planned, interrupts: Interrupts) -> None:
-        """While the programs compile: what the result will be made of, and what they are given."""
-        importlib.import_module("xarray")
+        """While the programs compile: what they are given, and then what the result will be made of.
+
+        Importing that takes Python as long as tracing a program does, which would wait for it.
+        """
         for run in (run for group, _ in planned for run in group.runs):
             if not interrupts:
                 self.sources.make(run)
         if not interrupts:
             self._check_coupling([group for group, _ in planned])
+        importlib.import_module("xarray")
 
     def _check_coupling(self, groups: Sequence[Group]) -> None:
         """Raise ValueError if a group's problem does not say that its examples are coupled."""
