@@ -25,7 +25,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # XLA's older emitters, and LLVM without its optimizations.
 _QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
-# Linux ends a process that maps memory more than 65,530 times, and a compiled program does some ten times.
+# A process that maps memory more than 65,530 times crashes on Linux; a compiled program does some ten times.
 _MAPPED = 30_000
 
 

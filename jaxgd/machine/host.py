@@ -35,7 +35,6 @@ def _numbers_of(path: str | Path) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
 
 
-@functools.cache
 def cpu_name() -> str:
     """What the processor calls itself; what Python knows of it where the machine does not say."""
     try:

@@ -43,9 +43,11 @@ def check_number(
 
 def as_number(argument: str, value: Any) -> Any:
     """`value` as a pytree leaf: a concrete scalar becomes np.float64: all spellings share a program."""
-    if type(value) is float or isinstance(value, Tracer):
-        return np.float64(value) if type(value) is float else value
-    kind = getattr(value, "dtype", None) or (np.dtype(type(value)) if type(value) in (int, float) else None)
+    if isinstance(value, Tracer):
+        return value
+    if type(value) is float:
+        return np.float64(value)
+    kind = getattr(value, "dtype", None) or (np.dtype(int) if type(value) is int else None)
     if kind is None or not (jnp.issubdtype(kind, jnp.integer) or jnp.issubdtype(kind, jnp.floating)):
         raise TypeError(f"{argument} must be a number, an array or a schedule, got {value!r}")
     if np.ndim(value) == 0:

@@ -123,8 +123,8 @@ class Sources:
         alike, place = self._of(run)
         init, number = alike.inits[alike.init_of[place]]
         key = ("params", number, run.seed)
-        key_of = lambda: jax.random.wrap_key_data(self.key_data(run))  # noqa: E731
-        return self._once(key, lambda: jax.device_get(drawn_params(init, key_of())))
+        draw = lambda: drawn_params(init, jax.random.wrap_key_data(self.key_data(run)))  # noqa: E731
+        return self._once(key, lambda: jax.device_get(draw()))
 
     def shapes(self, run: Run) -> tuple[Any, Any]:
         """Shapes of the run's key as numbers and of its parameters."""

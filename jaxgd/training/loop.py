@@ -292,11 +292,9 @@ def _end_epoch(
     names, dtype = carrying.columns(trainer), rows.measured.dtype
     empty = (jnp.full(len(names), jnp.nan, dtype), state.rules, state.status)
     is_running = state.status == RUNNING
+    closed = jax.lax.cond(evaluate if in_step else is_running & evaluate, close, lambda: empty)
     if in_step:
-        closed = jax.lax.cond(evaluate, close, lambda: empty)
         closed = jax.tree.map(functools.partial(jnp.where, is_running), closed, empty)
-    else:
-        closed = jax.lax.cond(is_running & evaluate, close, lambda: empty)
     measured, rules, status = closed
     counts = jnp.stack([state.updates, state.examples])
     new = Rows(measured, counts)

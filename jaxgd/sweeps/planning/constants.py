@@ -117,6 +117,7 @@ def keep(core: Core, devices: Sequence[Any]) -> Path:
 
 
 def _machine_of(devices: Sequence[Any]) -> str:
+    """The machine as it is now, with devices of this kind."""
     made = versions()
     return _machine(devices[0].device_kind, num_cores(), made["jax"], made["jaxlib"])
 

@@ -161,16 +161,11 @@ class Planner:
     def _chosen_before(self, groups: Sequence[Group]) -> list[Program]:
         """The programs of earlier groups that differ in the optimizers' numbers at most; else chosen now."""
         key = self._key(groups)
-        columns = [column for group in groups for column in group.columns]
-        numbers = tuple(column.codes.tobytes() for column in columns if column.places is None)
-        exact = (key, numbers) if len(numbers) == len(columns) else None
-        if exact and (chosen := _CHOSEN.find(exact)):
-            return chosen
-        alike = _CHOSEN.find(key)
-        chosen = [self._renamed(each, groups) for each in alike] if alike else self._chosen(groups)
+        if alike := _CHOSEN.find(key):
+            return [self._renamed(each, groups) for each in alike]
+        chosen = self._chosen(groups)
         if max(each.predicted_bytes for each in chosen) <= _KEPT_BYTES:
-            for each in filter(None, (key, exact)):
-                _CHOSEN.put(each, chosen)
+            _CHOSEN.put(key, chosen)
         return chosen
 
     def _key(self, groups: Sequence[Group]) -> Any:
@@ -194,7 +189,7 @@ class Planner:
         return dataclasses.replace(program, optimizer=self._names(part))
 
     def _chosen(self, groups: Sequence[Group]) -> list[Program]:
-        """The programs of groups, without those that they are merged from."""
+        """The programs of these groups, the longest first."""
         options = self.options
         chosen = self._best(groups, self.plain)
         is_open = options.generalize is not False and len(groups) > len(set(map(_size, groups)))

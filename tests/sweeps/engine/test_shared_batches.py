@@ -66,8 +66,9 @@ def test_validation_rows_are_there_once_for_all_lanes(monkeypatch, options):
     texts = []
 
     def kept(*arguments):
-        texts.append(lower(*arguments).as_text())
-        return lower(*arguments)
+        lowered = lower(*arguments)
+        texts.append(lowered.as_text())
+        return lowered
 
     lower = programs.lower
     monkeypatch.setattr(programs, "lower", kept)
