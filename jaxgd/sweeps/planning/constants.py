@@ -29,8 +29,9 @@ class Core(NamedTuple):
 
     step, batch, micro: seconds of a gradient and update beside its arithmetic, of one example, of several, of
     a micro-batch with its bookkeeping. step_saved, batch_saved: what of them lanes that move at once save.
-    flop, conv_flop: seconds of one in a matrix product, in a convolution. output: of a number that one gives,
-    which other functions take further.
+    flop, conv_flop: seconds of one in a matrix product, in a convolution; conv_shared: times that where lanes
+    have their batches in common. output: of a number that one gives,
+    which other functions take further. gather: of a byte of a batch that is put together.
     cached, uncached: bytes per second of parameters and states that fit into the `cache`, bytes, and of
     others. passes, general_passes, sum_passes: over the parameters, in an update by an optimizer of its own
     (two more for each moment), by a merged one, and to sum micro-batches up.
@@ -40,7 +41,8 @@ class Core(NamedTuple):
     turn that move at once, as long as parameters, moments and gradients stay in the cache. margin: what
     memory measured at one lane and two may be off by at more. gain, saved: what merging has to save, as a
     ratio and in seconds, since without it a lane has the bits of the run alone. width_saved: what part of the
-    time moving at once has to save. measured: lanes at once that may need more than this part of the free
+    time moving at once has to save. channels: as many as lanes of one convolution each may have together.
+    measured: lanes at once that may need more than this part of the free
     memory are measured first.
     """
 
@@ -57,8 +59,10 @@ class Core(NamedTuple):
     step_saved: float = 1e-6
     batch_saved: float = 2.7e-6
     flop: float = 1.2e-11
-    conv_flop: float = 8e-10
+    conv_flop: float = 5e-10
+    conv_shared: float = 0.6
     output: float = 2.5e-9
+    gather: float = 3e-10
     cached: float = 6e10
     uncached: float = 1.2e10
     cache: int = 2**20
@@ -74,6 +78,7 @@ class Core(NamedTuple):
     gain: float = 1.2
     saved: float = 2.0
     width_saved: float = 0.05
+    channels: int = 40
     measured: float = 0.1
 
 

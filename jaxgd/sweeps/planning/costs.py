@@ -20,8 +20,9 @@ class Work(NamedTuple):
     """What a run's steps work on.
 
     flops, conv_flops: of the matrix products, and of the convolutions, in one example's gradient. outputs:
-    numbers that these give. convs: convolutions of the loss. bytes: of the parameters. leaves: their arrays.
-    moments: how many times as large as they the optimizer's state is.
+    numbers that these give. convs: convolutions of the loss. channels: of what they give. bytes: of the
+    parameters. leaves: their arrays. moments: how many times as large as they the optimizer's state is. row:
+    bytes of an example.
     """
 
     flops: float
@@ -30,7 +31,9 @@ class Work(NamedTuple):
     leaves: int
     conv_flops: float = 0.0
     convs: float = 0.0
+    channels: float = 0.0
     moments: float = 1.0
+    row: float = 0.0
 
 
 def work_of(trainer: Trainer, params: Any) -> Work:
@@ -50,7 +53,8 @@ def work_of(trainer: Trainer, params: Any) -> Work:
     flops = found.flops or (0 if found.convs else size / 2)
     arithmetic = {"flops": 3 * flops, "outputs": 3 * found.outputs, "conv_flops": 3 * found.conv_flops}
     leaves = len(jax.tree.leaves(params))
-    return Work(**arithmetic, bytes=size, leaves=leaves, convs=found.convs, moments=moments)
+    convs = {"convs": found.convs, "channels": found.channels}
+    return Work(**arithmetic, **convs, bytes=size, leaves=leaves, moments=moments, row=num_bytes(batch))
 
 
 def compile_seconds(work: Work, recipe: Recipe, loops: int = 1, core: Core = CORE) -> float:
@@ -63,15 +67,23 @@ def compile_seconds(work: Work, recipe: Recipe, loops: int = 1, core: Core = COR
 
 
 def run_seconds(
-    work: Work, trainer: Trainer, epochs: int, recipe: Recipe, width: int = 1, core: Core = CORE
+    work: Work,
+    trainer: Trainer,
+    epochs: int,
+    recipe: Recipe,
+    width: int = 1,
+    sharing: int = 1,
+    core: Core = CORE,
 ) -> float:
     """Seconds of one run on one core of a CPU, alone or as one of `width` that move at once.
 
+    Of those, `sharing` have their batches in common, which are then gathered once for all of them.
+
     Such as for an MLP 64-32-10 (2,410 parameters, 9.6 kB, 14,208 flops and 126 outputs in an example's
     gradient) on 1,000 examples by SGD at batch size 50: an epoch of 20 updates takes 20 * 4.5 us beside its
-    arithmetic, 1,000 * (14,208 * 12 ps + 126 * 2.5 ns) = 0.5 ms of arithmetic, and 20 * 4 passes over 9.6 kB
-    at 60 GB/s = 13 us of updates: 0.6 ms. Validation after each epoch takes a third of a gradient's
-    arithmetic for each of its examples.
+    arithmetic, 1,000 * (14,208 * 12 ps + 126 * 2.5 ns) = 0.5 ms of arithmetic, 1,000 * 260 bytes * 0.3 ns =
+    78 us to gather examples, and 20 * 4 passes over 9.6 kB at 60 GB/s = 13 us of updates: 0.7 ms. Validation
+    after each epoch takes a third of a gradient's arithmetic for each of its examples.
     """
     rate = core.cached if 4 * work.bytes < core.cache else core.uncached
     steps, num = steps_per_epoch(trainer), trainer.problem.num_examples
@@ -85,7 +97,10 @@ def run_seconds(
         fixed = core.micro + core.sum_passes * work.bytes / rate
     moved = updates * passes * work.bytes / rate
     examples = num + _num_valid(trainer) / 3
-    return epochs * (steps * fixed + examples * example_seconds(work, core) + moved)
+    if sharing > 1:
+        work = work._replace(conv_flops=work.conv_flops * core.conv_shared)
+    gathered = 0 if trainer.order_sampling == "sequential" else num * work.row * core.gather / sharing
+    return epochs * (steps * fixed + examples * example_seconds(work, core) + gathered + moved)
 
 
 def example_seconds(work: Work, core: Core = CORE) -> float:
@@ -140,10 +155,17 @@ def step_bytes(work: Work, trainer: Trainer, microbatch: int | None = None) -> f
     return max(size * (example + 4 * work.outputs), validated * 4 * work.outputs)
 
 
-def fitting_width(params_bytes: float, core: Core = CORE) -> int:
-    """How many lanes in turn are best moved at once where steps are short: a power of two."""
-    fits = int(core.width_bytes / max(3 * params_bytes, 1))
-    return 2 ** (max(1, min(core.width, fits)).bit_length() - 1)
+def fitting_width(work: Work, core: Core = CORE) -> int:
+    """How many lanes in turn are best moved at once where steps are short.
+
+    It is a power of two where there are no convolutions.
+    Lanes of one convolution each, if they share their batches, are one convolution of as many channels as
+    theirs together. It is quicker than theirs while it has few.
+    """
+    fits = max(1, min(core.width, int(core.width_bytes / max(3 * work.bytes, 1))))
+    if work.convs:
+        return max(1, min(fits, int(core.channels / work.channels)))
+    return 2 ** (fits.bit_length() - 1)
 
 
 def num_bytes(tree: Any) -> int:
@@ -156,12 +178,13 @@ def _is_jaxpr(value: Any) -> bool:
 
 
 class _Found(NamedTuple):
-    """Flops of matrix products and of convolutions, numbers that both give, how many convolutions."""
+    """Flops of matrix products and of convolutions, numbers that both give, convolutions, their channels."""
 
     flops: float = 0.0
     outputs: float = 0.0
     conv_flops: float = 0.0
     convs: float = 0.0
+    channels: float = 0.0
 
 
 def _products(jaxpr: Any) -> _Found:
@@ -180,6 +203,6 @@ def _products(jaxpr: Any) -> _Found:
             parts.append(_Found(2 * size * math.prod(shape[i] for i in contracted), size))
         elif equation.primitive.name == "conv_general_dilated":
             kernel = equation.invars[1].aval.shape
-            summed = math.prod(kernel) / kernel[equation.params["dimension_numbers"].rhs_spec[0]]
-            parts.append(_Found(0.0, size, 2 * size * summed, 1))
+            channels = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
+            parts.append(_Found(0.0, size, 2 * size * math.prod(kernel) / channels, 1, channels))
     return _Found(*map(sum, zip(*parts, strict=True)))

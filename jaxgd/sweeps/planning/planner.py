@@ -59,6 +59,9 @@ class Options(NamedTuple):
     width: int | None = None
 
 
+# Of shared batches, fewer convolutions at once than these save nothing.
+_FEWEST_CONVS = 4
+
 # One lane at a time, nothing merged: every run has the bits of the jitted run alone.
 EXACT = Options(merge=False, kind="map", lanes=1, generalize=False, width=1)
 
@@ -296,19 +299,13 @@ class Planner:
         40 rates of each of 16 seeds: lanes in eights share them, and of 60 lanes at once each 20. No place is
         left empty: a width that they do not come out even with stays what it is, or becomes less.
         """
-        first, counts = (
-            part[0].first,
-            collections.Counter((place, run.seed) for place, group in enumerate(part) for run in group.runs),
-        )
-        is_open = is_fixed(first) and not first.rules and recipe.microbatch is None
-        if not is_open or first.order_sampling == "sequential" or recipe.is_alone:
+        if recipe.is_alone:
             return recipe
-        alike = math.gcd(*counts.values())
+        alike = _alike(part, recipe)
         width = math.gcd(alike, recipe.lanes)
         if recipe.kind == "map":
-            most = recipe.width
-            width = max(n for n in range(1, most + 1) if alike % n == 0)
-            if width < most and (self.options.width is not None or width < most / 4):
+            width = _sharing_width(alike, recipe.width)
+            if width < recipe.width and self.options.width is not None:
                 return recipe
         if width == 1:
             return recipe
@@ -320,33 +317,42 @@ class Planner:
         """Predicted seconds of the groups as one program, and how many lanes in turn it moves at once.
 
         Convolutions of several lanes at once take no less time than one after the other, and twice as long to
-        compile. Early stopping and budgets end lanes here and there, so that those beside them would wait.
+        compile: but for those of shared batches, which are one of more channels. Early stopping and budgets
+        end lanes here and there, so that those beside them would wait.
         """
         trainers = [run.trainer for run in merged([group.runs[0] for group in part], recipe)]
         seconds = functools.partial(self._run_seconds, part, trainers, recipe, work)
         if self.options.width is not None:
             return seconds(self.options.width), self.options.width
-        width, first = fitting_width(work.bytes, self.core), part[0].first
-        is_open = recipe.kind == "map" and is_fixed(first) and not first.rules and recipe.microbatch is None
-        is_open = is_open and not work.convs
+        width = fitting_width(work, self.core)
+        sharing = _sharing_width(_alike(part, recipe), width)
+        is_open = recipe.kind == "map" and _is_plain(part[0].first, recipe)
+        is_open = is_open and (not work.convs or (work.convs == 1 and sharing >= _FEWEST_CONVS))
         if not is_open or width > lanes or self.options.lanes is not None:
             return seconds(1), 1
-        alone, at_once = seconds(1), seconds(width)
+        alone, at_once = seconds(1), seconds(width, sharing)
         is_better = alone - at_once >= self.core.width_saved * alone
         return (at_once, width) if is_better else (alone, 1)
 
     def _run_seconds(
-        self, part: Sequence[Group], trainers: Sequence[Any], recipe: Recipe, work: Work, width: int
+        self,
+        part: Sequence[Group],
+        trainers: Sequence[Any],
+        recipe: Recipe,
+        work: Work,
+        width: int,
+        sharing: int = 1,
     ) -> float:
         """Predicted seconds of groups; where a device moves several lanes at once, empty places cost too.
 
         Such as 20 lanes in eights on two devices: each call of a device moves 8, so 32 places are paid for.
         Of 3 lanes one after the other, a device moves 2.
         """
+        width = sharing if sharing > 1 else width
         total, lanes, step = 0.0, 0, width * recipe.devices
         for group, trainer in zip(part, trainers, strict=True):
             num = len(group.runs) if width == 1 else -(-len(group.runs) // step) * step
-            one = run_seconds(work, trainer, self.sources.epochs, recipe, width, self.core)
+            one = run_seconds(work, trainer, self.sources.epochs, recipe, width, sharing, self.core)
             total, lanes = total + num * one, lanes + num
         return total / lanes * -(-lanes // recipe.devices)
 
@@ -377,6 +383,26 @@ class Planner:
             return recipe
         one, two = (self.measure(inputs, recipe._replace(lanes=lanes)) for lanes in (1, 2))
         return recipe._replace(lanes=self._lanes(inputs, num_lanes, two - one, max(0, 2 * one - two)))
+
+
+def _is_plain(first: Trainer, recipe: Recipe) -> bool:
+    """Whether each step of such a trainer is an update by so many examples, until the last epoch ends."""
+    return is_fixed(first) and not first.rules and recipe.microbatch is None
+
+
+def _alike(part: Sequence[Group], recipe: Recipe) -> int:
+    """How many lanes of one seed can share their batches with none left over; 1 if none can."""
+    first = part[0].first
+    if not _is_plain(first, recipe) or first.order_sampling == "sequential":
+        return 1
+    counts = collections.Counter((place, run.seed) for place, group in enumerate(part) for run in group.runs)
+    return math.gcd(*counts.values())
+
+
+def _sharing_width(alike: int, most: int) -> int:
+    """How many lanes in turn share their batches where so many at most move at once; 1 if too few would."""
+    width = max(n for n in range(1, most + 1) if alike % n == 0)
+    return width if width >= most / 4 else 1
 
 
 def _explained(programs: Sequence[Program], reason: str) -> list[Program]:

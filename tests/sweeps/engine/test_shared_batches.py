@@ -15,14 +15,18 @@ KINDS = {
     "at once": {"kind": "vmap", "lanes": 8, "merge": False},
 }
 each_kind = pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
+MODELS = {"mlp": jaxgd.mlp([3, 8, 2]), "convolution": jaxgd.conv_net((3, 3, 1), 2, [4])}
+each_model = pytest.mark.parametrize("model", MODELS)
 
 
-def make_problem(num_valid=8):
+def make_problem(num_valid=8, model="mlp"):
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(24, 3))
     targets = inputs @ [1, -1, 2] + generator.normal(size=24)
+    if model == "convolution":
+        inputs = generator.normal(size=(24, 3, 3, 1)) + inputs[:, :, None, None]
     return jaxgd.classification(
-        jaxgd.mlp([3, 8, 2]), (inputs, targets > 0), (inputs[:num_valid], targets[:num_valid] > 0)
+        MODELS[model], (inputs, targets > 0), (inputs[:num_valid], targets[:num_valid] > 0)
     )
 
 
@@ -42,23 +46,32 @@ def assert_same(result, other, **place):
 
 
 @each_kind
-def test_numbers_are_those_of_runs_alone(x64, options):
-    shared, alone = sweep(options), sweep({"kind": "map", "width": 1, "merge": False})
+@each_model
+def test_numbers_are_those_of_runs_alone(x64, options, model):
+    problem = make_problem(model=model)
+    shared, alone = (
+        sweep(form, problem=problem) for form in (options, {"kind": "map", "width": 1, "merge": False})
+    )
     assert all(program.recipe.shares_batches for program in shared.plan.groups)
     for name in ("train_loss", "grad_norm", "valid_loss", "updates", "examples"):
         np.testing.assert_allclose(shared.dataset[name], alone.dataset[name], rtol=1e-9)
 
 
 @each_kind
-def test_a_lane_has_the_same_bits_beside_others_in_another_order_and_wherever_it_is_cut(monkeypatch, options):
-    result = sweep(options)
-    other = sweep(options, AXES | {"learning_rate": [1e30, *RATES[:0:-1]], "seed": [2, 0, 1]})
+@each_model
+def test_a_lane_has_the_same_bits_beside_others_in_another_order_and_wherever_it_is_cut(
+    monkeypatch, options, model
+):
+    problem = make_problem(model=model)
+    result = sweep(options, problem=problem)
+    axes = AXES | {"learning_rate": [1e30, *RATES[:0:-1]], "seed": [2, 0, 1]}
+    other = sweep(options, axes, problem)
     assert (other.dataset.status.sel(learning_rate=1e30) == "diverged").any()
     for rate in RATES[1:]:
         for seed in (0, 1, 2):
             assert_same(result, other, learning_rate=rate, seed=seed)
     monkeypatch.setattr(Driver, "call_seconds", 1e-9)
-    assert_same(sweep(options), result)
+    assert_same(sweep(options, problem=problem), result)
 
 
 @each_kind

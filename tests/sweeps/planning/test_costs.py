@@ -6,7 +6,16 @@ import pytest
 
 import jaxgd
 from jaxgd.machine.devices import free_bytes
-from jaxgd.sweeps.planning.costs import default_kind, fitting_lanes, fitting_width, step_bytes, work_of
+from jaxgd.sweeps.planning.constants import CORE
+from jaxgd.sweeps.planning.costs import (
+    Work,
+    default_kind,
+    fitting_lanes,
+    fitting_width,
+    run_seconds,
+    step_bytes,
+    work_of,
+)
 from jaxgd.sweeps.planning.plans import Recipe
 
 
@@ -91,7 +100,21 @@ def test_a_plan_of_lanes_at_once_counts_their_batches():
 
 @pytest.mark.parametrize(("params", "width"), [(4, 16), (20_000, 8), (30_000, 4), (100_000, 1), (1e9, 1)])
 def test_width_that_stays_in_the_cache(params, width):
-    assert fitting_width(params) == width
+    assert fitting_width(Work(0, 0, params, 1)) == width
+
+
+@pytest.mark.parametrize(("channels", "width"), [(2, 16), (4, 10), (8, 5), (16, 2), (64, 1)])
+def test_convolutions_at_once_have_few_channels_together(channels, width):
+    assert fitting_width(Work(0, 0, 400, 1, convs=1, channels=channels)) == width
+
+
+def test_batches_that_are_shared_are_gathered_once():
+    data = np.ones((60, 4), np.float32), np.arange(60) % 2
+    trainer = jaxgd.trainer(jaxgd.classification(jaxgd.linear(4, 2), data), jaxgd.sgd(0.1), 10)
+    work = work_of(trainer, jax.eval_shape(trainer.problem.init, jax.random.key(0)))
+    apart, shared = (run_seconds(work, trainer, 2, Recipe("map", 1, 1), 8, sharing) for sharing in (1, 4))
+    num, row = trainer.problem.num_examples, work.row
+    assert apart - shared == pytest.approx(2 * num * row * CORE.gather * (1 - 1 / 4))
 
 
 def test_a_recipe_says_what_it_does():

@@ -325,7 +325,7 @@ def test_work_of_a_convolution():
     )
     problem = jaxgd.classification(model, (np.ones((6, 8, 8, 1), np.float32), np.arange(6) % 2))
     work = work_of(jaxgd.trainer(problem, jaxgd.sgd(0.1), 2), jax.eval_shape(model.init, jax.random.key(0)))
-    assert (work.flops, work.conv_flops, work.convs) == (0, 3 * 2 * (6 * 6 * 2) * 9, 1)
+    assert (work.flops, work.conv_flops, work.convs, work.channels) == (0, 3 * 2 * (6 * 6 * 2) * 9, 1, 2)
     assert work.outputs == 3 * 6 * 6 * 2
 
 
@@ -340,3 +340,20 @@ def test_lanes_with_convolutions_go_one_after_the_other():
     )
     assert recipe(flat).width == 16
     assert recipe(jaxgd.conv_net((8, 8, 1), 2, [2])).width == 1
+
+
+@pytest.mark.parametrize(
+    ("layers", "rates", "width"),
+    [([4], 8, 8), ([4], 20, 10), ([8], 10, 5), ([8], 7, 1), ([16], 8, 1), ([4, 4], 8, 1)],
+)
+def test_lanes_of_one_convolution_share_their_batches(layers, rates, width):
+    problem = jaxgd.classification(
+        jaxgd.conv_net((8, 8, 1), 2, layers), (np.ones((64, 8, 8, 1), np.float32), np.arange(64) % 2)
+    )
+
+    def make(hp):
+        return jaxgd.trainer(problem, jaxgd.sgd(hp.learning_rate), 4)
+
+    axes = {"learning_rate": list(np.linspace(0.01, 0.1, rates)), "seed": range(16)}
+    recipe = jaxgd.plan(make, axes, 100).groups[0].recipe
+    assert (recipe.width, recipe.shares_batches) == (width, width > 1)
