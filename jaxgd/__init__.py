@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from jaxgd.tables.prepared import PreparedTable as PreparedTable, table as table
     from jaxgd.training import (
+        BatchError as BatchError,
         Fit as Fit,
         Model as Model,
         Observation as Observation,
@@ -100,7 +101,7 @@ _HOMES = {
     "named_chain masked partition current_learning_rate generalize make_update",
     "jaxgd.training": "Problem Model mlp linear conv_net char_transformer "
     "from_linen from_nnx from_equinox classification regression "
-    "dropout drop_connect regularized Trainer trainer Fit fit iterate seconds train evaluate "
+    "dropout drop_connect regularized Trainer trainer Fit fit iterate seconds train BatchError evaluate "
     "find_learning_rate mixed_precision "
     "Rule Observation early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "

@@ -19,9 +19,11 @@ from jaxgd.training.rules.budgets import budget
 from jaxgd.training.rules.rule import Observation, Rule
 from jaxgd.training.rules.stopping import early_stopping, early_stopping_trace, reduce_on_plateau
 from jaxgd.training.states import TrainState
+from jaxgd.training.streamed import BatchError
 from jaxgd.training.trainers import Trainer, trainer
 
 __all__ = [
+    "BatchError",
     "Fit",
     "Model",
     "Observation",

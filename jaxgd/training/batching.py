@@ -1,7 +1,7 @@
 """Which examples are in which batch: epoch orders, batch positions, keys."""
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +59,23 @@ def augment_key(key: Key, epoch: Any, position: Any) -> Key:
     return jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, _AUGMENT), epoch), position)
 
 
+class Window(NamedTuple):
+    """The part that is here of training data that come batch by batch, in the order in which they are used.
+
+    rows: a tree of arrays, of which axis 0 are examples. first: where in the epoch the first of them stands.
+    num: how many examples the epoch has, as far as is known: 2**31 - 1 until its end has come. remainder: how
+    many examples a batch has that is shorter than the others and that a loss must not see padded, structure;
+    None otherwise. It is then all that the window is used for.
+    """
+
+    rows: Split
+    first: Any
+    num: Any
+    remainder: Any
+
+
 def take(data: Split, indices: Int[jax.Array, " examples"]) -> Batch:
-    """The rows `indices` of every array in `data`; they must be in range."""
+    """The examples `indices` of every array in `data`; they must be in range."""
+    if isinstance(data, Window):
+        data, indices = data.rows, indices - data.first
     return jax.tree.map(lambda array: array.at[indices].get(mode="promise_in_bounds"), data)

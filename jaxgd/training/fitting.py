@@ -171,10 +171,10 @@ def _check_end(course: Course, checks: Checks) -> None:
     """What `drive` says of a run at its end."""
     if any(checks):
         check_numbers(course, checks)
-    _check_first_loss(course.trainer, course.state)
+    check_first_loss(course.trainer, course.state)
 
 
-def _check_first_loss(trainer: Trainer, state: TrainState) -> None:
+def check_first_loss(trainer: Trainer, state: TrainState) -> None:
     """Raise ValueError if a run had no finite loss and gradient to start from.
 
     In a sweep such a run is one that diverged at update 0; here it is an error in the problem.
@@ -190,16 +190,26 @@ def _check_first_loss(trainer: Trainer, state: TrainState) -> None:
 
 def check_run(trainer: Trainer, key: Any, epochs: Any, start: Any = None) -> int:
     """The epochs as an int; raises unless these are a trainer as it was made, and arguments of `fit`."""
-    if not isinstance(trainer, Trainer):
-        raise TypeError(f"trainer must be a jaxgd.trainer(...), got {trainer!r}")
-    check_unchanged(trainer)
+    check_trainer(trainer)
     epochs = check_epochs(epochs, trainer.problem.num_examples)
-    if not is_key(key):
-        raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
+    check_key(key)
     if start is not None:
         with own_programs():
             check_start(start, trainer, key, fresh_run(trainer, key, epochs))
     return epochs
+
+
+def check_trainer(trainer: Any) -> None:
+    """Raise unless it is a trainer as it was made."""
+    if not isinstance(trainer, Trainer):
+        raise TypeError(f"trainer must be a jaxgd.trainer(...), got {trainer!r}")
+    check_unchanged(trainer)
+
+
+def check_key(key: Any) -> None:
+    """Raise unless it is one PRNG key."""
+    if not is_key(key):
+        raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
 
 
 def fresh_run(trainer: Trainer, key: Key, epochs: int) -> tuple[TrainState, dict[str, Any]]:
@@ -252,15 +262,19 @@ def begin_run(trainer: Trainer, key: Key, epochs: int, start: Any = None) -> Cou
     """
     if start is not None and goes_on(start):
         gone = examples_gone(trainer, *start)
-        state, history = _resumed(trainer, *start, epochs)
-        params = state.params
+        state, history = resumed(trainer, *start, epochs)
     else:
-        taken = None if start is None else _copied(moving_part(start)._replace(rules=()))
-        gone, params = 0, drawn_params(trainer.problem.init, key) if taken is None else taken.params
-        state, history = start_run(trainer, key, params, epochs, taken)
+        gone, (state, history) = 0, begun(trainer, key, epochs, start)
     if not isinstance(state.status, Tracer):  # concrete arguments, but within a transformation
-        check_coupling(trainer.problem, params, getattr(trainer.batch_size, "value", None))
+        check_coupling(trainer.problem, state.params, getattr(trainer.batch_size, "value", None))
     return Course(trainer, key, epochs, state, history, gone)
+
+
+def begun(trainer: Trainer, key: Key, epochs: int, start: Any) -> tuple[TrainState, History]:
+    """The state and the history of a new run, from another one's state if it is given as `start`."""
+    taken = None if start is None else _copied(moving_part(start)._replace(rules=()))
+    params = drawn_params(trainer.problem.init, key) if taken is None else taken.params
+    return start_run(trainer, key, params, epochs, taken)
 
 
 @functools.partial(jax.jit, static_argnums=3)
@@ -270,7 +284,7 @@ def start_run(trainer, key, params, epochs, start=None):
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def _resumed(trainer, state, history, epochs):
+def resumed(trainer, state, history, epochs):
     """The state and the history of a run that goes on, in arrays that are nobody else's, with more rows."""
     empty = as_history(trainer, empty_rows(trainer, epochs))
     rows = {name: empty[name].at[: len(column)].set(column) for name, column in history.items()}

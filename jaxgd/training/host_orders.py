@@ -3,9 +3,12 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Int32, UInt, UInt32
 
+from jaxgd.aliases import Key
 from jaxgd.machine.compiling import setting
 from jaxgd.training.batching import ORDER, epoch_orders
 
@@ -32,9 +35,27 @@ def first_orders(
     They are those of `epoch_orders`, which makes them where JAX draws numbers that are not known here.
     """
     if sampling != "sequential" and _draws_as_jax():
-        return _orders(numbers, count, num_examples, sampling)
+        return _orders(numbers, 0, count, num_examples, sampling)
     key = jax.random.wrap_key_data(numbers)
     return jax.device_get(epoch_orders(key, 0, count, num_examples, sampling))
+
+
+def orders_from(
+    key: Key, first: int, count: int, num_examples: int, sampling: str
+) -> Int32[jax.Array, "epochs examples"]:
+    """`epoch_orders` of a key that may be of any kind, or traced: from the host where they can be."""
+    if sampling != "sequential" and _draws_as_jax() and not _is_of_another_kind(key):
+        numbers = jax.random.key_data(key)
+        if not isinstance(numbers, Tracer):
+            numbers = jax.device_get(numbers)
+            return jax.device_put(_orders(numbers, first, count, num_examples, sampling))
+    return epoch_orders(key, first, count, num_examples, sampling)
+
+
+def _is_of_another_kind(key: Key) -> bool:
+    """Whether it is a typed key of another generator than JAX's own; one without a type is of that."""
+    is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return is_typed and str(jax.random.key_impl(key)) != "threefry2x32"
 
 
 def _draws_as_jax() -> bool:
@@ -52,11 +73,11 @@ def _draws_as_jax() -> bool:
     )
 
 
-def _orders(numbers: np.ndarray, count: int, num: int, sampling: str) -> np.ndarray:
+def _orders(numbers: np.ndarray, first: int, count: int, num: int, sampling: str) -> np.ndarray:
     order_key = _derived(numbers[None], [ORDER])[0]
-    keys = _derived(order_key, range(count))[0]
+    keys = _derived(order_key, range(first, first + count))[0]
     draw, rows = _replaced if sampling == "replacement" else _shuffled, max(1, _BLOCK // num)
-    return np.concatenate([draw(keys[first : first + rows], num) for first in range(0, count, rows)])
+    return np.concatenate([draw(keys[at : at + rows], num) for at in range(0, count, rows)])
 
 
 def _shuffled(keys: UInt32[np.ndarray, "rows 2"], num: int) -> Int32[np.ndarray, "rows num"]:

@@ -48,7 +48,7 @@ def run_epoch(
     trainer: Trainer,
     state: TrainState,
     rows: Rows,
-    order: jax.Array,
+    order: jax.Array | None,
     start: Any = None,
     stop: Any = None,
     evaluate: Any = True,
@@ -60,7 +60,7 @@ def run_epoch(
         trainer: the trainer.
         state: where the run stands.
         rows: the history; this epoch's row is written when the epoch ends.
-        order: int32[num_examples], the epoch's order.
+        order: int32[num_examples], the epoch's order; None where the data come in it.
         start: examples of the epoch that have been used; None, with `stop`, for the whole epoch.
         stop: batches (micro-batches, where there are any) that begin before it are run. The epoch ends when
             it is the number of training examples.
@@ -80,7 +80,7 @@ def run_epoch(
     return carrying.cond(stop >= trainer.problem.num_examples, end, (state, rows))
 
 
-def _run_batches(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> TrainState:
+def _run_batches(trainer: Trainer, state: TrainState, order: Any, start: Any, stop: Any) -> TrainState:
     """A running state after the batches that begin in a part of the epoch, diverged if one of them did."""
     forms = [functools.partial(_run_steps, f, order=order, start=start, stop=stop) for f in trainer.forms]
     anchor = state.anchor
@@ -107,10 +107,10 @@ def _with_counts(before: EpochSums, state: TrainState) -> TrainState:
     )
 
 
-def _run_steps(trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any) -> TrainState:
+def _run_steps(trainer: Trainer, state: TrainState, order: Any, start: Any, stop: Any) -> TrainState:
     """The state, without its anchor, after the batches."""
     size, num, micro = trainer.examples_per_batch, trainer.problem.num_examples, trainer.microbatch.value
-    stop = _earliest_stop(trainer, state, start, stop)
+    stop = earliest_stop(trainer, state, start, stop)
     if micro is None:
         return _run_whole_batches(trainer, state, order, start, stop)
 
@@ -127,9 +127,7 @@ def _run_steps(trainer: Trainer, state: TrainState, order: jax.Array, start: Any
     return carrying.while_loop(lambda state: state.sums.position < end, step, state)
 
 
-def _run_whole_batches(
-    trainer: Trainer, state: TrainState, order: jax.Array, start: Any, stop: Any
-) -> TrainState:
+def _run_whole_batches(trainer: Trainer, state: TrainState, order: Any, start: Any, stop: Any) -> TrainState:
     """The state after batches `begin` to before `end`: those that begin from `start` to before `stop`.
 
     Of 20 examples in batches of 8 there are 3, at 0, 8 and 16, and 2 if the remainder is dropped. A segment
@@ -137,16 +135,19 @@ def _run_whole_batches(
     by the segment before, which ended at 6 and so began it.
     """
     size, num = trainer.examples_per_batch, trainer.problem.num_examples
+    if trainer.is_fed and trainer.problem.train.remainder.value is not None:
+        return carrying.cond(stop > start, lambda state: _step(trainer, state, order, start), state)
     last = trainer.epoch_end // size if trainer.remainder.value == "drop" else -(-num // size)
     # A coupled batch is never padded: the short one at an epoch's end is a step of its own shape.
-    even = num // size if trainer.problem.coupled.value else last
+    is_even = not trainer.problem.coupled.value or trainer.is_fed or trainer.has_even_batches
+    even = last if is_even else num // size
     if stop is None:
         begin, end = 0, last
     else:
         begin, end = -(-(0 if start is None else start) // size), jnp.minimum(-(-stop // size), last)
-    to = end if even == last else jnp.minimum(end, even) if stop is not None else even
+    to = end if is_even else jnp.minimum(end, even) if stop is not None else even
     state = carrying.fori_loop(begin, to, lambda k, state: _step(trainer, state, order, k * size), state)
-    if even == last:
+    if is_even:
         return state
 
     def short_step(state):
@@ -157,7 +158,7 @@ def _run_whole_batches(
     return carrying.cond((begin <= even) & (end > even), short_step, state)
 
 
-def _earliest_stop(trainer: Trainer, state: TrainState, start: Any, stop: Any) -> Any:
+def earliest_stop(trainer: Trainer, state: TrainState, start: Any, stop: Any) -> Any:
     """`stop`, or where in the epoch a rule stops the run, whichever comes first."""
     if not trainer.rules:
         return stop
@@ -176,7 +177,7 @@ def _earliest_stop(trainer: Trainer, state: TrainState, start: Any, stop: Any) -
     return stop
 
 
-def _step(trainer: Trainer, state: TrainState, order: jax.Array, position: Any) -> TrainState:
+def _step(trainer: Trainer, state: TrainState, order: Any, position: Any) -> TrainState:
     """One micro-batch, and the update if it completes a batch."""
     problem, is_whole = trainer.problem, trainer.microbatch.value is None
     batch, positions, mask, end = _micro_batch(trainer, order, position)
@@ -206,7 +207,7 @@ def _step(trainer: Trainer, state: TrainState, order: jax.Array, position: Any) 
     )
 
 
-def _micro_batch(trainer: Trainer, order: jax.Array, position: Any) -> tuple[Any, jax.Array, Any, Any]:
+def _micro_batch(trainer: Trainer, order: Any, position: Any) -> tuple[Any, jax.Array, Any, Any]:
     """`(batch, positions [m], mask [m] or None, end)` of the micro-batch that begins at `position`.
 
     Places beyond the end of its batch are filled with the batch's first example and masked: a row of zeros
@@ -217,19 +218,22 @@ def _micro_batch(trainer: Trainer, order: jax.Array, position: Any) -> tuple[Any
     """
     data, num, size = trainer.problem.train, trainer.problem.num_examples, trainer.examples_per_batch
     width = trainer.microbatch.value or size
-    if trainer.problem.coupled.value and isinstance(position, int):
+    if trainer.is_fed:
+        width = data.remainder.value or width
+    elif trainer.problem.coupled.value and isinstance(position, int):
         width = min(width, num - position)
     positions = position + jnp.arange(width, dtype=jnp.result_type(position))
     if trainer.order_sampling == "sequential" and width == num:
         return data, positions, None, num
     first = position // size * size
     end = first + jnp.minimum(size, num - first)  # first + size may be more than 32 bits hold
-    divides = isinstance(size, int) and size % width == 0
-    is_even = num % size == 0 or trainer.remainder.value == "drop" if divides else False
+    is_even = isinstance(size, int) and size % width == 0 and trainer.has_even_batches
     if is_even or trainer.problem.coupled.value:
-        return take(data, jax.lax.dynamic_slice(order, (position,), (width,))), positions, None, end
+        used = positions if order is None else jax.lax.dynamic_slice(order, (position,), (width,))
+        return take(data, used), positions, None, end
     mask = positions < end
-    return take(data, order[jnp.where(mask, positions, first)]), positions, mask, end
+    used = jnp.where(mask, positions, first)
+    return take(data, used if order is None else order[used]), positions, mask, end
 
 
 def _update(

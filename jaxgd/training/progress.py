@@ -11,11 +11,15 @@ _QUIET_SECONDS = 2.0
 class Progress:
     """A context in which `advance` draws how much is done, examples per second and the time left.
 
+    Of a number of examples that is not known, None, no time left is said.
+
     It draws with rich where that is installed and the output is a terminal, else a line at every tenth. What
     comes before the first `advance`, compiling above all, does not count as time that examples took.
     """
 
-    def __init__(self, show: bool | Callable[[int, int, str], None], total: int, examples: int, unit: str):
+    def __init__(
+        self, show: bool | Callable[[int, int, str], None], total: int, examples: int | None, unit: str
+    ):
         self._show, self._total, self._all_examples, self._unit = show, total, examples, unit
         self._done = self._examples = self._lines = 0
         self._first: tuple[float, int] | None = None
@@ -49,7 +53,9 @@ class Progress:
             return "compiled"
         seconds, examples = now - self._first[0], self._examples - self._first[1]
         rate = max(examples, 1) / max(seconds, 1e-9)
-        text = f"{rate:,.0f} examples/s, {(self._all_examples - self._examples) / rate:.0f} s left"
+        text = f"{rate:,.0f} examples/s"
+        if self._all_examples is not None:
+            text += f", {(self._all_examples - self._examples) / rate:.0f} s left"
         return text if self._best is None else f"{text}, lowest loss {self._best:.4g}"
 
     def _draw(self, text: str) -> None:

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.training import carrying
-from jaxgd.training.batching import epoch_order, epoch_orders
+from jaxgd.training.batching import epoch_order
 from jaxgd.training.carrying import Rows, as_history, as_rows
+from jaxgd.training.host_orders import orders_from
 from jaxgd.training.loop import run_epoch
 from jaxgd.training.states import TrainState
 from jaxgd.training.trainers import Trainer
@@ -56,7 +57,7 @@ class Course:
         first = epoch // block * block
         if self._orders is None or self._first != first:
             sampling = self.trainer.order_sampling
-            self._first, self._orders = first, epoch_orders(self.key, first, block, self.num, sampling)
+            self._first, self._orders = first, orders_from(self.key, first, block, self.num, sampling)
         return self._first, self._orders
 
 
@@ -108,7 +109,7 @@ def advance(
         state: where the run stands; its `epoch` says in which epoch that is.
         rows: the history.
         orders: int32[epochs, num_examples], epoch orders; None to make each where it is needed, which
-            compiles longer and needs no memory.
+            compiles longer and needs no memory, or where the data come in their order.
         place: where in `orders` that of the state's epoch is; without any, that epoch.
         extent: how far, within the epochs that history and orders have.
         in_step: whether this is vmapped over runs that share `extent`.
@@ -119,7 +120,9 @@ def advance(
         state, rows = run
         begin = jnp.where(index == 0, extent.begin, 0)
         end = jnp.where(index == extent.epochs - 1, extent.end, num)
-        if orders is None:
+        if trainer.is_fed:
+            order = None
+        elif orders is None:
             order = epoch_order(state.key, place + index, num, trainer.order_sampling)
         else:
             order = jax.lax.dynamic_index_in_dim(

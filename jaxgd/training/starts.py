@@ -78,7 +78,7 @@ def _check_place(trainer: Trainer, key: jax.Array, state: TrainState, history: d
     keys = jax.device_get([jax.random.key_data(each) for each in (key, state.key)])
     if not np.array_equal(*keys):
         raise ValueError("key must be that of the run that goes on from start=(state, history)")
-    num, partial = trainer.problem.num_examples, state.sums.partial
+    num, partial = int(trainer.problem.num_examples), state.sums.partial
     used = examples_gone(trainer, state, history) % num
     size = int(trainer.at_epoch(int(state.epoch)).examples_per_batch)
     if used % size and used < num - 1 and (partial is None or not float(partial.total.weight)):
@@ -95,7 +95,13 @@ def examples_gone(trainer: Trainer, state: TrainState, history: dict[str, Any]) 
     the rows count 20 and 40 examples: 44 are behind it. Where a remainder of 4 is dropped the rows count 16
     and 32, so 44 is 12 into the third: 52 are behind it.
     """
-    num = trainer.problem.num_examples
+    num, used = int(trainer.problem.num_examples), used_in_epoch(state, history)
+    return int(state.epoch) * num + min(
+        used, num - 1
+    )  # all may be used in an epoch that is still to be closed
+
+
+def used_in_epoch(state: TrainState, history: dict[str, Any]) -> int:
+    """How many examples of the epoch under way a run has counted."""
     epoch, examples, rows = jax.device_get((state.epoch, state.examples, history["examples"]))
-    used = int(examples) - int(rows[epoch - 1] if epoch else 0)
-    return int(epoch) * num + min(used, num - 1)  # all may be used in an epoch that is still to be closed
+    return int(examples) - int(rows[epoch - 1] if epoch else 0)

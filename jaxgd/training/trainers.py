@@ -12,11 +12,12 @@ import optax
 from jax.core import Tracer
 
 from jaxgd.aliases import WholeNumber
-from jaxgd.arguments import one_of, whole_number_or_none
+from jaxgd.arguments import one_of, whole_number, whole_number_or_none
 from jaxgd.optim.combining import chain, is_transform
 from jaxgd.optim.hyperparameters import Parametric
 from jaxgd.optim.transform import Transform
 from jaxgd.pytrees import PyTree, Static, as_static
+from jaxgd.training.batching import Window
 from jaxgd.training.problems.lookahead import paired
 from jaxgd.training.problems.problem import Problem
 from jaxgd.training.rules.rule import READABLE, Rule
@@ -76,6 +77,8 @@ class Trainer(PyTree):
         """The batch size: a Python int where it is structure, else the leaf, or a schedule's first value."""
         if self.has_schedule:
             return self.at_epoch(0).batch_size
+        if self.problem.train is None:
+            return self.batch_size.value
         num = self.problem.num_examples
         if isinstance(self.batch_size, OneOf):
             sizes = [num if size == "full" else size for size in self.batch_size.sizes.value]
@@ -101,6 +104,22 @@ class Trainer(PyTree):
     def has_batches_of_one(self) -> bool:
         """Whether gradients are those of one example."""
         return self.microbatch.value is None and self.examples_per_batch == 1
+
+    def fed(self, window: Window) -> "Trainer":
+        """The trainer of the batches in a window."""
+        return dataclasses.replace(self, problem=self.problem.fed(window))
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether its data are a window on batches that come one after the other."""
+        return isinstance(self.problem.train, Window)
+
+    @property
+    def has_even_batches(self) -> bool:
+        """Whether no batch is known to be shorter than the others."""
+        if self.remainder.value == "drop":
+            return True
+        return not self.is_fed and self.problem.num_examples % self.examples_per_batch == 0
 
     @property
     def epoch_end(self) -> Any:
@@ -171,7 +190,7 @@ def trainer(
     return Trainer(
         problem,
         optimizer if isinstance(optimizer, Transform) else chain(optimizer),
-        _checked_batch_size(batch_size, problem.num_examples, micro),
+        _checked_batch_size(batch_size, None if problem.train is None else problem.num_examples, micro),
         Static(micro),
         Static(one_of("sampling", sampling, ("shuffle", "replacement"))),
         Static(one_of("remainder", remainder, ("keep", "drop"))),
@@ -192,7 +211,9 @@ def _check_coupled(batch_size: Any, microbatch: int | None) -> None:
         )
 
 
-def _checked_batch_size(batch_size: Any, num: int, microbatch: int | None) -> Any:
+def _checked_batch_size(batch_size: Any, num: int | None, microbatch: int | None) -> Any:
+    if num is None:
+        return Static(_size_of_fed(batch_size))
     allowed = f"a whole number from 1 to {num} (the number of training examples)"
     if isinstance(batch_size, str):
         if batch_size != "full":
@@ -219,6 +240,14 @@ def _checked_batch_size(batch_size: Any, num: int, microbatch: int | None) -> An
     if microbatch is None:
         raise ValueError("a batch_size that is an array needs a static microbatch, such as microbatch=8")
     return batch_size
+
+
+def _size_of_fed(batch_size: Any) -> int:
+    """The batch size of a problem whose data come batch by batch."""
+    try:
+        return whole_number("batch_size", batch_size)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{error}: the problem has no training data (train=None)") from None
 
 
 def with_rule(trainer: "Trainer", rule: Rule) -> "Trainer":

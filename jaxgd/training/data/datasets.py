@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from jaxgd.aliases import WholeNumber
 from jaxgd.arguments import seed_number, whole_number
 from jaxgd.tables.scaling import centre_and_scale, standardised
 from jaxgd.tables.splitting import random_parts
+
+if TYPE_CHECKING:
+    from jaxgd.training.data.shuffled import ShuffledBatches
 
 Examples = tuple[np.ndarray, np.ndarray]
 
@@ -81,6 +84,32 @@ def load_characters(length: WholeNumber = 64) -> Splits:
     windows = codes[starts[:, None] + np.arange(length + 1)]
     parts = np.split(windows, [3 * len(starts) // 5, 3 * len(starts) // 5 + len(starts) // 5])
     return Splits(*((part[:, :-1], part[:, 1:]) for part in parts))
+
+
+def batches(arrays: Any, batch_size: WholeNumber, key: Any) -> "ShuffledBatches":
+    """Shuffled batches out of arrays that need not fit into memory, for `jaxgd.train(..., batches=...)`.
+
+    A pass has each example once. With the key of the run the order is that of `fit`, and the run the one that
+    `fit` would do on data in memory, bit for bit. A run that goes on begins where it was.
+
+    Args:
+        arrays: a tree of arrays with examples on axis 0, such as `np.load(file, mmap_mode="r")`:
+            `array[rows]` must give the rows of these numbers, in their order.
+        batch_size: 1 or more; the last batch of a pass has what is left.
+        key: a PRNG key, which the orders are drawn with.
+
+    Raises:
+        ValueError, TypeError: arrays of different lengths, a batch size below 1 or above the number of
+            examples, a key that is none.
+
+    Example:
+        >>> pixels, labels = (np.load(name, mmap_mode="r") for name in ("pixels.npy", "labels.npy"))
+        >>> loader = jaxgd.datasets.batches((pixels, labels), 64, key)
+        >>> jaxgd.train(trainer, key, epochs=3, batches=loader)
+    """
+    from jaxgd.training.data.shuffled import ShuffledBatches  # it needs JAX
+
+    return ShuffledBatches(arrays, batch_size, key)
 
 
 def split(inputs, labels, task: str, seed: int = 0) -> Splits:

@@ -17,6 +17,7 @@ from jaxgd.training.problems.criteria import (
     loss_of,
     metric_of,
     squared_error,
+    with_criterion,
 )
 from jaxgd.training.problems.problem import Problem, with_checked_lengths
 
@@ -28,6 +29,7 @@ def classification(model: Any, train: Split, valid: Split = None, test: Split = 
         model: `(init, apply)`; `apply` gives logits `[batch, classes]`, or `[batch, length, classes]` for
             sequences: then an example's loss and accuracy are means over its places.
         train: `(inputs [n, ...], labels int [n])`, labels from 0 to classes - 1; `[n, length]` for sequences.
+            None where such pairs come batch by batch, see `train(..., batches=...)`.
         valid: the same for validation, or None.
         test: the same for testing, or None.
 
@@ -50,7 +52,8 @@ def regression(model: Any, train: Split, valid: Split = None, test: Split = None
 
     Args:
         model: `(init, apply)`; `apply` gives outputs `[batch, k]`, or `[batch]`.
-        train: `(inputs [n, ...], targets [n] or [n, k])`.
+        train: `(inputs [n, ...], targets [n] or [n, k])`; None where such pairs come batch by batch, see
+            `train(..., batches=...)`.
         valid: the same for validation, or None.
         test: the same for testing, or None.
 
@@ -76,7 +79,9 @@ def _problem_of(model: Model, criterion: Any, name: str, metric: Any, splits: di
         metrics={name: metric_of(model, metric)},
         model_state=model.model_state,
         coupled=model.coupled,
-        **splits,
+        train=splits.get("train"),
+        valid=splits.get("valid"),
+        test=splits.get("test"),
     )
 
 
@@ -87,6 +92,44 @@ def task_of(problem: Problem) -> str | None:
     )  # of `regularized`, which evaluates without a penalty
     tasks = {half_squared_error: "regression", cross_entropy: "classification"}
     return tasks.get(criterion_of(loss))
+
+
+class BatchCheck:
+    """What looks at each batch, by its name, of a problem that `classification` or `regression` made.
+
+    It gives the batch as the problem has its data. Batches of any other problem are not looked at.
+    """
+
+    def __init__(self, problem: Problem):
+        self._problem, self._task = problem, task_of(problem)
+        self._shape: tuple[int, ...] | None = None
+
+    def __call__(self, name: str, batch: Any) -> Any:
+        """The batch; raises ValueError as `classification` and `regression` do of the data they are given."""
+        if self._task is None:
+            return batch
+        inputs, labels = _pair(name, batch)
+        if self._shape is None:
+            self._shape = _outputs_for(self._problem, (inputs, labels)).shape
+        if self._task == "regression":
+            _check_targets(f"{name} targets", labels, self._shape)
+            return inputs, labels
+        check_labels(f"{name} labels", labels, self._shape[1:])
+        return inputs, _as_int32(labels)
+
+
+def _outputs_for(problem: Problem, batch: Any) -> Any:
+    """Shape and dtype of the outputs of the problem's model for a batch."""
+    outputs = with_criterion(next(iter(problem.metrics.values())), _outputs)
+
+    def evaluate(key):
+        return outputs(problem.init(key), batch, keys=None, model_state=problem.model_state, training=False)
+
+    return jax.eval_shape(evaluate, jax.eval_shape(lambda: jax.random.key(0)))
+
+
+def _outputs(given: jax.Array, targets: Any) -> jax.Array:
+    return given
 
 
 def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:

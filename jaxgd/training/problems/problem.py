@@ -1,5 +1,6 @@
 """What is trained: initial parameters, a loss per example, and data."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from jaxgd.aliases import ModelState, Split
 from jaxgd.arguments import one_of
 from jaxgd.fingerprints.contents import sha256_of
 from jaxgd.pytrees import PyTree, Static, as_function
+from jaxgd.training.batching import Window
 from jaxgd.training.models.model import asking
 
 SPLITS = ("train", "valid", "test")
@@ -27,7 +29,8 @@ class Problem(PyTree):
             `(losses, weights)`, both `[batch]`: the update is then the gradient of `sum(w * l) / sum(w)` over
             the batch, weights taken as constants. If it has a parameter named `keys` it is called with one
             PRNG key per example, `keys=[batch]`, in training and with `keys=None` in evaluation.
-        train: a pytree of arrays with the examples on axis 0.
+        train: a pytree of arrays with the examples on axis 0. None where they come batch by batch:
+            `jaxgd.train(..., batches=...)` alone trains such a problem.
         valid: such a tree for validation after every epoch, or None.
         test: such a tree for `evaluate`, or None. Training never reads it.
         metrics: `{name: f(params, batch) -> [batch]}`, averaged over the validation examples and reported as
@@ -82,8 +85,6 @@ class Problem(PyTree):
         object.__setattr__(self, "model_state", jax.tree.map(_on_device, self.model_state))
         for split in SPLITS:
             object.__setattr__(self, split, _checked(split, getattr(self, split)))
-        if self.train is None:
-            raise ValueError("train must be a tree of arrays with examples on axis 0, got None")
 
     def replace(self, **changes: Any) -> "Problem":
         """A copy with some fields changed, checked. Of a new loss it is not known that it couples none."""
@@ -94,12 +95,23 @@ class Problem(PyTree):
     @property
     def num_examples(self) -> int:
         """The number of training examples."""
+        if self.train is None:
+            raise ValueError(
+                "the problem has no training data (train=None): jaxgd.train(trainer, key, epochs=..., "
+                "batches=...) alone trains it, on batches that are read as they are needed"
+            )
         return num_examples(self.train)
 
     @property
     def data_sha256(self) -> str:
         """The SHA-256 of its three splits: shapes, dtypes and contents."""
         return sha256_of([self.train, self.valid, self.test])
+
+    def fed(self, window: Window) -> "Problem":
+        """The problem with this window on batches as its training data, not looked at again."""
+        made = copy.copy(self)
+        object.__setattr__(made, "train", window)
+        return made
 
     def split(self, name: str) -> Split:
         """The data of a split by its name."""
@@ -115,8 +127,10 @@ class Problem(PyTree):
         return f"Problem({counts} examples, loss={self.loss!r}, metrics={list(self.metrics)})"
 
 
-def num_examples(data: Split) -> int:
-    """The length of axis 0 of a tree of arrays."""
+def num_examples(data: Split) -> Any:
+    """The length of axis 0 of a tree of arrays, an int; of a window's data as its `num` says."""
+    if isinstance(data, Window):
+        return data.num
     return jnp.shape(jax.tree.leaves(data)[0])[0]
 
 
@@ -141,8 +155,8 @@ def with_checked_lengths(split: str, data: Any) -> Any:
 
 def _checked(split: str, data: Any) -> Any:
     """The tree as JAX arrays, refused if an example holds a NaN, an infinity or too large a number."""
-    if data is None:
-        return None
+    if data is None or isinstance(data, Window):
+        return data
     leaves, structure = jax.tree_util.tree_flatten_with_path(with_checked_lengths(split, data))
     return structure.unflatten(_as_finite(split + jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
 

@@ -1,0 +1,278 @@
+"""Batches that come one after the other, read a few at a time while the device works on those before."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgd.pytrees import Static
+from jaxgd.training.batching import Window
+from jaxgd.training.problems.problem import num_examples, with_checked_lengths
+
+# A chunk has room for batches of so many bytes together, and for so many at most; reading one takes about so
+# many seconds at most.
+_MAX_BYTES, _MAX_BATCHES, _SECONDS = 2**23, 256, 0.25
+# How many examples a pass has before its end has come.
+UNKNOWN = 2**31 - 1
+
+
+class LoaderError(Exception):
+    """What gives the batches has raised something, which is its cause."""
+
+
+class Chunk(NamedTuple):
+    """Batches that have been read together, one or more.
+
+    rows: a tree of NumPy arrays with room for as many batches as any chunk holds. first: where in the pass
+    the first example stands. count: examples that are there. is_remainder: whether they are a batch that is
+    shorter than the others and must not be padded. is_last: whether the pass ends with them. place: what the
+    loader says of where it is now, None if it says nothing.
+    """
+
+    rows: Any
+    first: int
+    count: int
+    is_remainder: bool
+    is_last: bool
+    place: Any
+
+    @property
+    def stop(self) -> int:
+        """Where in the pass the examples end."""
+        return self.first + self.count
+
+    def window(self, num: int) -> Window:
+        """The chunk as training data, in a pass of so many examples."""
+        remainder = Static(self.count if self.is_remainder else None)
+        return Window(jax.device_put(self.rows), np.int32(self.first), np.int32(num), remainder)
+
+
+class Batches:
+    """What reads batches from whatever gives them, pass by pass, and refuses what is none.
+
+    Args:
+        source: what gives them.
+        size: how many examples a batch has; the last of a pass may have fewer.
+        drop: whether such a short one is left out.
+        whole: whether it must not be padded.
+        most: so many batches are read and no more; None for all.
+        check: called with the name and the arrays of each batch, gives the batch to train on or raises
+            ValueError.
+    """
+
+    def __init__(
+        self,
+        source: Iterable,
+        size: int,
+        drop: bool,
+        whole: bool,
+        most: int | None,
+        check: Callable[[str, Any], Any],
+    ):
+        if not isinstance(source, Iterable) and not hasattr(source, "__getitem__"):
+            raise TypeError(
+                "batches must be something to iterate over, such as a DataLoader, a list of batches or a "
+                f"generator, got {type(source).__name__}"
+            )
+        self._iterator: Any = None
+        self._source: Any = source
+        self._size, self._drop, self._whole, self._check = size, drop, whole, check
+        self._left = 2**62 if most is None else most
+        self._buffers: list[Any] = []
+        self._shapes: dict[str, str] = {}
+        self._room = 1
+        # How many batches the next chunk has at most.
+        self.limit = 1
+
+    @property
+    def is_read_once(self) -> bool:
+        """Whether there is no second pass."""
+        return isinstance(self._source, Iterator)
+
+    @property
+    def length(self) -> int | None:
+        """How many batches a pass has, where the loader says so."""
+        try:
+            return len(self._source)
+        except (TypeError, NotImplementedError):
+            return None
+
+    def go_to(self, epoch: int, batches: int, place: Any) -> int:
+        """Go to where so many passes and, of the next one, so many batches have been used.
+
+        A loader that has said where it was goes there. Any other is read again, from its start or, if it has
+        a `set_epoch`, from that of the pass; how many batches are, is returned.
+        """
+        source, is_set = self._source, hasattr(self._source, "set_epoch")
+        if place is not None and hasattr(source, "load_state_dict"):
+            if batches or not is_set:
+                source.load_state_dict(place)
+                self._iterator = _unless_empty(iter(source))
+            return 0
+        if place is not None and hasattr(self._opened(epoch), "set_state"):
+            if batches:
+                self._iterator.set_state(place)
+            return 0
+        again, self._iterator = 0, None
+        for number in range(epoch if is_set else 0, epoch):
+            again += sum(1 for _ in self._opened(number))
+            self._iterator = None
+        skipped = sum(1 for _ in itertools.islice(self._opened(epoch), batches))
+        if skipped < batches:
+            raise ValueError(f"batches has {skipped} batches in a pass of which the run has used {batches}")
+        return again + skipped
+
+    def read(self, epoch: int, used: int) -> Iterator[Chunk]:
+        """The chunks of pass `epoch`, of which so many batches have been used; none if it has no batch.
+
+        Of each chunk the batch after it has been looked for, so that the last one is known to be that.
+        """
+        iterator, first = self._opened(epoch), used * self._size
+        self._iterator = None
+        coming = self._checked(iterator, used)
+        batch, failure = self._next(coming), None
+        while batch is not None:
+            lengths, place, began = [], None, time.perf_counter()
+            while batch is not None:
+                self._keep(batch, len(lengths))
+                lengths.append(num_examples(batch))
+                place = _place_of(self._source, iterator)
+                try:
+                    batch = self._next(coming)
+                except (LoaderError, ValueError) as error:
+                    failure = error  # what has been read until then is used all the same
+                    break
+                is_full = len(lengths) >= min(self.limit, self._room)
+                if is_full or time.perf_counter() - began > _SECONDS or self._stands_alone(batch):
+                    break
+            count = sum(lengths)
+            is_remainder = self._whole and count < self._size
+            yield Chunk(self._buffers[0], first, count, is_remainder, batch is None, place)
+            if failure is not None:
+                raise failure
+            self._buffers.reverse()
+            first += count
+
+    def _next(self, coming: Iterator[Any]) -> Any:
+        """The next batch of a pass; None at its end, or if no more are to be read."""
+        batch = next(coming, None) if self._left else None
+        self._left -= batch is not None
+        return batch
+
+    def _stands_alone(self, batch: Any) -> bool:
+        """Whether the batch is a chunk of its own."""
+        return self._whole and batch is not None and num_examples(batch) < self._size
+
+    def _opened(self, epoch: int) -> Any:
+        """The iterator of the pass under way, or of this one, which begins."""
+        if self._iterator is None:
+            if hasattr(self._source, "set_epoch"):
+                self._source.set_epoch(epoch)
+            self._iterator = iter(self._source)
+        return self._iterator
+
+    def _checked(self, iterator: Iterator, used: int) -> Iterator[Any]:
+        """The batches of a pass as arrays, each looked at."""
+        for number, given in enumerate(_heard(iterator), used):
+            name = f"batch {number}"
+            batch = with_checked_lengths(name, jax.tree.map(np.asarray, given))
+            self._check_shapes(name, batch)
+            batch = _as_numbers_of_jax(name, batch)
+            length = num_examples(batch)
+            if length > self._size:
+                raise ValueError(f"{name} has {length} examples, more than batch_size, {self._size}")
+            if length < self._size and next(_heard(iterator), None) is not None:
+                raise ValueError(
+                    f"{name} has {length} examples and is not the last of its pass: each but the last must "
+                    f"have batch_size, {self._size}"
+                )
+            if length == self._size or not self._drop:
+                yield self._check(name, batch)
+
+    def _check_shapes(self, name: str, batch: Any) -> None:
+        """Raise ValueError unless the batch is like the first one."""
+        shapes = {
+            jax.tree_util.keystr(path): f"{leaf.dtype}[{', '.join(['n', *map(str, leaf.shape[1:])])}]"
+            for path, leaf in jax.tree_util.tree_leaves_with_path(batch)
+        }
+        if not self._shapes:
+            self._shapes = shapes
+        for path in {**self._shapes, **shapes}:
+            found, wanted = shapes.get(path, "not there"), self._shapes.get(path, "not there")
+            if found != wanted:
+                raise ValueError(f"{name}{path} is {found}, in the first batch it is {wanted}")
+
+    def _keep(self, batch: Any, place: int) -> None:
+        """Copy a batch to its place among those of the chunk.
+
+        Two chunks take turns: one may be read by the device while the other is filled.
+        """
+        if not self._buffers:
+            size = sum(leaf.nbytes // len(leaf) for leaf in jax.tree.leaves(batch)) * self._size
+            self._room = max(1, min(_MAX_BATCHES, _MAX_BYTES // max(size, 1)))
+            self._buffers = [jax.tree.map(self._empty, batch) for _ in range(2)]
+        rows = slice(place * self._size, place * self._size + num_examples(batch))
+        for leaf, buffer in zip(*map(jax.tree.leaves, (batch, self._buffers[0])), strict=True):
+            buffer[rows] = leaf
+
+    def _empty(self, leaf: np.ndarray) -> np.ndarray:
+        return np.zeros((self._room * self._size, *leaf.shape[1:]), leaf.dtype)
+
+
+def _as_numbers_of_jax(name: str, batch: Any) -> Any:
+    """The batch in the dtypes that JAX gives it; raises ValueError if a number is not finite or too large."""
+
+    def convert(path, leaf):
+        with np.errstate(over="ignore"):
+            made = leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)
+        _check_numbers(name + jax.tree_util.keystr(path), leaf, made)
+        return made
+
+    return jax.tree_util.tree_map_with_path(convert, batch)
+
+
+def _unless_empty(iterator: Iterator) -> Any:
+    """The iterator, None if it has nothing: some are at the end of a pass where others begin the next one."""
+    for first in iterator:
+        return itertools.chain([first], iterator)
+    return None
+
+
+def _heard(iterator: Iterator) -> Iterator[Any]:
+    """What the iterator gives; what it raises comes as a `LoaderError`."""
+    while True:
+        try:
+            given = next(iterator)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise LoaderError(f"batches raised {type(error).__name__}: {error}") from error
+        yield given
+
+
+def _check_numbers(name: str, given: np.ndarray, kept: np.ndarray) -> None:
+    """Raise ValueError if a number is not finite, or too large for the dtype that JAX gives it."""
+    if jnp.issubdtype(kept.dtype, jnp.inexact):
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(kept.sum()):  # much faster, and infinite only where a number is, or is huge
+                return
+        good, what = np.isfinite(kept), "a NaN or an infinity"
+    elif kept.dtype == given.dtype:
+        return
+    else:
+        good, what = kept == given, "a number too large"
+    rows = good.reshape(len(kept), -1).all(axis=1)
+    if not rows.all():
+        raise ValueError(f"{name} has {what} (as {kept.dtype}), first in row {int(np.argmin(rows))}")
+
+
+def _place_of(source: Any, iterator: Any) -> Any:
+    """What the loader says of where it is: a `state_dict` of it, or Grain's `get_state` of its iterator."""
+    for says in (getattr(source, "state_dict", None), getattr(iterator, "get_state", None)):
+        if says is not None:
+            return says()
+    return None
