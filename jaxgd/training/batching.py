@@ -62,16 +62,22 @@ def augment_key(key: Key, epoch: Any, position: Any) -> Key:
 class Window(NamedTuple):
     """The part that is here of training data that come batch by batch, in the order in which they are used.
 
-    rows: a tree of arrays, of which axis 0 are examples. first: where in the epoch the first of them stands.
-    num: how many examples the epoch has, as far as is known: 2**31 - 1 until its end has come. remainder: how
-    many examples a batch has that is shorter than the others and that a loss must not see padded, structure;
-    None otherwise. It is then all that the window is used for.
+    rows: a tree of arrays, of which axis 0 are examples, each batch filled up with its first one. first:
+    where in the epoch the first of them stands. num: how many examples the epoch has, as far as is known:
+    2**31 - 1 until its end has come. remainder: how many examples a batch has that is shorter than the others
+    and that a loss must not see padded, structure; None otherwise. The window is then used for it alone.
     """
 
     rows: Split
     first: Any
     num: Any
     remainder: Any
+
+
+def following(window: Window, position: Any, width: int) -> Batch:
+    """So many examples of a window from this position of the epoch on: a copy of memory, no gather."""
+    begin = position - window.first
+    return jax.tree.map(lambda rows: jax.lax.dynamic_slice_in_dim(rows, begin, width, 0), window.rows)
 
 
 def take(data: Split, indices: Int[jax.Array, " examples"]) -> Batch:

@@ -115,7 +115,7 @@ def _train_on(batches, trainer, key, epochs, updates, progress, log, start) -> F
         if by_updates:
             shown = Progress(progress, total, total * size, "updates")
         else:
-            shown = Progress(progress, (stream.epochs or 1) - done, None, "epochs")
+            shown = Progress(progress, (stream.epochs or done + 1) - done, None, "epochs")
         stack.enter_context(shown)
         for num_batches in stream.go():
             rows = range(done, stream.epoch)

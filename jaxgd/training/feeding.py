@@ -13,11 +13,23 @@ from jaxgd.pytrees import Static
 from jaxgd.training.batching import Window
 from jaxgd.training.problems.problem import num_examples, with_checked_lengths
 
-# A chunk has room for batches of so many bytes together, and for so many at most; reading one takes about so
-# many seconds at most.
+# A chunk has room for batches of so many bytes together, and for so many at most; reading one takes about
+# so many seconds at most.
 _MAX_BYTES, _MAX_BATCHES, _SECONDS = 2**23, 256, 0.25
-# How many examples a pass has before its end has come.
+# How many examples an epoch has before its end has come.
 UNKNOWN = 2**31 - 1
+
+
+class Place(NamedTuple):
+    """Where a run is in its batches.
+
+    passes: that are behind it. batches: of the next one that are. loader: what the loader says of where it
+    is, None if it says nothing.
+    """
+
+    passes: int
+    batches: int
+    loader: Any = None
 
 
 class LoaderError(Exception):
@@ -27,28 +39,22 @@ class LoaderError(Exception):
 class Chunk(NamedTuple):
     """Batches that have been read together, one or more.
 
-    rows: a tree of NumPy arrays with room for as many batches as any chunk holds. first: where in the pass
-    the first example stands. count: examples that are there. is_remainder: whether they are a batch that is
-    shorter than the others and must not be padded. is_last: whether the pass ends with them. place: what the
-    loader says of where it is now, None if it says nothing.
+    rows: a tree of NumPy arrays with room for as many batches as any chunk holds. batches: that are there.
+    examples: of them. is_remainder: whether they are a batch that is shorter than the others and must not be
+    padded. is_last: whether the pass ends with them, or nothing more is to be read. place: behind them.
     """
 
     rows: Any
-    first: int
-    count: int
+    batches: int
+    examples: int
     is_remainder: bool
     is_last: bool
-    place: Any
+    place: Place
 
-    @property
-    def stop(self) -> int:
-        """Where in the pass the examples end."""
-        return self.first + self.count
-
-    def window(self, num: int) -> Window:
-        """The chunk as training data, in a pass of so many examples."""
-        remainder = Static(self.count if self.is_remainder else None)
-        return Window(jax.device_put(self.rows), np.int32(self.first), np.int32(num), remainder)
+    def window(self, first: int) -> Window:
+        """The chunk as training data, from so many examples of an epoch on."""
+        remainder = Static(self.examples if self.is_remainder else None)
+        return Window(jax.device_put(self.rows), np.int32(first), np.int32(UNKNOWN), remainder)
 
 
 class Batches:
@@ -101,46 +107,51 @@ class Batches:
         except (TypeError, NotImplementedError):
             return None
 
-    def go_to(self, epoch: int, batches: int, place: Any) -> int:
-        """Go to where so many passes and, of the next one, so many batches have been used.
+    def go_to(self, place: Place) -> int:
+        """Go to where a run was in its batches.
 
         A loader that has said where it was goes there. Any other is read again, from its start or, if it has
         a `set_epoch`, from that of the pass; how many batches are, is returned.
         """
+        passes, batches, loader = place
         source, is_set = self._source, hasattr(self._source, "set_epoch")
-        if place is not None and hasattr(source, "load_state_dict"):
+        if loader is not None and hasattr(source, "load_state_dict"):
             if batches or not is_set:
-                source.load_state_dict(place)
-                self._iterator = _unless_empty(iter(source))
+                source.load_state_dict(loader)
+                self._iterator = iter(source)
             return 0
-        if place is not None and hasattr(self._opened(epoch), "set_state"):
+        if loader is not None and hasattr(self._opened(passes), "set_state"):
             if batches:
-                self._iterator.set_state(place)
+                self._iterator.set_state(loader)
             return 0
         again, self._iterator = 0, None
-        for number in range(epoch if is_set else 0, epoch):
+        for number in range(passes if is_set else 0, passes):
             again += sum(1 for _ in self._opened(number))
             self._iterator = None
-        skipped = sum(1 for _ in itertools.islice(self._opened(epoch), batches))
+        skipped = sum(1 for _ in itertools.islice(self._opened(passes), batches))
         if skipped < batches:
             raise ValueError(f"batches has {skipped} batches in a pass of which the run has used {batches}")
         return again + skipped
 
-    def read(self, epoch: int, used: int) -> Iterator[Chunk]:
-        """The chunks of pass `epoch`, of which so many batches have been used; none if it has no batch.
+    def read(self, place: Place) -> Iterator[Chunk]:
+        """The chunks of the pass from there on; if it has no batch there, those of the next one, if any.
 
         Of each chunk the batch after it has been looked for, so that the last one is known to be that.
         """
-        iterator, first = self._opened(epoch), used * self._size
-        self._iterator = None
-        coming = self._checked(iterator, used)
-        batch, failure = self._next(coming), None
+        passes, used, _ = place
+        iterator, self._iterator = self._opened(passes), None
+        coming, failure = self._checked(iterator, used), None
+        batch = self._next(coming)
+        if batch is None and self._left and not self.is_read_once and (used or place.loader is not None):
+            passes, used, iterator = passes + bool(used), 0, self._opened(passes + bool(used))
+            coming, self._iterator = self._checked(iterator, 0), None
+            batch = self._next(coming)
         while batch is not None:
-            lengths, place, began = [], None, time.perf_counter()
+            lengths, loader, began = [], None, time.perf_counter()
             while batch is not None:
                 self._keep(batch, len(lengths))
                 lengths.append(num_examples(batch))
-                place = _place_of(self._source, iterator)
+                loader = _place_of(self._source, iterator)
                 try:
                     batch = self._next(coming)
                 except (LoaderError, ValueError) as error:
@@ -149,13 +160,14 @@ class Batches:
                 is_full = len(lengths) >= min(self.limit, self._room)
                 if is_full or time.perf_counter() - began > _SECONDS or self._stands_alone(batch):
                     break
-            count = sum(lengths)
-            is_remainder = self._whole and count < self._size
-            yield Chunk(self._buffers[0], first, count, is_remainder, batch is None, place)
+            used += len(lengths)
+            is_last = batch is None and failure is None
+            behind = Place(passes + 1, 0, loader) if is_last and self._left else Place(passes, used, loader)
+            is_remainder = self._whole and sum(lengths) < self._size
+            yield Chunk(self._buffers[0], len(lengths), sum(lengths), is_remainder, is_last, behind)
             if failure is not None:
                 raise failure
             self._buffers.reverse()
-            first += count
 
     def _next(self, coming: Iterator[Any]) -> Any:
         """The next batch of a pass; None at its end, or if no more are to be read."""
@@ -207,7 +219,7 @@ class Batches:
                 raise ValueError(f"{name}{path} is {found}, in the first batch it is {wanted}")
 
     def _keep(self, batch: Any, place: int) -> None:
-        """Copy a batch to its place among those of the chunk.
+        """Copy a batch to its place among those of the chunk, filled up with its first example.
 
         Two chunks take turns: one may be read by the device while the other is filled.
         """
@@ -218,6 +230,7 @@ class Batches:
         rows = slice(place * self._size, place * self._size + num_examples(batch))
         for leaf, buffer in zip(*map(jax.tree.leaves, (batch, self._buffers[0])), strict=True):
             buffer[rows] = leaf
+            buffer[rows.stop : (place + 1) * self._size] = leaf[0]
 
     def _empty(self, leaf: np.ndarray) -> np.ndarray:
         return np.zeros((self._room * self._size, *leaf.shape[1:]), leaf.dtype)
@@ -235,13 +248,6 @@ def _as_numbers_of_jax(name: str, batch: Any) -> Any:
     return jax.tree_util.tree_map_with_path(convert, batch)
 
 
-def _unless_empty(iterator: Iterator) -> Any:
-    """The iterator, None if it has nothing: some are at the end of a pass where others begin the next one."""
-    for first in iterator:
-        return itertools.chain([first], iterator)
-    return None
-
-
 def _heard(iterator: Iterator) -> Iterator[Any]:
     """What the iterator gives; what it raises comes as a `LoaderError`."""
     while True:
@@ -257,8 +263,11 @@ def _heard(iterator: Iterator) -> Iterator[Any]:
 def _check_numbers(name: str, given: np.ndarray, kept: np.ndarray) -> None:
     """Raise ValueError if a number is not finite, or too large for the dtype that JAX gives it."""
     if jnp.issubdtype(kept.dtype, jnp.inexact):
+        flat = kept.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(kept.sum()):  # much faster, and infinite only where a number is, or is huge
+            if np.isfinite(
+                np.dot(flat, flat)
+            ):  # much faster, and infinite only where a number is, or is huge
                 return
         good, what = np.isfinite(kept), "a NaN or an infinity"
     elif kept.dtype == given.dtype:

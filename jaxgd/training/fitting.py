@@ -163,8 +163,12 @@ def drive(course: Course, pace: Pace, checks: Checks) -> Iterator[Course]:
 
 def end_run(course: Course) -> Fit:
     """What a run gives, at its end or wherever it is left."""
-    state = finished(course.trainer, course.state) if course.trainer.rules else course.state
-    return Fit(state, course.history)
+    return Fit(ended(course.trainer, course.state), course.history)
+
+
+def ended(trainer: Trainer, state: TrainState) -> TrainState:
+    """The state with which a run ends; `finish` takes over its memory."""
+    return finished(trainer, state) if trainer.rules else state
 
 
 def _check_end(course: Course, checks: Checks) -> None:

@@ -15,7 +15,7 @@ from jaxgd.numerics import common_dtype, has_finite_squares, no_sums_of, squared
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training import carrying
-from jaxgd.training.batching import augment_key, example_keys, take
+from jaxgd.training.batching import augment_key, example_keys, following, take
 from jaxgd.training.carrying import Rows
 from jaxgd.training.gradients import (
     BatchLoss,
@@ -227,6 +227,9 @@ def _micro_batch(trainer: Trainer, order: Any, position: Any) -> tuple[Any, jax.
         return data, positions, None, num
     first = position // size * size
     end = first + jnp.minimum(size, num - first)  # first + size may be more than 32 bits hold
+    if trainer.is_fed and trainer.microbatch.value is None:
+        mask = None if trainer.has_even_batches or trainer.problem.coupled.value else positions < end
+        return following(data, position, width), positions, mask, end
     is_even = isinstance(size, int) and size % width == 0 and trainer.has_even_batches
     if is_even or trainer.problem.coupled.value:
         used = positions if order is None else jax.lax.dynamic_slice(order, (position,), (width,))

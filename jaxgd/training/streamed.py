@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.aliases import Key
@@ -13,14 +14,14 @@ from jaxgd.arguments import whole_number_or_none
 from jaxgd.machine.compiling import Checks
 from jaxgd.pytrees import Static
 from jaxgd.training.batching import Window
-from jaxgd.training.feeding import UNKNOWN, Batches, Chunk, LoaderError
+from jaxgd.training.feeding import UNKNOWN, Batches, Chunk, LoaderError, Place
 from jaxgd.training.fitting import (
     Fit,
     begun,
     check_first_loss,
     check_key,
     check_trainer,
-    end_run,
+    ended,
     fresh_run,
     resumed,
 )
@@ -52,16 +53,18 @@ class BatchError(ValueError):
 
 
 class StreamedFit(Fit):
-    """A run on batches that came one after the other: a `Fit`, and where their loader was.
+    """A run on batches that came one after the other: a `Fit`, and its place in them.
 
-    place: what the loader said of where it was after the last batch; None if it says nothing. A run that goes
-    on from this begins there.
+    place: how many passes and, of the next one, batches are behind it, and what the loader said of where it
+    was. A run that goes on from this goes on from there.
     """
 
-    def __new__(cls, state: TrainState, history: Any, place: Any = None):
-        """The run, with the loader's place."""
+    place: Place
+
+    def __new__(cls, state: TrainState, history: Any, place: Place):
+        """The run, with its place."""
         made = super().__new__(cls, state, history)
-        made.place = place
+        object.__setattr__(made, "place", place)
         return made
 
     def __getnewargs__(self):
@@ -71,27 +74,27 @@ class StreamedFit(Fit):
 class Stream:
     """A run on its way through batches, its state and its history, from one chunk of them to the next.
 
-    epochs, updates: how many there are to be, None for as many as come. used: batches of the pass under way
-    that are behind it. left: how many batches are still to be used, None for as many as come.
+    epochs, updates: how many there are to be, None for as many as come. place: where it is in its batches.
+    epoch, position: which epoch it is in, and how many examples of that are behind it. left: how many batches
+    are still to be used, None for as many as come.
     """
 
-    def __init__(
-        self, trainer: Trainer, key: Key, epochs: int | None, updates: int | None, source: Any, start: Any
-    ):
+    def __init__(self, trainer: Trainer, key: Key, epochs: Any, updates: Any, source: Any, start: Any):
         check_trainer(trainer)
         check_key(key)
         self.size = _checked_size(trainer)
         self.epochs, self.updates = _checked_length(epochs, updates)
         self.trainer, self.key = trainer.fed(_EMPTY), key
-        self.epoch, self.used, self.place = 0, 0, None
-        rows = _ROWS if self.epochs is None else self.epochs
+        rows = self.epochs or _ROWS
         if start is not None:
             check_start(start, self.trainer, key, fresh_run(self.trainer, key, rows))
-        is_same = start is not None and goes_on(start)
-        if is_same:
-            rows = max(rows, len(start[1]["examples"]))
-            self.state, self.history = resumed(self.trainer, *start, rows)
-            self.epoch, self.used = int(self.state.epoch), used_in_epoch(*start) // self.size
+        self.place, self.epoch, self.position = Place(0, 0), 0, 0
+        if goes_on(start):
+            before: Any = start
+            self.epoch, self.position = int(before[0].epoch), used_in_epoch(*before)
+            self.place = getattr(before, "place", Place(self.epoch, self.position // self.size))
+            rows = max(rows, len(before[1]["examples"]))
+            self.state, self.history = resumed(self.trainer, *before, rows)
         else:
             self.state, self.history = begun(self.trainer, key, rows, start)
         self.left = None if self.updates is None else max(self.updates - int(self.state.updates), 0)
@@ -102,86 +105,110 @@ class Stream:
                 f"batches is an iterator, which can be read once, and epochs is {self.epochs}: give what can "
                 "be read anew for each epoch, such as a DataLoader or a list, or updates=... alone"
             )
-        if is_same and not self.is_over:
-            self._find(getattr(start, "place", None))
-
-    def _find(self, place: Any) -> None:
-        """Go on in the batches where the run was; say so if some have to be read again."""
-        again = self.batches.go_to(self.epoch, self.used, place)
-        if again:
+        if not self.is_over and (again := self.batches.go_to(self.place)):
             warnings.warn(
                 f"batches does not say where it was: {again} of its batches have been read again",
-                stacklevel=6,
+                stacklevel=5,
             )
 
     @property
     def total(self) -> int | None:
         """How many batches the run has in all from here on, where that is known."""
-        length = self.batches.length
-        in_epochs = None
+        length, known = self.batches.length, []
         if length is not None and self.epochs is not None:
-            in_epochs = max(length * (self.epochs - self.epoch) - self.used, 0)
-        known = [number for number in (in_epochs, self.left) if number is not None]
+            known.append(max(length * (self.epochs - self.epoch) - self.place.batches, 0))
+        if self.left is not None:
+            known.append(self.left)
         return min(known, default=None)
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to be trained."""
-        has_stopped = int(self.state.status) != RUNNING
-        return has_stopped or self.left == 0 or (self.epochs is not None and self.epoch >= self.epochs)
+        return self.has_stopped or not self.wants_more
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the run has stopped by itself; waits for the device."""
+        return int(self.state.status) != RUNNING
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether there are to be more batches, unless it stops."""
+        return self.left != 0 and (self.epochs is None or self.epoch < self.epochs)
 
     def go(self) -> Iterator[int]:
         """Train to the end; the number of batches used, each time that a chunk of them has been.
 
-        The next chunk is read while the device works on the one before.
+        The next chunk is read, and waits for the device, while that works on the one before.
 
         Raises:
             BatchError: what the batches are, or what they raise.
             ValueError: the loss of an example depends on others, and the problem does not say so.
         """
-        while not self.is_over:
-            chunks = self.batches.read(self.epoch, self.used)
-            chunk = self._next(chunks)
+        if self.has_stopped:
+            return
+        while self.wants_more:
+            chunks = self.batches.read(self.place)
+            chunk = self._first(chunks)
+            if self.has_stopped:
+                break
             if chunk is None:
                 raise self._error(self._why_none())
             self._check_coupling(chunk)
+            before, started = None, time.perf_counter()
             while chunk is not None:
-                started, stop = time.perf_counter(), chunk.stop
-                num_batches = -(-chunk.count // self.size)
-                self.trainer = self.trainer.fed(chunk.window(UNKNOWN))
-                ends = chunk.is_last or self._stops_before(chunk.first, stop)
-                self._train(chunk.first, stop, ends)
-                self.used, self.place = self.used + num_batches, chunk.place
+                num_batches, stop = chunk.batches, self.position + chunk.examples
+                self.trainer = self.trainer.fed(chunk.window(self.position))
+                ends = chunk.is_last or self._stops_before(stop)
+                self._train(stop, ends)
+                self.place = chunk.place
                 self.left = None if self.left is None else self.left - num_batches
-                chunk = None if ends else self._next(chunks)
-                jax.block_until_ready(self.state)
+                if before is not None and int(before) != RUNNING:  # waits for the chunk before
+                    ends = self._end_epoch(stop, ends)
+                before = _copied(self.state.status)
                 self._pace(time.perf_counter() - started)
-                if not ends and int(self.state.status) != RUNNING:
-                    self._train(stop, stop, True)
-                    ends, chunk = True, None
-                if ends:
-                    self.epoch, self.used = self.epoch + 1, 0
+                started = time.perf_counter()
+                chunk = None if ends else self._next(chunks)
                 yield num_batches
         self._end_rows()
 
-    def _train(self, begin: int, stop: int, ends: bool) -> None:
-        """Use the examples of the window from one to another, where the pass may end."""
+    def _end_epoch(self, stop: int, has_ended: bool) -> bool:
+        """End the epoch of a run that has stopped in it, if its end has not come yet: nothing is trained."""
+        if not has_ended:
+            self._train(stop, True)
+        return True
+
+    def _train(self, stop: int, ends: bool) -> None:
+        """Use the examples of the window up to there, where the epoch may end."""
         if self.epoch == len(self.history["updates"]):
             self.state, self.history = resumed(self.trainer, self.state, self.history, 2 * self.epoch)
-        trainer = self.trainer
-        if ends:
-            trainer = trainer.fed(trainer.problem.train._replace(num=np.int32(stop)))
-        extent = Extent(np.int32(begin), np.int32(1), np.int32(stop), np.bool_(True))
+        trainer = self._ending(stop) if ends else self.trainer
+        extent = Extent(np.int32(self.position), np.int32(1), np.int32(stop), np.bool_(True))
         self.state, self.history = segment(trainer, self.state, self.history, None, np.int32(0), extent)
+        self.epoch, self.position = (self.epoch + 1, 0) if ends else (self.epoch, stop)
+
+    def _ending(self, num: int) -> Trainer:
+        """The trainer in an epoch that is known to end after so many examples."""
+        window: Window = self.trainer.problem.train
+        return self.trainer.fed(window._replace(num=np.int32(num)))
 
     def _end_rows(self) -> None:
         """Rows without numbers for the epochs that a run has not come to which has stopped."""
         left = 0 if self.epochs is None else self.epochs - self.epoch
         if left > 0 and int(self.state.status) != RUNNING:
-            trainer = self.trainer.fed(self.trainer.problem.train._replace(num=np.int32(1)))
             extent = Extent(np.int32(0), np.int32(left), np.int32(1), np.bool_(True))
+            trainer = self._ending(1)
             self.state, self.history = segment(trainer, self.state, self.history, None, np.int32(0), extent)
-            self.epoch = self.epochs
+            self.epoch += left
+
+    def _first(self, chunks: Iterator[Chunk]) -> Chunk | None:
+        """The first chunk of a pass; none where a run that has stopped needs none."""
+        try:
+            return self._next(chunks)
+        except BatchError:
+            if self.has_stopped:
+                return None
+            raise
 
     def _next(self, chunks: Iterator[Chunk]) -> Chunk | None:
         try:
@@ -205,15 +232,18 @@ class Stream:
             return BatchError(text, None)
         return BatchError(f"{text} ({updates} updates are .result of this exception)", self.end())
 
-    def _stops_before(self, begin: int, stop: int) -> bool:
+    def _stops_before(self, stop: int) -> bool:
         """Whether a rule ends the run among these examples of the window."""
         if not self.trainer.rules:
             return False
-        found = _earliest_stop(self.trainer, self.state, np.int32(begin), np.int32(stop))
+        found = _earliest_stop(self.trainer, self.state, np.int32(self.position), np.int32(stop))
         return int(found) < stop
 
     def _check_coupling(self, chunk: Chunk) -> None:
-        problem = self.trainer.problem.fed(jax.tree.map(lambda rows: rows[: chunk.count], chunk.rows))
+        if self.position or self.epoch:
+            return
+        num = min(self.size, chunk.examples)
+        problem = self.trainer.problem.fed(jax.tree.map(lambda rows: rows[:num], chunk.rows))
         check_coupling(problem, self.state.params, self.size)
 
     def _pace(self, seconds: float) -> None:
@@ -225,7 +255,7 @@ class Stream:
 
     def end(self) -> StreamedFit:
         """What the run gives, at its end or wherever it is left."""
-        state, history = end_run(self)
+        state, history = ended(self.trainer, self.state), self.history
         rows = self.epochs if self.left != 0 else None
         rows = int(state.epoch) if rows is None else rows
         if rows < len(history["updates"]):
@@ -259,6 +289,10 @@ def _checked_length(epochs: Any, updates: Any) -> tuple[int | None, int | None]:
     if epochs is None and updates is None:
         raise ValueError("epochs or updates must be given: how long to train on batches")
     return whole_number_or_none("epochs", epochs), whole_number_or_none("updates", updates)
+
+
+# Of what the next segment takes over.
+_copied = jax.jit(jnp.copy)
 
 
 @jax.jit

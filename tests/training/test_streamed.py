@@ -1,6 +1,5 @@
 """Runs on batches that come one after the other: the numbers of `fit`, and nothing lost."""
 
-import json
 import pickle
 import signal
 
@@ -89,7 +88,9 @@ def test_numbers_do_not_depend_on_how_many_batches_are_read_together(limit, monk
 def test_coupled_batches_are_never_padded(num):
     def loss(params, batch):
         outputs = batch[0] @ params
-        return jnp.square(outputs - outputs.mean(axis=0, keepdims=True) - batch[1][:, None].astype(np.float32)).sum(axis=1)
+        return jnp.square(
+            outputs - outputs.mean(axis=0, keepdims=True) - batch[1][:, None].astype(np.float32)
+        ).sum(axis=1)
 
     def made(train):
         init = lambda key: jnp.ones((5, 3))  # noqa: E731
@@ -196,7 +197,7 @@ def test_the_place_of_a_loader_survives_pickling():
     made = jaxgd.train(stream, KEY, updates=5, batches=batches_of_fit(memory), progress=False)
     state = made.state._replace(key=None)  # JAX pickles no typed keys
     kept = pickle.loads(pickle.dumps(streamed.StreamedFit(state, made.history, made.place)))
-    assert kept.place == made.place == {"epoch": 0, "batches": 5}
+    assert kept.place == made.place == (0, 5, {"epoch": 0, "batches": 5})
 
 
 def test_a_run_that_is_over_is_given_back():
@@ -300,7 +301,7 @@ def test_what_batches_are_refused(case):
 
 
 def test_what_was_trained_until_batches_raised_can_go_on():
-    memory, stream = trainers(num=16)
+    _, stream = trainers(num=16)
     with pytest.raises(jaxgd.BatchError) as caught:
         jaxgd.train(stream, KEY, 1, batches=Raising(), progress=False)
     assert isinstance(caught.value.__cause__, RuntimeError)

@@ -109,12 +109,12 @@ class BatchCheck:
         if self._task is None:
             return batch
         inputs, labels = _pair(name, batch)
-        if self._shape is None:
-            self._shape = _outputs_for(self._problem, (inputs, labels)).shape
+        shape = self._shape or _outputs_for(self._problem, (inputs, labels)).shape
+        self._shape = shape
         if self._task == "regression":
-            _check_targets(f"{name} targets", labels, self._shape)
+            _check_targets(f"{name} targets", labels, shape)
             return inputs, labels
-        check_labels(f"{name} labels", labels, self._shape[1:])
+        check_labels(f"{name} labels", labels, shape[1:])
         return inputs, _as_int32(labels)
 
 

@@ -121,7 +121,7 @@ def mean_loss(params, batch):
     [
         (lambda: jaxgd.Problem(None, mean_loss, INPUTS), TypeError, "init must be a function, got None"),
         (lambda: jaxgd.Problem(abs, "mse", INPUTS), TypeError, "loss must be a function, got 'mse'"),
-        (lambda: jaxgd.Problem(abs, mean_loss, None), ValueError, "train must be a tree of arrays"),
+        (lambda: jaxgd.Problem(abs, mean_loss, None).num_examples, ValueError, "has no training data"),
         (lambda: jaxgd.Problem(abs, mean_loss, 3.0), ValueError, "train must be an array .* got 3.0"),
         (
             lambda: jaxgd.Problem(abs, mean_loss, INPUTS, metrics={"accuracy": 1}),
