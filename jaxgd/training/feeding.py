@@ -164,10 +164,11 @@ class Batches:
             is_last = batch is None and failure is None
             behind = Place(passes + 1, 0, loader) if is_last and self._left else Place(passes, used, loader)
             is_remainder = self._whole and sum(lengths) < self._size
-            yield Chunk(self._buffers[0], len(lengths), sum(lengths), is_remainder, is_last, behind)
+            rows = self._buffers[0]
+            self._buffers.reverse()
+            yield Chunk(rows, len(lengths), sum(lengths), is_remainder, is_last, behind)
             if failure is not None:
                 raise failure
-            self._buffers.reverse()
 
     def _next(self, coming: Iterator[Any]) -> Any:
         """The next batch of a pass; None at its end, or if no more are to be read."""

@@ -204,19 +204,17 @@ class Stream:
     def _first(self, chunks: Iterator[Chunk]) -> Chunk | None:
         """The first chunk of a pass; none where a run that has stopped needs none."""
         try:
-            return self._next(chunks)
-        except BatchError:
+            return next(chunks, None)
+        except (LoaderError, ValueError) as error:
             if self.has_stopped:
                 return None
-            raise
+            raise self._error(str(error)) from error.__cause__
 
     def _next(self, chunks: Iterator[Chunk]) -> Chunk | None:
         try:
             return next(chunks, None)
-        except LoaderError as error:
+        except (LoaderError, ValueError) as error:
             raise self._error(str(error)) from error.__cause__
-        except ValueError as error:
-            raise self._error(str(error)) from None
 
     def _why_none(self) -> str:
         """What there is to say of a pass without a batch."""

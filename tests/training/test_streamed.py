@@ -1,5 +1,6 @@
 """Runs on batches that come one after the other: the numbers of `fit`, and nothing lost."""
 
+import itertools
 import pickle
 import signal
 
@@ -377,3 +378,19 @@ def test_two_chunks_of_memory_are_held_whatever_the_number_of_batches(monkeypatc
     jaxgd.train(stream, KEY, 20, batches=batches_of_fit(memory), progress=False)
     assert len(made) == 2 * 2  # of inputs and of labels
     assert sum(array.nbytes for array in made) <= 2 * feeding._MAX_BYTES
+
+
+@pytest.mark.parametrize("size", [8, 96])
+def test_no_chunk_is_filled_while_the_device_may_read_it(size, monkeypatch):
+    seen, read = [], feeding.Batches.read
+
+    def watched(self, place):
+        for chunk in read(self, place):
+            seen.append(id(chunk.rows))
+            yield chunk
+
+    monkeypatch.setattr(feeding.Batches, "read", watched)
+    memory, stream = trainers(size)
+    jaxgd.train(stream, KEY, 5, batches=batches_of_fit(memory), progress=False)
+    assert len(seen) >= 5
+    assert all(one != other for one, other in itertools.pairwise(seen))

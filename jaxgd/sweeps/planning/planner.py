@@ -59,8 +59,8 @@ class Options(NamedTuple):
     width: int | None = None
 
 
-# Of shared batches, fewer convolutions at once than these save nothing.
-_FEWEST_CONVS = 4
+# Where fewer convolutions than these would fit side by side, they have so many channels that none is quicker.
+_FEW_CONVS = 4
 
 # One lane at a time, nothing merged: every run has the bits of the jitted run alone.
 EXACT = Options(merge=False, kind="map", lanes=1, generalize=False, width=1)
@@ -325,9 +325,12 @@ class Planner:
         if self.options.width is not None:
             return seconds(self.options.width), self.options.width
         width = fitting_width(work, self.core)
-        sharing = _sharing_width(_alike(part, recipe), width)
+        if work.convs:
+            width = sharing = _largest_part(_alike(part, recipe), width) if width >= _FEW_CONVS else 1
+        else:
+            sharing = _sharing_width(_alike(part, recipe), width)
         is_open = recipe.kind == "map" and _is_plain(part[0].first, recipe)
-        is_open = is_open and (not work.convs or (work.convs == 1 and sharing >= _FEWEST_CONVS))
+        is_open = is_open and (not work.convs or (work.convs == 1 and sharing > 1))
         if not is_open or width > lanes or self.options.lanes is not None:
             return seconds(1), 1
         alone, at_once = seconds(1), seconds(width, sharing)
@@ -401,8 +404,13 @@ def _alike(part: Sequence[Group], recipe: Recipe) -> int:
 
 def _sharing_width(alike: int, most: int) -> int:
     """How many lanes in turn share their batches where so many at most move at once; 1 if too few would."""
-    width = max(n for n in range(1, most + 1) if alike % n == 0)
+    width = _largest_part(alike, most)
     return width if width >= most / 4 else 1
+
+
+def _largest_part(number: int, most: int) -> int:
+    """The largest of its parts that leaves nothing over and is no larger than the other number."""
+    return max(n for n in range(1, most + 1) if number % n == 0)
 
 
 def _explained(programs: Sequence[Program], reason: str) -> list[Program]:

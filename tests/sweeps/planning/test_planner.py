@@ -344,7 +344,7 @@ def test_lanes_with_convolutions_go_one_after_the_other():
 
 @pytest.mark.parametrize(
     ("layers", "rates", "width"),
-    [([4], 8, 8), ([4], 20, 10), ([8], 10, 5), ([8], 7, 1), ([16], 8, 1), ([4, 4], 8, 1)],
+    [([4], 8, 8), ([4], 20, 10), ([4], 2, 2), ([8], 10, 5), ([8], 7, 1), ([16], 8, 1), ([4, 4], 8, 1)],
 )
 def test_lanes_of_one_convolution_share_their_batches(layers, rates, width):
     problem = jaxgd.classification(
