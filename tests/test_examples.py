@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 SCRIPTS = [
     script
     for script in sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-    if script.stem != "six_problems"
+    if script.stem != "six_problems" and (script.stem != "batches_of_torch" or find_spec("torch"))
 ]
 
 
@@ -18,7 +19,13 @@ SCRIPTS = [
 ARGUMENTS = {"sharpness_by_batch_size": ["1", "2", "320"]}  # epochs, seeds, examples
 
 
-LONG = ("sharpness_by_batch_size", "hypergradients", "own_model", "saddle_escape")  # with the slow tests
+LONG = (
+    "batches_of_torch",
+    "sharpness_by_batch_size",
+    "hypergradients",
+    "own_model",
+    "saddle_escape",
+)  # with the slow tests
 RUN = [
     pytest.param(script, id=script.stem, marks=[pytest.mark.slow] if script.stem in LONG else [])
     for script in SCRIPTS

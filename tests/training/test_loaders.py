@@ -9,8 +9,6 @@ import grain
 import jax
 import numpy as np
 import pytest
-import torch
-from torch.utils import data as torch_data
 
 import jaxgd
 
@@ -31,12 +29,6 @@ class Source:
         return "Source()"
 
 
-def of_torch(workers=0):
-    dataset = torch_data.TensorDataset(torch.tensor(INPUTS), torch.tensor(LABELS))
-    order = torch.Generator().manual_seed(0)
-    return torch_data.DataLoader(dataset, 8, shuffle=True, generator=order, num_workers=workers)
-
-
 def of_grain():
     sampler = grain.samplers.IndexSampler(
         len(LABELS), shard_options=grain.sharding.NoSharding(), shuffle=True, num_epochs=1, seed=0
@@ -50,7 +42,7 @@ def of_grain_dataset():
     return grain.MapDataset.source(Source()).seed(1).shuffle().to_iter_dataset().batch(8)
 
 
-LOADERS = {"torch": of_torch, "grain": of_grain, "a data set of grain": of_grain_dataset}
+LOADERS = {"grain": of_grain, "a data set of grain": of_grain_dataset}
 
 
 def train(loader, **options):
@@ -75,7 +67,7 @@ def test_batches_of_a_loader_are_those_that_it_gives(loader):
     assert_same(train(LOADERS[loader](), epochs=1), in_memory(LOADERS[loader]()))
 
 
-@pytest.mark.parametrize("loader", ["grain", "a data set of grain"])
+@pytest.mark.parametrize("loader", LOADERS)
 def test_a_run_goes_on_where_its_loader_was(loader, recwarn):
     make, whole = LOADERS[loader], train(LOADERS[loader](), epochs=1)
     before = train(make(), updates=5)
@@ -84,20 +76,6 @@ def test_a_run_goes_on_where_its_loader_was(loader, recwarn):
     assert before.place[:2] == (0, 5)
     assert after.history["updates"].tolist() == [5, 12]
     np.testing.assert_array_equal(after.state.params[0]["w"], whole.state.params[0]["w"])
-
-
-def test_a_loader_that_does_not_say_where_it_was_is_read_again():
-    before = train(of_torch(), epochs=2)
-    with pytest.warns(UserWarning, match="24 of its batches have been read again"):
-        after = train(of_torch(), epochs=3, start=before)
-    assert_same(after, train(of_torch(), epochs=3))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:os.fork")  # torch forks where JAX has threads
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
-def test_processes_of_a_loader():
-    assert_same(train(of_torch(workers=2), epochs=2), train(of_torch(), epochs=2))
 
 
 @pytest.mark.slow
