@@ -37,25 +37,14 @@ def own_memory() -> int:
 
 def loaders(data: tuple[np.ndarray, np.ndarray], size: int) -> dict[str, Callable]:
     """What makes each loader of the data."""
-    import grain
     import torch
     from torch.utils import data as torch_data
-
-    class Source:
-        def __len__(self):
-            return len(data[1])
-
-        def __getitem__(self, place):
-            return data[0][place], data[1][place]
 
     dataset = torch_data.TensorDataset(torch.tensor(data[0]), torch.tensor(data[1]))
     return {
         "jaxgd.datasets.batches": lambda: jaxgd.datasets.batches(data, size, KEY),
         "a list": lambda: list(jaxgd.datasets.batches(data, size, KEY)),
         "torch, DataLoader": lambda: torch_data.DataLoader(dataset, size, shuffle=True),
-        "Grain, MapDataset": lambda: (
-            grain.MapDataset.source(Source()).shuffle(seed=0).batch(size).to_iter_dataset()
-        ),
     }
 
 
@@ -66,7 +55,7 @@ def seconds_of(run: Callable) -> float:
     return time.perf_counter() - started
 
 
-def print_seconds(turns: int, num: int = 8192, epochs: int = 3) -> None:
+def print_seconds(turns: int, num: int = 8192, epochs: int = 10) -> None:
     """Seconds of `fit` and of `train` on each loader, in turns: each a ratio, the median over turns."""
     data = examples(num)
     print(f"{num:,} examples, Adam, {epochs} epochs; medians of {turns} turns, compiled.\n")
