@@ -347,6 +347,10 @@ def test_arguments_that_are_refused_before_anything_runs(case):
     assert not isinstance(caught.value, jaxgd.BatchError)
 
 
+def test_a_problem_without_data_is_called_one():
+    assert repr(jaxgd.classification(MODEL, None)).startswith("Problem(no examples, loss=")
+
+
 @pytest.mark.parametrize("use", [jaxgd.fit, jaxgd.iterate])
 def test_a_problem_without_data_says_what_trains_it(use):
     with pytest.raises(ValueError, match="the problem has no training data"):

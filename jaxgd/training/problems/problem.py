@@ -124,7 +124,7 @@ class Problem(PyTree):
         # Inside of a tree map there may be anything, or nothing, in the place of the arrays.
         shapes = {s: [jnp.shape(x) for x in jax.tree.leaves(getattr(self, s))[:1]] for s in SPLITS}
         counts = ", ".join(f"{split}={shape[0][0]}" for split, shape in shapes.items() if shape and shape[0])
-        return f"Problem({counts} examples, loss={self.loss!r}, metrics={list(self.metrics)})"
+        return f"Problem({counts or 'no'} examples, loss={self.loss!r}, metrics={list(self.metrics)})"
 
 
 def num_examples(data: Split) -> Any:
