@@ -20,7 +20,7 @@ _MAX_BYTES, _MAX_BATCHES, _SECONDS = 2**23, 256, 0.25
 UNKNOWN = 2**31 - 1
 
 
-class Place(NamedTuple):
+class Bookmark(NamedTuple):
     """Where a run is in its batches.
 
     passes: that are behind it. batches: of the next one that are. loader: what the loader says of where it
@@ -49,7 +49,7 @@ class Chunk(NamedTuple):
     examples: int
     is_remainder: bool
     is_last: bool
-    place: Place
+    place: Bookmark
 
     def window(self, first: int) -> Window:
         """The chunk as training data, from so many examples of an epoch on."""
@@ -107,7 +107,7 @@ class Batches:
         except (TypeError, NotImplementedError):
             return None
 
-    def go_to(self, place: Place) -> int:
+    def go_to(self, place: Bookmark) -> int:
         """Go to where a run was in its batches.
 
         A loader that has said where it was goes there. Any other is read again, from its start or, if it has
@@ -133,7 +133,7 @@ class Batches:
             raise ValueError(f"batches has {skipped} batches in a pass of which the run has used {batches}")
         return again + skipped
 
-    def read(self, place: Place) -> Iterator[Chunk]:
+    def read(self, place: Bookmark) -> Iterator[Chunk]:
         """The chunks of the pass from there on; if it has no batch there, those of the next one, if any.
 
         Of each chunk the batch after it has been looked for, so that the last one is known to be that.
@@ -162,7 +162,8 @@ class Batches:
                     break
             used += len(lengths)
             is_last = batch is None and failure is None
-            behind = Place(passes + 1, 0, loader) if is_last and self._left else Place(passes, used, loader)
+            has_ended = is_last and self._left > 0
+            behind = Bookmark(passes + 1, 0, loader) if has_ended else Bookmark(passes, used, loader)
             is_remainder = self._whole and sum(lengths) < self._size
             rows = self._buffers[0]
             self._buffers.reverse()

@@ -14,7 +14,7 @@ from jaxgd.arguments import whole_number_or_none
 from jaxgd.machine.compiling import Checks
 from jaxgd.pytrees import Static
 from jaxgd.training.batching import Window
-from jaxgd.training.feeding import UNKNOWN, Batches, Chunk, LoaderError, Place
+from jaxgd.training.feeding import UNKNOWN, Batches, Bookmark, Chunk, LoaderError
 from jaxgd.training.fitting import (
     Fit,
     begun,
@@ -59,9 +59,9 @@ class StreamedFit(Fit):
     was. A run that goes on from this goes on from there.
     """
 
-    place: Place
+    place: Bookmark
 
-    def __new__(cls, state: TrainState, history: Any, place: Place):
+    def __new__(cls, state: TrainState, history: Any, place: Bookmark):
         """The run, with its place."""
         made = super().__new__(cls, state, history)
         object.__setattr__(made, "place", place)
@@ -88,11 +88,11 @@ class Stream:
         rows = self.epochs or _ROWS
         if start is not None:
             check_start(start, self.trainer, key, fresh_run(self.trainer, key, rows))
-        self.place, self.epoch, self.position = Place(0, 0), 0, 0
+        self.place, self.epoch, self.position = Bookmark(0, 0), 0, 0
         if goes_on(start):
             before: Any = start
             self.epoch, self.position = int(before[0].epoch), used_in_epoch(*before)
-            self.place = getattr(before, "place", Place(self.epoch, self.position // self.size))
+            self.place = getattr(before, "place", Bookmark(self.epoch, self.position // self.size))
             rows = max(rows, len(before[1]["examples"]))
             self.state, self.history = resumed(self.trainer, *before, rows)
         else:

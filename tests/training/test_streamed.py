@@ -177,6 +177,7 @@ RESUMED = {  # how many batches are read after an interruption at the 17th, of 3
 }
 
 
+@pytest.mark.usefixtures("default_handlers")
 @pytest.mark.parametrize("kind", RESUMED)
 def test_an_interrupted_run_goes_on_where_it_was(kind, monkeypatch, recwarn):
     monkeypatch.setattr(streamed.Stream, "_pace", lambda self, seconds: None)
