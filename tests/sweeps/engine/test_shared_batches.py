@@ -140,3 +140,13 @@ def test_a_plan_that_shares_batches_is_followed_again():
     broken["groups"][0]["recipe"]["shares_batches"] = 1
     with pytest.raises(TypeError, match="shares_batches of a plan must be true or false"):
         jaxgd.Plan.from_dict(broken)
+
+
+def test_a_plan_of_before_some_constants_is_followed_again():
+    saved = sweep(KINDS["at once"]).plan.to_dict()
+    for later in ("conv_shared", "gather", "channels"):
+        del saved["constants"][later]
+    assert jaxgd.Plan.from_dict(saved).constants == saved["constants"]
+    del saved["constants"]["flop"]
+    with pytest.raises(ValueError, match="the constants of a plan lack flop"):
+        jaxgd.Plan.from_dict(saved)
