@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgd.pytrees import Static
 from jaxgd.training.batching import Window
-from jaxgd.training.problems.problem import num_examples, with_checked_lengths
+from jaxgd.training.problems.problem import check_numbers, num_examples, with_checked_lengths
 
 # A chunk has room for batches of so many bytes together, and for so many at most; reading one takes about
 # so many seconds at most.
-_MAX_BYTES, _MAX_BATCHES, _SECONDS = 2**23, 256, 0.25
+_MAX_BYTES, _MAX_BATCHES, SECONDS = 2**23, 256, 0.25
 # How many examples an epoch has before its end has come.
 UNKNOWN = 2**31 - 1
 
@@ -158,7 +157,7 @@ class Batches:
                     failure = error  # what has been read until then is used all the same
                     break
                 is_full = len(lengths) >= min(self.limit, self._room)
-                if is_full or time.perf_counter() - began > _SECONDS or self._stands_alone(batch):
+                if is_full or time.perf_counter() - began > SECONDS or self._stands_alone(batch):
                     break
             used += len(lengths)
             is_last = batch is None and failure is None
@@ -244,7 +243,7 @@ def _as_numbers_of_jax(name: str, batch: Any) -> Any:
     def convert(path, leaf):
         with np.errstate(over="ignore"):
             made = leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)
-        _check_numbers(name + jax.tree_util.keystr(path), leaf, made)
+        check_numbers(name + jax.tree_util.keystr(path), leaf, made)
         return made
 
     return jax.tree_util.tree_map_with_path(convert, batch)
@@ -260,25 +259,6 @@ def _heard(iterator: Iterator) -> Iterator[Any]:
         except Exception as error:
             raise LoaderError(f"batches raised {type(error).__name__}: {error}") from error
         yield given
-
-
-def _check_numbers(name: str, given: np.ndarray, kept: np.ndarray) -> None:
-    """Raise ValueError if a number is not finite, or too large for the dtype that JAX gives it."""
-    if jnp.issubdtype(kept.dtype, jnp.inexact):
-        flat = kept.reshape(-1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(
-                np.dot(flat, flat)
-            ):  # much faster, and infinite only where a number is, or is huge
-                return
-        good, what = np.isfinite(kept), "a NaN or an infinity"
-    elif kept.dtype == given.dtype:
-        return
-    else:
-        good, what = kept == given, "a number too large"
-    rows = good.reshape(len(kept), -1).all(axis=1)
-    if not rows.all():
-        raise ValueError(f"{name} has {what} (as {kept.dtype}), first in row {int(np.argmin(rows))}")
 
 
 def _place_of(source: Any, iterator: Any) -> Any:

@@ -96,9 +96,8 @@ def examples_gone(trainer: Trainer, state: TrainState, history: dict[str, Any]) 
     and 32, so 44 is 12 into the third: 52 are behind it.
     """
     num, used = int(trainer.problem.num_examples), used_in_epoch(state, history)
-    return int(state.epoch) * num + min(
-        used, num - 1
-    )  # all may be used in an epoch that is still to be closed
+    # All may be used in an epoch that is still to be closed.
+    return int(state.epoch) * num + min(used, num - 1)
 
 
 def used_in_epoch(state: TrainState, history: dict[str, Any]) -> int:

@@ -14,7 +14,7 @@ from jaxgd.arguments import whole_number_or_none
 from jaxgd.machine.compiling import Checks
 from jaxgd.pytrees import Static
 from jaxgd.training.batching import Window
-from jaxgd.training.feeding import UNKNOWN, Batches, Bookmark, Chunk, LoaderError
+from jaxgd.training.feeding import SECONDS, UNKNOWN, Batches, Bookmark, Chunk, LoaderError
 from jaxgd.training.fitting import (
     Fit,
     begun,
@@ -33,8 +33,6 @@ from jaxgd.training.starts import check_start, goes_on, used_in_epoch
 from jaxgd.training.states import DIVERGED, RUNNING, TrainState
 from jaxgd.training.trainers import Trainer
 
-# Reading a chunk while the device trains on the one before should take about so many seconds.
-_SECONDS = 0.25
 # Rows of the history of a run whose number of epochs is not known, at first.
 _ROWS = 64
 _EMPTY = Window(None, np.int32(0), np.int32(UNKNOWN), Static(None))
@@ -84,7 +82,7 @@ class Stream:
         check_key(key)
         self.size = _checked_size(trainer)
         self.epochs, self.updates = _checked_length(epochs, updates)
-        self.trainer, self.key = trainer.fed(_EMPTY), key
+        self.trainer = trainer.fed(_EMPTY)
         rows = self.epochs or _ROWS
         if start is not None:
             check_start(start, self.trainer, key, fresh_run(self.trainer, key, rows))
@@ -163,20 +161,17 @@ class Stream:
                 self._train(stop, ends)
                 self.place = chunk.place
                 self.left = None if self.left is None else self.left - num_batches
-                if before is not None and int(before) != RUNNING:  # waits for the chunk before
-                    ends = self._end_epoch(stop, ends)
+                # It waits for the chunk before, whose memory the next one takes.
+                has_stopped = before is not None and int(before) != RUNNING
+                if has_stopped and not ends:
+                    self._train(stop, True)
+                    ends = True
                 before = _copied(self.state.status)
                 self._pace(time.perf_counter() - started)
                 started = time.perf_counter()
                 chunk = None if ends else self._next(chunks)
                 yield num_batches
         self._end_rows()
-
-    def _end_epoch(self, stop: int, has_ended: bool) -> bool:
-        """End the epoch of a run that has stopped in it, if its end has not come yet: nothing is trained."""
-        if not has_ended:
-            self._train(stop, True)
-        return True
 
     def _train(self, stop: int, ends: bool) -> None:
         """Use the examples of the window up to there, where the epoch may end."""
@@ -246,9 +241,9 @@ class Stream:
 
     def _pace(self, seconds: float) -> None:
         """Choose how many batches the chunk after the next one has."""
-        if seconds < _SECONDS / 4:
+        if seconds < SECONDS / 4:
             self.batches.limit *= 4
-        elif seconds > 2 * _SECONDS:
+        elif seconds > 2 * SECONDS:
             self.batches.limit = max(1, self.batches.limit // 2)
 
     def end(self) -> StreamedFit:

@@ -42,6 +42,14 @@ def of_grain_dataset():
     return grain.MapDataset.source(Source()).seed(1).shuffle().to_iter_dataset().batch(8)
 
 
+def of_torch(**options):
+    """Where torch is installed: for the slow tests CI does."""
+    data = pytest.importorskip("torch.utils.data")
+    tensors = map(pytest.importorskip("torch").tensor, (INPUTS, LABELS))
+    order = pytest.importorskip("torch").Generator().manual_seed(0)
+    return data.DataLoader(data.TensorDataset(*tensors), 8, shuffle=True, generator=order, **options)
+
+
 LOADERS = {"grain": of_grain, "a data set of grain": of_grain_dataset}
 
 
@@ -76,6 +84,25 @@ def test_a_run_goes_on_where_its_loader_was(loader, recwarn):
     assert before.place[:2] == (0, 5)
     assert after.history["updates"].tolist() == [5, 12]
     np.testing.assert_array_equal(after.state.params[0]["w"], whole.state.params[0]["w"])
+
+
+@pytest.mark.slow
+def test_batches_are_those_that_torch_gives():
+    assert_same(train(of_torch(), epochs=1), in_memory(of_torch()))
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_reads_a_loader_of_torch_again():
+    before = train(of_torch(), epochs=2)
+    with pytest.warns(UserWarning, match="24 of its batches have been read again"):
+        after = train(of_torch(), epochs=3, start=before)
+    assert_same(after, train(of_torch(), epochs=3))
+
+
+@pytest.mark.slow
+def test_another_process_loads():
+    apart = of_torch(num_workers=1, multiprocessing_context="spawn")
+    assert_same(train(apart, epochs=2), train(of_torch(), epochs=2))
 
 
 @pytest.mark.slow

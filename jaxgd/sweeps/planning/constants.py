@@ -30,8 +30,8 @@ class Core(NamedTuple):
     step, batch, micro: seconds of a gradient and update beside its arithmetic, of one example, of several, of
     a micro-batch with its bookkeeping. step_saved, batch_saved: what of them lanes that move at once save.
     flop, conv_flop: seconds of one in a matrix product, in a convolution; conv_shared: times that where lanes
-    have their batches in common. output: of a number that one gives,
-    which other functions take further. gather: of a byte of a batch that is put together.
+    have their batches in common. output: of a number that one gives, which other functions take further.
+    gather: of a byte of a batch that is put together.
     cached, uncached: bytes per second of parameters and states that fit into the `cache`, bytes, and of
     others. passes, general_passes, sum_passes: over the parameters, in an update by an optimizer of its own
     (two more for each moment), by a merged one, and to sum micro-batches up.
@@ -42,8 +42,7 @@ class Core(NamedTuple):
     memory measured at one lane and two may be off by at more. gain, saved: what merging has to save, as a
     ratio and in seconds, since without it a lane has the bits of the run alone. width_saved: what part of the
     time moving at once has to save. channels: as many as lanes of one convolution each may have together.
-    measured: lanes at once that may need more than this part of the free
-    memory are measured first.
+    measured: lanes at once that may need more than this part of the free memory are measured first.
     """
 
     compile: float = 1.1

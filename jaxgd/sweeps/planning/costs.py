@@ -158,9 +158,8 @@ def step_bytes(work: Work, trainer: Trainer, microbatch: int | None = None) -> f
 def fitting_width(work: Work, core: Core = CORE) -> int:
     """How many lanes in turn are best moved at once where steps are short.
 
-    It is a power of two where there are no convolutions.
-    Lanes of one convolution each, if they share their batches, are one convolution of as many channels as
-    theirs together. It is quicker than theirs while it has few.
+    It is a power of two where there are no convolutions. Lanes of one convolution each, if they share their
+    batches, are one convolution of as many channels as theirs together, quicker than theirs while it has few.
     """
     fits = max(1, min(core.width, int(core.width_bytes / max(3 * work.bytes, 1))))
     if work.convs:

@@ -155,8 +155,8 @@ def with_checked_lengths(split: str, data: Any) -> Any:
 
 def _checked(split: str, data: Any) -> Any:
     """The tree as JAX arrays, refused if an example holds a NaN, an infinity or too large a number."""
-    if data is None or isinstance(data, Window):
-        return data
+    if data is None:
+        return None
     leaves, structure = jax.tree_util.tree_flatten_with_path(with_checked_lengths(split, data))
     return structure.unflatten(_as_finite(split + jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
 
@@ -171,13 +171,23 @@ def _as_finite(name: str, leaf: Any) -> jax.Array:
         array = _on_device(leaf)
     if isinstance(leaf, Tracer) or jnp.issubdtype(array.dtype, jax.dtypes.extended):
         return array
-    rows = (len(leaf), -1)
-    if jnp.issubdtype(array.dtype, jnp.inexact):
-        good = np.isfinite(np.asarray(array)).reshape(rows).all(axis=1)
-        what = "a NaN or an infinity"
-    else:
-        good = (np.asarray(array) == np.asarray(leaf)).reshape(rows).all(axis=1)
-        what = "a number too large"
-    if not good.all():
-        raise ValueError(f"{name} has {what} (as {array.dtype}), first in row {int(np.argmin(good))}")
+    check_numbers(name, np.asarray(leaf), np.asarray(array))
     return array
+
+
+def check_numbers(name: str, given: np.ndarray, kept: np.ndarray) -> None:
+    """Raise ValueError if a number is not finite, or too large for the dtype that JAX gives it."""
+    if jnp.issubdtype(kept.dtype, jnp.inexact):
+        flat = kept.reshape(-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.dot(flat, flat)  # quick, and infinite only where a number is, or is huge
+        if np.isfinite(total):
+            return
+        good, what = np.isfinite(kept), "a NaN or an infinity"
+    elif kept.dtype == given.dtype:
+        return
+    else:
+        good, what = kept == given, "a number too large"
+    rows = good.reshape(len(kept), -1).all(axis=1)
+    if not rows.all():
+        raise ValueError(f"{name} has {what} (as {kept.dtype}), first in row {int(np.argmin(rows))}")
