@@ -44,12 +44,25 @@ def test_squares_are_finite_where_their_norm_is(shape, dtype, value):
     assert bool(has_finite_squares(tree)) == (abs(value) < 1e18 or 0 in shape)
 
 
-@pytest.mark.parametrize("shape", [(4,), (100, 64), (8191,)])
+@pytest.mark.parametrize("shape", [(4,), (20, 10), (3, 4, 5), (100, 64), (8191,)])
 def test_squared_norm_under_jit_vmap_and_grad(shape):
     lanes = jax.random.normal(jax.random.key(1), (3, *shape))
+    of_pairs = jax.vmap(jax.vmap(squared_norm))(jnp.stack([lanes, lanes]))
+    np.testing.assert_allclose(of_pairs[1], [squares(lane) for lane in lanes], rtol=1e-5)
+    of_one = jax.grad(squared_norm)
+    hessian_times = jax.vmap(lambda lane: jax.jvp(of_one, (lane,), (jnp.ones_like(lane),))[1])
+    np.testing.assert_allclose(hessian_times(lanes), np.full(lanes.shape, 2.0), rtol=1e-6)
     norms = jax.jit(jax.vmap(squared_norm))(lanes)
     np.testing.assert_allclose(norms, [squares(lane) for lane in lanes], rtol=1e-5)
     np.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(squared_norm)))(lanes), 2 * lanes, rtol=1e-6)
+
+
+def test_norms_of_several_at_once_share_no_product():
+    """Ones that all of them had in common would be one product of a copy, all lanes side by side."""
+    lanes = jax.ShapeDtypeStruct((7, 20, 10), jnp.float32)
+    text = jax.jit(jax.vmap(squared_norm)).lower(lanes).as_text()
+    (product,) = [line for line in text.splitlines() if "dot_general" in line]
+    assert "batching_dims = [0] x [0]" in product
 
 
 def test_no_leaves():
