@@ -90,8 +90,9 @@ def run_seconds(
     passes = core.general_passes if recipe.generalized else core.passes + 2 * work.moments
     smallest = float(np.min(trainer.examples_per_batch))
     fixed, updates = (core.step if smallest == 1 else core.batch), steps
-    if width > 1:
-        fixed -= core.step_saved if smallest == 1 else core.batch_saved
+    if width > 1:  # what is saved was measured at the default width: two lanes save half of what many do
+        part = min(1.0, (1 - 1 / width) / (1 - 1 / core.width))
+        fixed -= part * (core.step_saved if smallest == 1 else core.batch_saved)
     if trainer.microbatch.value is not None:
         updates = num / smallest
         fixed = core.micro + core.sum_passes * work.bytes / rate

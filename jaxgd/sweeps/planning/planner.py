@@ -324,18 +324,34 @@ class Planner:
         seconds = functools.partial(self._run_seconds, part, trainers, recipe, work)
         if self.options.width is not None:
             return seconds(self.options.width), self.options.width
-        width = fitting_width(work, self.core)
-        if work.convs:
-            width = sharing = _largest_part(_alike(part, recipe), width) if width >= _FEW_CONVS else 1
-        else:
-            sharing = _sharing_width(_alike(part, recipe), width)
-        is_open = recipe.kind == "map" and _is_plain(part[0].first, recipe)
-        is_open = is_open and (not work.convs or (work.convs == 1 and sharing > 1))
-        if not is_open or width > lanes or self.options.lanes is not None:
-            return seconds(1), 1
-        alone, at_once = seconds(1), seconds(width, sharing)
-        is_better = alone - at_once >= self.core.width_saved * alone
-        return (at_once, width) if is_better else (alone, 1)
+        alone = seconds(1), 1
+        if recipe.kind != "map" or not _is_plain(part[0].first, recipe) or self.options.lanes is not None:
+            return alone
+        timed = [
+            (seconds(width, sharing), width)
+            for width, sharing in self._open_widths(part, recipe, work)
+            if 1 < width <= lanes
+        ]
+        best = min(timed, default=alone)
+        return best if alone[0] - best[0] >= self.core.width_saved * alone[0] else alone
+
+    def _open_widths(self, part: Sequence[Group], recipe: Recipe, work: Work) -> Iterator[tuple[int, int]]:
+        """How many lanes could move at once, and how many of them would share their batches.
+
+        Such as 2 rates of 20 seeds on two devices: 16, of which the second call of each device would have 4
+        places for nothing; 10, none of which are empty; and 2, which share their batches.
+        """
+        most, alike = fitting_width(work, self.core), _alike(part, recipe)
+        sharing = _largest_part(alike, most)
+        if not work.convs:
+            yield most, 1
+            yield (
+                _largest_part(math.gcd(*(len(group.runs) for group in part)) // recipe.devices or 1, most),
+                1,
+            )
+            yield sharing, sharing
+        elif work.convs == 1 and most >= _FEW_CONVS:
+            yield sharing, sharing
 
     def _run_seconds(
         self,

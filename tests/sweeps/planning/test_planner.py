@@ -104,6 +104,18 @@ def test_short_steps_of_small_models_move_several_lanes_at_a_time():
     assert width(4000, stops_early) == 1
     assert width(4000, seed=range(3)) == 1  # most places would be empty
     assert width(4000, batch_size=[1, "full"]) == 16
+    assert width(4000, seed=range(40)) == 10  # of 20 lanes on each of two devices, none beside an empty place
+
+
+def test_two_rates_of_many_seeds_share_their_batches():
+    problem = jaxgd.classification(jaxgd.linear(64, 10), *jaxgd.datasets.load("digits"))
+
+    def make(hp):
+        return jaxgd.trainer(problem, jaxgd.rmsprop(hp.learning_rate), hp.batch_size)
+
+    axes = {"batch_size": [16, 512], "learning_rate": [0.001, 0.01], "seed": range(20)}
+    recipes = {program.recipe for program in jaxgd.plan(make, axes, 10).groups}
+    assert {(recipe.width, recipe.shares_batches) for recipe in recipes} == {(2, True)}
 
 
 @pytest.mark.parametrize(
