@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Calibration as Calibration,
         Plan as Plan,
         SweepResult as SweepResult,
+        WorkerMismatchError as WorkerMismatchError,
         calibrate as calibrate,
         draw as draw,
         enable_compilation_cache as enable_compilation_cache,
@@ -105,7 +106,7 @@ _HOMES = {
     "find_learning_rate mixed_precision "
     "Rule Observation early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
-    "calibrate Calibration enable_compilation_cache",
+    "calibrate Calibration enable_compilation_cache WorkerMismatchError",
     "jaxgd.logs.event_files": "tensorboard",
     "jaxgd.machine.interrupts": "Interrupted",
     "jaxgd.tables.prepared": "table PreparedTable",

@@ -27,7 +27,7 @@ ROOMS = [
 # What a later part of `sweeps` may import of an earlier one, and never the other way.
 SWEEPS = [
     *("axes", "draws", "cohorts", "making", "runs", "groups", "lanes", "blocks"),
-    *("planning", "engine", "store", "results", "folders", "logged", "sinks", "timing", "probes"),
+    *("planning", "engine", "store", "results", "folders", "workers", "logged", "sinks", "timing", "probes"),
     *("calibration", "sweeping"),
 ]
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make"}
@@ -43,7 +43,7 @@ EXTRAS = {
     "specs": {"pandas"},  # for type checkers alone, as in studies
     "studies": {"sklearn", "pandas"},
     "reports": {"plotly", "rich", "jinja2", "markupsafe"},
-    "cli": {"rich"},
+    "cli": {"rich", "distributed"},
 }
 
 

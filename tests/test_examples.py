@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+# What a script needs that few have installed.
+NEEDS = {"batches_of_torch": "torch", "sweep_on_ray": "ray"}
 # six_problems runs where its problems are tested one by one: tests/training/test_newcomers_models.py.
 SCRIPTS = [
     script
     for script in sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-    if script.stem != "six_problems" and (script.stem != "batches_of_torch" or find_spec("torch"))
+    if script.stem != "six_problems" and find_spec(NEEDS.get(script.stem, "jaxgd"))
 ]
 
 
@@ -25,6 +27,9 @@ LONG = (
     "hypergradients",
     "own_model",
     "saddle_escape",
+    "sweep_on_dask",
+    "sweep_on_submitit",
+    "sweep_on_ray",
 )  # with the slow tests
 RUN = [
     pytest.param(script, id=script.stem, marks=[pytest.mark.slow] if script.stem in LONG else [])

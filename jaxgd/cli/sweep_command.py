@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import shlex
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from jaxgd.cli import jax_start
 from jaxgd.cli.inputs import InputError, as_path, bad_input, check_folder, errors_in
 from jaxgd.cli.outputs import OutputError
+from jaxgd.cli.parts import executor_at, part_of
 from jaxgd.machine.interrupts import Interrupted
 
 
@@ -31,6 +33,17 @@ def add(commands) -> None:
     option("--log", metavar="FILE", help="append a line of JSON for each run to this file, as the run ends")
     option("--explain", action="store_true", help="print the plan, and why it was chosen, before the runs")
     option("--exact", action="store_true", help="give every run the bits of the run alone, on a CPU")
+    option(
+        "--part",
+        metavar="K/N",
+        help="train the K-th of N parts into the one folder, as a scheduler's array job does: no part waits "
+        "for another; `slurm` takes K and N from the environment",
+    )
+    option(
+        "--executor",
+        metavar="dask://HOST:PORT",
+        help="have the workers of a Dask cluster train, all of which see the folder",
+    )
     option("--no-cache", action="store_true", help="do not keep compiled programs for the next time")
     sweep.set_defaults(run=_sweep)
 
@@ -40,6 +53,9 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
     check_folder(out)
     log = [] if arguments.log is None else [arguments.log]
     _check_log(log)
+    part = None if arguments.part is None else part_of(arguments.part, os.environ)
+    if part is not None and arguments.executor is not None:
+        raise InputError("a sweep takes --part or --executor, not both")
     jax_start.start_jax(cache=not arguments.no_cache)
 
     from jaxgd.specs.runs import SpecRuns
@@ -53,10 +69,11 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
     if runs.table is not None:
         print(runs.table)
     options = {name: getattr(arguments, name) for name in ("explain", "exact", "replace")}
+    is_alone = part is None and arguments.executor is None
     lost = None
     try:
-        with errors_in(runs.file), _errors_of_folder(out):
-            result = runs.run(folder=out, log=log, clock=True, **options)
+        with executor_at(arguments.executor) as executor, errors_in(runs.file), _errors_of_folder(out):
+            result = runs.run(folder=out, log=log, clock=is_alone, part=part, executor=executor, **options)
     except NotKeptError as error:
         result, lost = error.result, error
     except Interrupted as stop:
@@ -66,7 +83,12 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
     if runs.warning:
         print(f"! {runs.warning}")
     print(result)
-    print(_best_line(result, runs.metric))
+    if part is not None and result.num_ended < result.dataset["status"].size:
+        print(
+            f"Part {part[0]} of {part[1]} is done; `jaxgd status {shlex.quote(str(out))}` knows the others."
+        )
+    else:
+        print(_best_line(result, runs.metric))
     if lost is not None:
         raise OutputError(str(lost))
     print(f"Saved: {out.resolve()}")

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -46,6 +46,7 @@ _OF_A_THREAD = {
     "jax_default_matmul_precision": jax.default_matmul_precision,
     "jax_numpy_rank_promotion": jax.numpy_rank_promotion,
     "jax_numpy_dtype_promotion": jax.numpy_dtype_promotion,
+    "jax_default_prng_impl": jax.default_prng_impl,
 }
 # Transfers that are meant: the levels that ask for more are obeyed.
 _GUARDS = {
@@ -70,17 +71,29 @@ def setting(name: str) -> Any:
 
 def with_settings_of_caller(function: Callable) -> Callable:
     """`function`, a program of jaxgd's own, for another thread, under the JAX settings of this one."""
-    settings = {name: setting(name) for name in _OF_A_THREAD}
+    settings = settings_of_caller()
 
     @functools.wraps(function)
     def run(*arguments):
-        with contextlib.ExitStack() as stack:
-            for name, value in settings.items():
-                stack.enter_context(_OF_A_THREAD[name](value))
-            stack.enter_context(own_programs())
+        with under(settings):
             return function(*arguments)
 
     return run
+
+
+def settings_of_caller() -> dict[str, Any]:
+    """The JAX settings of this thread that numbers depend on, by name."""
+    return {name: setting(name) for name in _OF_A_THREAD}
+
+
+@contextlib.contextmanager
+def under(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Programs of jaxgd's own run in here under these settings, of another thread or another process."""
+    with contextlib.ExitStack() as stack:
+        for name, value in settings.items():
+            stack.enter_context(_OF_A_THREAD[name](value))
+        stack.enter_context(own_programs())
+        yield
 
 
 @contextlib.contextmanager

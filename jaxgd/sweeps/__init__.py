@@ -8,12 +8,14 @@ from jaxgd.sweeps.results.ranking import Best
 from jaxgd.sweeps.results.result import SweepResult, load
 from jaxgd.sweeps.sweeping import plan, sweep
 from jaxgd.sweeps.timing import throughput
+from jaxgd.sweeps.workers.unit import WorkerMismatchError
 
 __all__ = [
     "Best",
     "Calibration",
     "Plan",
     "SweepResult",
+    "WorkerMismatchError",
     "calibrate",
     "draw",
     "enable_compilation_cache",

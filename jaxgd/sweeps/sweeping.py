@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import os
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,17 +22,23 @@ from jaxgd.sweeps.axes import Point, checked_axes, points
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.engine.timed import timed_programs
 from jaxgd.sweeps.folders.going_on import Asked, Begun, data_of
-from jaxgd.sweeps.folders.in_folder import kept_in, save_elsewhere
+from jaxgd.sweeps.folders.in_folder import Sharing, kept_in, save_elsewhere
 from jaxgd.sweeps.folders.keeper import Keeper
+from jaxgd.sweeps.folders.shared_keeper import SharedKeeper
 from jaxgd.sweeps.logged import Logged
+from jaxgd.sweeps.planning.cutting import SweepPart, checked_part
 from jaxgd.sweeps.planning.planner import EXACT, Options, Planned, Planner, checked_options, plan_of, replay
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.sweeps.sinks import Collected, Shown
+from jaxgd.sweeps.workers.manager import Workers, WorkExecutor, checked_executor
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import DIVERGED, TrainState
 from jaxgd.training.trainers import Trainer
+
+# How many workers the units of a sweep with an executor should do for: each then has some.
+_WORKERS = 8
 
 
 def sweep(
@@ -48,6 +55,8 @@ def sweep(
     folder: str | os.PathLike | None = None,
     replace: bool = False,
     log: Log | Sequence[Log] = (),
+    part: tuple[int, int] | None = None,
+    executor: WorkExecutor | None = None,
 ) -> SweepResult:
     """The result of training at every point of a grid, or of a list of points.
 
@@ -88,6 +97,17 @@ def sweep(
             `grad_norm`, `valid_loss`, ...: NaN where the run diverged or does not measure it. A file is
             appended to and gets a row as one line of JSON, NaN and infinities as null. A log that raises gets
             no more rows, and a warning says so.
+        part: `(number, of)`, such as (2, 4): this process trains the second of 4 parts, into a `folder` that
+            the other three write to as well, at the same time or later. No two parts have a run in common,
+            and none waits for another. Each writes a file for every unit, some of the runs of one program,
+            as it ends; one that was killed is called again, and trains the units that are not there. The
+            result has the runs that the folder had when this part began, and its own.
+        executor: an engine whose workers train instead of this process: what has `submit(function,
+            *arguments)`, whose result has `result()`, `done()` and `cancel()`, such as a
+            `ProcessPoolExecutor` that spawns, loky's, submitit's, or Dask's `client.get_executor()`. All
+            workers must see the `folder`, where units are kept as for parts: a temporary one on this machine
+            if None. Each unit runs on one device. What a worker raises is tried again, three times in all;
+            then its runs have the status "failed", and `result.dataset.attrs["failures"]` says why.
 
     Raises:
         ValueError, TypeError: an empty axis, a value twice, a name that the result uses, a plan for another
@@ -98,6 +118,7 @@ def sweep(
         Interrupted: Ctrl-C or SIGTERM came, which is heard within a second or a call. It is a
             KeyboardInterrupt; its `result` is that of the sweep, with status "not run", NaN and no parameters
             for runs that had not ended. A folder has where they stood.
+        WorkerMismatchError: a worker has other versions of jaxgd or jax, or another kind of device.
         MemoryError: not even one lane on each device fits. Where fewer fit than were planned, the sweep goes
             on with half as many, and its plan says so.
 
@@ -125,6 +146,8 @@ def sweep(
         folder=folder,
         replace=replace,
         log=log,
+        part=part,
+        executor=executor,
     )
 
 
@@ -142,20 +165,26 @@ def run_sweep(
     folder: str | os.PathLike | None = None,
     replace: bool = False,
     log: Log | Sequence[Log] = (),
+    part: tuple[int, int] | None = None,
+    executor: WorkExecutor | None = None,
     spec: Mapping[str, Any] | None = None,
 ) -> SweepResult:
     """The result of `sweep`, of what a file describes where there is a spec."""
     began = time.perf_counter()
+    sharing = _sharing(part, executor, folder, replace, clock)
     logs, lists = Delivery(log), checked_axes(axes)
     runs, epochs = checked_runs(make_trainer, lists, epochs, start)
     logged = Logged(logs, lists, runs)
-    engine = Engine(jax.devices(), epochs, named=folder is not None)
+    devices = jax.devices() if executor is None else jax.devices()[:1]  # a worker's
+    engine = Engine(devices, epochs, named=folder is not None)
     choose = functools.partial(_planned, engine, plan=plan, exact=exact)
+    asked = Asked(lists, runs, spec, exact, plan, clock)
     with (
         own_programs() as checks,
         logs,
         deferred_interrupts() as interrupts,
-        _begun(folder, replace, Asked(lists, runs, spec, exact, plan, clock), engine, choose) as begun,
+        _folder_for(folder, executor) as kept,
+        _begun(kept, replace, asked, engine, choose, sharing) as begun,
     ):
         followed = plan_of(begun.planned, len(runs), epochs, engine.devices, plan)
         keeper = begun.keeper
@@ -164,7 +193,11 @@ def run_sweep(
         found = Collected(begun.ended, len(runs))
         if progress:
             _tell_of_ended(begun, len(runs))
-        _train(engine, begun, found, logged, progress, interrupts)
+        workers = None
+        if executor is not None:
+            assert isinstance(keeper, SharedKeeper)
+            workers = Workers(executor, engine, keeper, runs)
+        _train(engine if workers is None else workers, begun, found, logged, progress, interrupts)
         if clock:
             _time(engine, runs, found, keeper, interrupts)
         seconds = time.perf_counter() - began
@@ -172,14 +205,17 @@ def run_sweep(
         data = _data_of(runs, spec) if keeper is None else keeper.record.data
         result = found.result(lists, runs, followed)
         result = dataclasses.replace(result, spec=spec, data_sha256=data, make_trainer=make_trainer)
+        if workers is not None and workers.failures:
+            result.dataset.attrs["failures"] = workers.failures
         lost = None if keeper is None or keeper.error is None else save_elsewhere(result, keeper)
         if interrupts:
-            where = f" and are kept in {keeper.folder}" if keeper else "; .result holds them"
+            where = "; .result holds them" if folder is None else f" and are kept in {kept}"
             text = f"interrupted: {found.has_ended.sum()} of {len(runs)} runs ended{where}"
             raise interrupts.interrupted(result, str(lost or text))
         if lost is not None:
             raise lost
-    _warn_of_idle_cores(engine.devices, sum(len(group.runs) for group, _ in begun.planned), seconds)
+    if executor is None:
+        _warn_of_idle_cores(engine.devices, sum(len(group.runs) for group, _ in begun.planned), seconds)
     if any(checks):
         _tell_of_divergence(lists, found)
     return result
@@ -192,18 +228,67 @@ def _data_of(runs: Sequence[Run], spec: Mapping[str, Any] | None) -> Sequence[st
 
 @contextlib.contextmanager
 def _begun(
-    folder: str | os.PathLike | None, replace: bool, asked: Asked, engine: Engine, choose: Callable
+    folder: str | os.PathLike | None,
+    replace: bool,
+    asked: Asked,
+    engine: Engine,
+    choose: Callable,
+    sharing: Sharing | None,
 ) -> Iterator[Begun]:
     """What there is of the sweep, and what is left: everything, without a folder."""
     if folder is None:
         yield Begun([], choose(asked.runs), {})
     else:
-        with kept_in(folder, replace, asked, engine, choose) as begun:
+        with kept_in(folder, replace, asked, engine, choose, sharing) as begun:
             yield begun
 
 
+def _sharing(part: Any, executor: Any, folder: Any, replace: bool, clock: bool) -> Sharing | None:
+    """Which part of a folder that is shared this process trains; None of one that it has to itself.
+
+    Raises:
+        ValueError, TypeError: options that do not go together.
+    """
+    if part is None and executor is None:
+        return None
+    name = "part" if executor is None else "executor"
+    if part is not None and executor is not None:
+        raise ValueError("a sweep takes part or executor, not both: an executor's workers take all parts")
+    if replace:
+        raise ValueError(
+            f"replace=True would take away what others write: with {name}, delete the folder yourself"
+        )
+    if clock:
+        raise ValueError(
+            f"clock=True needs the whole sweep in one process: with {name}, use result.clocked()"
+        )
+    if executor is not None:
+        checked_executor(executor)
+        return Sharing(SweepPart(1, 1), _WORKERS)
+    if folder is None:
+        raise ValueError("part needs folder=, where the parts of the sweep come together")
+    assert part is not None
+    own = checked_part(part)
+    return Sharing(own, own.of)
+
+
+@contextlib.contextmanager
+def _folder_for(folder: Any, executor: Any) -> Iterator[Any]:
+    """The folder of a sweep; of one with workers a temporary one where none is given."""
+    if executor is None or folder is not None:
+        yield folder
+    else:
+        with tempfile.TemporaryDirectory(prefix="jaxgd-workers-") as made:
+            yield made
+
+
 def _train(
-    engine: Engine, begun: Begun, found: Collected, logged: Logged, progress: Any, interrupts: Interrupts
+    engine: Engine | Workers,
+    begun: Begun,
+    found: Collected,
+    logged: Logged,
+    progress: Any,
+    interrupts: Interrupts,
 ) -> None:
     """Train what is left, until a signal comes, and have sinks take what ends."""
     began = time.perf_counter()
@@ -225,7 +310,11 @@ def _train(
 
 
 def _time(
-    engine: Engine, runs: Sequence[Run], found: Collected, keeper: Keeper | None, interrupts: Interrupts
+    engine: Engine,
+    runs: Sequence[Run],
+    found: Collected,
+    keeper: Keeper | SharedKeeper | None,
+    interrupts: Interrupts,
 ) -> None:
     """Time updates of each program alone that was not timed yet, until a signal comes."""
     known = found.seconds_per_update

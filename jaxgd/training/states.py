@@ -15,6 +15,8 @@ DIVERGED = 2
 STATUS_WORDS = ("completed", "stopped early", "diverged", "budget spent", "failed")
 # The word of a run that has no results: it was interrupted, or it was not asked for.
 NOT_RUN = "not run"
+# The words of runs that have no score.
+WITHOUT_SCORE = ("diverged", "failed", NOT_RUN)
 
 
 class BatchSums(NamedTuple):

@@ -18,7 +18,7 @@ from jaxgd.machine.interrupts import Interrupted, signal_of
 from jaxgd.specs.wording import batch_text
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.axes import entry_at
-from jaxgd.training.states import NOT_RUN
+from jaxgd.training.states import WITHOUT_SCORE
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _between(result: SweepResult, runs: list[LookedAt], trainer_of: Any) -> tupl
     first = runs[-1].coords
     second = _with_seed(result, first, place=1)
     words = {str(result.dataset.status.sel(coords).item()) for coords in (first, second)}
-    if words & {"diverged", NOT_RUN}:
+    if words & {*WITHOUT_SCORE}:
         return None, ""
     ends = result.params(**first), result.params(**second)
     found = line(trainer_of(**first).problem, *ends, model_state=result.model_state(**first))

@@ -13,7 +13,7 @@ from jaxgd.landscape.networks.stacks import Lanes
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.axes import entry_at
 from jaxgd.training.problems.problem import Problem
-from jaxgd.training.states import NOT_RUN
+from jaxgd.training.states import WITHOUT_SCORE
 
 if TYPE_CHECKING:
     import xarray
@@ -69,7 +69,7 @@ def _groups(result: SweepResult, problem: Any) -> list[tuple[Problem, tuple, Any
     """`(problem, places, params, model_states)` of runs that are lanes of one program, stacked."""
     groups: dict[Any, tuple[Problem, list]] = {}
     status = result.dataset.status.transpose(*result.axes).values
-    for index in zip(*np.nonzero((status != "diverged") & (status != NOT_RUN)), strict=True):
+    for index in zip(*np.nonzero(~np.isin(status, WITHOUT_SCORE)), strict=True):
         coords = run_coords(result, index)
         of = problem if isinstance(problem, Problem) else problem(coords)
         run = (result.params(**coords), result.model_state(**coords))

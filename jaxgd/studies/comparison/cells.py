@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxgd.studies.comparison.experiment import CellPlace, Experiment
-from jaxgd.training.states import NOT_RUN
+from jaxgd.training.states import NOT_RUN, WITHOUT_SCORE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,7 +66,7 @@ def final_scores(dataset: "xr.Dataset", score: str, split: str = "valid") -> "xr
     """Each run's score after its last epoch (NaN where it diverged or was not run)."""
     values = dataset[f"{split}_{score}"]
     values = values.isel(epoch=-1) if "epoch" in values.dims else values
-    return values.where(~dataset.status.isin(["diverged", NOT_RUN]))
+    return values.where(~dataset.status.isin(WITHOUT_SCORE))
 
 
 def best_rates(grid: "xr.Dataset", score: str) -> "xr.DataArray":

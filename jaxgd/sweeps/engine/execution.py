@@ -18,7 +18,7 @@ from jaxgd.machine.host import num_cores
 from jaxgd.machine.interrupts import Interrupts
 from jaxgd.sweeps.engine.driver import AtWork, Driver, Ended, Snapshot
 from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
-from jaxgd.sweeps.engine.programs import bytes_of, compiled, digest_of, known, lower
+from jaxgd.sweeps.engine.programs import bytes_of, compiled, digest, known, lower
 from jaxgd.sweeps.groups import Group, only_group
 from jaxgd.sweeps.lanes import Inputs, Sources
 from jaxgd.sweeps.planning.planner import Planned
@@ -52,7 +52,7 @@ class Engine:
     def identity(self, group: Group, recipe: Recipe) -> ProgramIdentity:
         """What the runs of a group depend on, with nothing compiled."""
         inputs = Inputs(group, self.sources)
-        return identity_of(inputs, recipe, digest_of(lower(inputs, recipe, self.devices)))
+        return identity_of(inputs, recipe, digest(inputs, recipe, self.devices))
 
     def bytes_of(self, inputs: Inputs, recipe: Recipe) -> int:
         """Bytes that a program needs on a device, from compiling it."""

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -165,18 +166,28 @@ class Compiled(NamedTuple):
 
 # Compiled programs by structure, shapes and recipe, so that a second sweep of the same kind compiles nothing.
 _COMPILED = Kept()
+# Of several threads that ask for one program, one compiles it: each has its lock, and few share one.
+_LOCKS = tuple(threading.Lock() for _ in range(2**10))
+_DIGESTS = Kept(2**12)
+# Programs that were traced for their digest, until they are compiled.
+_LOWERED = Kept(16)
 
 
 def compiled(inputs: Inputs, recipe: Recipe, devices: Sequence[Any], with_digest: bool = False) -> Compiled:
     """The program of a group, compiled here unless one of a group of the same kind was before."""
     key = _key(inputs, recipe, devices)
-    found = _COMPILED.find(key)
-    if found is None or (with_digest and found.digest is None):
-        lowered = lower(inputs, recipe, devices)
-        made = found.executable if found else lowered.compile()
-        found = Compiled(made, digest_of(lowered) if with_digest else None)
-        _COMPILED.put(key, found)
+    with _lock(key):
+        found = _COMPILED.find(key)
+        if found is None or (with_digest and found.digest is None):
+            lowered = _LOWERED.pop(key) or lower(inputs, recipe, devices)
+            made = found.executable if found else lowered.compile()
+            found = Compiled(made, digest_of(lowered) if with_digest else None)
+            _COMPILED.put(key, found)
     return found
+
+
+def _lock(key: Any) -> threading.Lock:
+    return _LOCKS[hash(key) % len(_LOCKS)]
 
 
 def known(
@@ -197,6 +208,22 @@ def lower(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     lowered = build_program(group, recipe, epochs, devices).lower(*arguments)  # pyright: ignore[reportFunctionMemberAccess]
     check_unchanged(group.first)  # since the program is traced in a thread, when others may act
     return lowered
+
+
+def digest(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> str:
+    """The SHA-256 of the text of a group's program, with nothing compiled; traced once."""
+    key = _key(inputs, recipe, devices)
+    with _lock(key):
+        found = _COMPILED.find(key)
+        if found is not None and found.digest is not None:
+            return found.digest
+        known = _DIGESTS.find(key)
+        if known is None:
+            lowered = lower(inputs, recipe, devices)
+            known = digest_of(lowered)
+            _DIGESTS.put(key, known)
+            _LOWERED.put(key, lowered)
+        return known
 
 
 def digest_of(lowered: Any) -> str:

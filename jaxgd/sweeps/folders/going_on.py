@@ -16,6 +16,7 @@ from jaxgd.sweeps.engine.identity import ProgramIdentity
 from jaxgd.sweeps.folders.checkpoints import checkpoint_names, snapshot_of
 from jaxgd.sweeps.folders.keeper import Keeper
 from jaxgd.sweeps.folders.opening import ContradictionError, check_plan, extended
+from jaxgd.sweeps.folders.shared_keeper import SharedKeeper
 from jaxgd.sweeps.groups import Group
 from jaxgd.sweeps.lanes import Inputs
 from jaxgd.sweeps.planning.planner import Planned, plan_of, with_groups
@@ -84,7 +85,7 @@ class Begun(NamedTuple):
     ended: list[Ended]
     planned: Planned
     snapshots: dict[tuple[int, ...], Snapshot]
-    keeper: Keeper | None = None
+    keeper: Keeper | SharedKeeper | None = None
 
 
 class KeptUnit(NamedTuple):
@@ -112,7 +113,7 @@ def go_on(
         ContradictionError: the folder has another sweep.
         ValueError: its manifest is damaged.
     """
-    manifest, record = None if replace else _manifest(folder), asked.record(engine)
+    manifest, record = None if replace else sweep_in(folder), asked.record(engine)
     if manifest:
         record = extended(record_of(folder, manifest), record, str(folder))
         check_plan(record, asked.plan, str(folder))
@@ -142,9 +143,25 @@ def _found(
     folder: Path, manifest: Mapping[str, Any], record: Record, runs: Sequence[Run], engine: Engine
 ) -> list[KeptUnit]:
     """What the folder has of each unit, whose code and numbers are compared with those of now."""
+    is_here = was_made_here(folder, manifest, record, len(runs))
+    grouped = with_groups([unit.program for unit in record.units], runs)
+    found = []
+    for unit, (group, _) in zip(record.units, grouped, strict=True):
+        if is_here and unit.identity:
+            check_identity(folder, unit, engine.identity(group, unit.program.recipe))
+        found.append(_looked_at(folder, manifest, unit, group, engine))
+    return found
+
+
+def was_made_here(folder: Path, manifest: Mapping[str, Any], record: Record, num_runs: int) -> bool:
+    """Whether a sweep was begun on a machine like this one; if not, a warning says so.
+
+    Raises:
+        ContradictionError: it was not, and some of so many runs are left.
+    """
     made_on, here = _machine(manifest["plan"]), _machine(record.content())
     places = {place for unit in record.units if unit.is_done for place in unit.runs}
-    if made_on != here and len(places) < len(runs):
+    if made_on != here and len(places) < num_runs:
         raise ContradictionError(
             f"{folder} was made on {made_on}, this is {here}: bits would differ; --replace (replace=True) "
             "begins anew, another folder keeps both"
@@ -152,15 +169,9 @@ def _found(
     if made_on != here:
         warnings.warn(
             f"{folder} was made on {made_on}, this is {here}: whether the code is the same was not compared",
-            stacklevel=5,
+            stacklevel=6,
         )
-    grouped = with_groups([unit.program for unit in record.units], runs)
-    found = []
-    for unit, (group, _) in zip(record.units, grouped, strict=True):
-        if made_on == here and unit.identity:
-            _check_identity(folder, unit, engine.identity(group, unit.program.recipe))
-        found.append(_looked_at(folder, manifest, unit, group, engine))
-    return found
+    return made_on == here
 
 
 def _machine(content: Mapping[str, Any]) -> str:
@@ -168,7 +179,7 @@ def _machine(content: Mapping[str, Any]) -> str:
     return f"{content['device']} with {versions}"
 
 
-def _check_identity(folder: Path, unit: Unit, now: ProgramIdentity) -> None:
+def check_identity(folder: Path, unit: Unit, now: ProgramIdentity) -> None:
     """Raise ContradictionError if a unit would not give the same numbers any more."""
     with damage_named(folder / MANIFEST):
         changed = ProgramIdentity(**(unit.identity or {})).difference(now)
@@ -185,20 +196,26 @@ def _looked_at(
     folder: Path, manifest: Mapping[str, Any], unit: Unit, group: Group, engine: Engine
 ) -> KeptUnit:
     """What the folder has of a unit; what is damaged is left out, to be trained again."""
-    try:
-        saved = saved_runs(folder, manifest, unit, group.first.problem)
-    except (ValueError, FileNotFoundError) as error:
-        warnings.warn(f"{damage_of(error)}: its {len(unit.runs)} runs are trained again", stacklevel=6)
+    ended = ended_of(folder, manifest, unit, group.first.problem)
+    if ended is None:
         return KeptUnit(Unit(unit.program), group, Ended())
-    if saved is None:
-        ended = Ended()
-    else:
-        took = unit.program if unit.is_done else None
-        ended = Ended(saved.block, took=took, seconds_per_update=_seconds(unit, saved))
     if unit.is_done:
         return KeptUnit(unit, group, ended)
     unit, snapshot = _standing(folder, manifest, unit, group, engine)
     return KeptUnit(unit, group, ended, snapshot)
+
+
+def ended_of(folder: Path, manifest: Mapping[str, Any], unit: Unit, problem: Problem) -> Ended | None:
+    """What has ended of a unit; None, and a warning, where its file is damaged."""
+    try:
+        saved = saved_runs(folder, manifest, unit, problem)
+    except (ValueError, FileNotFoundError) as error:
+        warnings.warn(f"{damage_of(error)}: its {len(unit.runs)} runs are trained again", stacklevel=7)
+        return None
+    if saved is None:
+        return Ended()
+    took = unit.program if unit.is_done else None
+    return Ended(saved.block, took=took, seconds_per_update=_seconds(unit, saved))
 
 
 def _seconds(unit: Unit, saved: SavedRuns) -> dict[int, float]:
@@ -232,7 +249,7 @@ def _empty(unit: Unit, inputs: Inputs, recipe: Recipe) -> Snapshot:
     return Snapshot([np.zeros(leaf.shape, leaf.dtype) for leaf in shapes], nowhere, begun, 0, done)
 
 
-def _manifest(folder: Path) -> Mapping[str, Any] | None:
+def sweep_in(folder: Path) -> Mapping[str, Any] | None:
     """The manifest of the sweep that the folder keeps, None where it holds none.
 
     Raises:

@@ -202,14 +202,19 @@ class Keeper:
             self._commit()
         except OSError as error:
             if self.error is None:
-                warnings.warn(
-                    f"{error.filename or self.folder} cannot be written ({error.strerror}): the sweep goes "
-                    "on, and tries again when more has ended",
-                    stacklevel=3,
-                )
+                tell_of_unwritten(self.folder, error)
             self.error = error
 
     def _commit(self) -> None:
         self._entries = write(self.folder, self.record.content(), self._pending, self._entries)
         self._pending, self.error = {}, None
         self._written = time.perf_counter()
+
+
+def tell_of_unwritten(folder: Path, error: OSError) -> None:
+    """Warn that a sweep goes on though its folder cannot be written now."""
+    warnings.warn(
+        f"{error.filename or folder} cannot be written ({error.strerror}): the sweep goes on, and tries "
+        "again when more has ended",
+        stacklevel=4,
+    )

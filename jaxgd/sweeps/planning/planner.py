@@ -113,9 +113,9 @@ def replay(saved: Plan, runs: Sequence[Run], devices: Sequence[Any]) -> Planned:
 
 
 def _is_for(program: Program, devices: Sequence[Any]) -> bool:
-    """Whether a program uses all of these devices, or as many as it has runs."""
+    """Whether a program uses all of these devices, as many as it has runs, or one, as a worker's does."""
     num = program.recipe.devices
-    return num == len(devices) or len(program.runs) <= num < len(devices)
+    return num in (1, len(devices)) or len(program.runs) <= num < len(devices)
 
 
 def with_groups(

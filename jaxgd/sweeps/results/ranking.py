@@ -8,7 +8,7 @@ import numpy as np
 from jaxgd.arguments import one_of, unknown
 from jaxgd.sweeps.axes import entry_at
 from jaxgd.sweeps.results.selection import linked_names
-from jaxgd.training.states import NOT_RUN
+from jaxgd.training.states import WITHOUT_SCORE
 
 if TYPE_CHECKING:
     import xarray
@@ -74,8 +74,8 @@ def check_metric(dataset: "xarray.Dataset", metric: str) -> None:
 
 def _nothing_finite(dataset: "xarray.Dataset", metric: str) -> str:
     status = dataset.status.values
-    diverged, left = ((status == word).sum() for word in ("diverged", NOT_RUN))
-    rest = f", and {left} were not run" if left else ""
+    diverged, failed, left = ((status == word).sum() for word in WITHOUT_SCORE)
+    rest = (f" and {failed} failed" if failed else "") + (f", and {left} were not run" if left else "")
     return f"at no point is {metric} finite in all runs: {diverged} of {status.size} runs diverged{rest}"
 
 
@@ -95,7 +95,7 @@ def values_and_ends(
     ends = last_places(status, updates)
     held = np.minimum(np.arange(updates.shape[-1]), ends[..., None])
     values = np.take_along_axis(values, held, axis=-1)
-    is_lost = (status == "diverged") | (status == NOT_RUN)
+    is_lost = np.isin(status, WITHOUT_SCORE)
     return np.where(is_lost[..., None] | ~np.isfinite(values), np.nan, values), ends
 
 

@@ -17,6 +17,7 @@ from jaxgd.sweeps.results.units import SavedRuns, runs_names, runs_of_arrays
 from jaxgd.sweeps.store.files import damage_named
 from jaxgd.sweeps.store.folder import read_file
 from jaxgd.sweeps.store.manifest import MANIFEST
+from jaxgd.sweeps.store.unit_files import key_of
 
 
 class Unit(NamedTuple):
@@ -31,6 +32,12 @@ class Unit(NamedTuple):
     runs: tuple[int, ...] = ()
     file: str | None = None
     checkpoint: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What its file in a shared folder is called by; its identity is known."""
+        assert self.identity is not None
+        return key_of(self.identity)
 
     @property
     def is_done(self) -> bool:

@@ -78,7 +78,10 @@ class SweepResult:
         state = self.states[run_index(self.dataset, self.axes, coords)]
         if state is None:
             where = ", ".join(f"{name}={label(value)!r}" for name, value in coords.items())
-            raise ValueError(f"the run at ({where}) was not run: the sweep was interrupted before it ended")
+            how = str(self.dataset.status.values.ravel()[run_index(self.dataset, self.axes, coords)])
+            if how == NOT_RUN:
+                how = "was not run: the sweep was interrupted before it ended"
+            raise ValueError(f"the run at ({where}) {how}")
         return state
 
     def best(

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from jaxgd.strict_json import read_json
-from jaxgd.sweeps.store import format_1
+from jaxgd.sweeps.store import format_1, unit_files
 from jaxgd.sweeps.store.archives import read_about
 from jaxgd.sweeps.store.files import (
     UnreadableError,
@@ -39,7 +39,7 @@ Entry = Mapping[str, Any]
 # How the text of a manifest starts.
 _BEGINNING = b'{\n "format": '
 _KEYS = {"format", "save", "files", "sha256"}
-_DATA = re.compile(r"(dataset|params|unit|checkpoint)-[0-9a-f]{16}\.npz")
+_DATA = re.compile(r"(dataset|params|unit|checkpoint|data)-[0-9a-f]{16}\.npz|" + unit_files.NAME)
 _TEMPORARY = re.compile(r"\.jaxgd-save-[0-9a-f]{32}")
 
 
@@ -71,20 +71,85 @@ def commit(
             _check_there(folder, kept)
             entries = {**kept, **{name: _put(folder, name, arrays) for name, arrays in data.items()}}
             sync_folder(folder)
-            head = {"format": FORMAT, "save": uuid.uuid4().hex}
-            whole = {**head, **json.loads(json.dumps(content)), "files": entries}
-            text = json.dumps({**whole, "sha256": _digest(whole)}, indent=1)
-            beside = _temporary(folder)
-            write_synced(beside, text.encode())
-            os.replace(beside, folder / MANIFEST)
+            os.replace(_manifest_beside(folder, content, entries), folder / MANIFEST)
             sync_folder(folder)
     finally:
         _tidy(folder, earlier)
     return entries
 
 
+def begin_shared(folder: Path, content: Mapping[str, Any]) -> None:
+    """Have a folder that is there hold a manifest that stays as it is: whoever is first writes it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with path_named(folder):
+        beside = _manifest_beside(folder, {**content, unit_files.SHARED: True}, {})
+        try:
+            os.link(beside, folder / MANIFEST)
+        except FileExistsError:
+            pass
+        except OSError:  # the file system knows no links
+            if not os.path.lexists(folder / MANIFEST):
+                os.replace(beside, folder / MANIFEST)
+        beside.unlink(missing_ok=True)
+        sync_folder(folder)
+
+
+def put_unit(folder: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Have a shared folder hold the runs of a unit; those of a file that is damaged again.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with path_named(folder):
+        beside = _temporary(folder)
+        write_synced(beside, arrays)
+        name = unit_files.name_of(key, _sha256(beside))
+        create(folder / name, beside)
+        for path in unit_files.of_key(folder, key):
+            if path.name != name and unit_files.sha256_in(path.name) != _sha256(path):
+                _delete(path)
+        sync_folder(folder)
+
+
+def has_unit(folder: Path, key: str) -> bool:
+    """Whether a shared folder has the runs of a unit, and undamaged."""
+    with contextlib.suppress(OSError):
+        return any(
+            unit_files.sha256_in(path.name) == _sha256(path) for path in unit_files.of_key(folder, key)
+        )
+    return False
+
+
+def put_data(folder: Path, arrays: Mapping[str, np.ndarray]) -> Entry:
+    """What there is to say of a new file with these arrays, which workers read.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with path_named(folder):
+        return _put(folder, "data", arrays)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _manifest_beside(folder: Path, content: Mapping[str, Any], entries: Mapping[str, Entry]) -> Path:
+    """A temporary file with a manifest of this content."""
+    head = {"format": FORMAT, "save": uuid.uuid4().hex}
+    whole = {**head, **json.loads(json.dumps(content)), "files": entries}
+    text = json.dumps({**whole, "sha256": _digest(whole)}, indent=1)
+    beside = _temporary(folder)
+    write_synced(beside, text.encode())
+    return beside
+
+
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """What the folder's manifest says, None without one.
+    """What the folder's manifest says, None without one; of a shared folder with the units that are there.
 
     Raises:
         ValueError: it is damaged, of something else, or of a newer version.
@@ -103,7 +168,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
             raise ValueError("it does not hold what was saved")
         for entry in manifest["files"].values():
             _check_entry(entry)
-    return manifest
+        return unit_files.joined(folder, manifest) if unit_files.is_shared(manifest) else manifest
 
 
 def _check_entry(entry: Entry) -> None:
@@ -174,9 +239,7 @@ def _put(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Entry:
     """Write a file that is named by its content; gives what the manifest says of it."""
     beside = _temporary(folder)
     write_synced(beside, arrays)
-    with beside.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = os.fstat(file.fileno()).st_size
+    digest, size = _sha256(beside), beside.stat().st_size
     called = f"{name.partition(' ')[0]}-{digest[:16]}.npz"
     create(folder / called, beside)
     return {"name": called, "size": size, "sha256": digest}
