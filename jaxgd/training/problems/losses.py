@@ -108,7 +108,9 @@ class BatchCheck:
         """The batch; raises ValueError as `classification` and `regression` do of the data they are given."""
         if self._task is None:
             return batch
-        inputs, labels = _pair(name, batch)
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise ValueError(_no_pair(name, batch))
+        inputs, labels = batch
         shape = self._shape or _outputs_for(self._problem, (inputs, labels)).shape
         self._shape = shape
         if self._task == "regression":
@@ -152,8 +154,12 @@ def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
 
 def _pair(name: str, data: Any) -> Any:
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}")
+        raise ValueError(_no_pair(name, data))
     return with_checked_lengths(name, (data[0], data[1]))
+
+
+def _no_pair(name: str, data: Any) -> str:
+    return f"{name} must be a pair (inputs, labels), got {type(data).__name__}"
 
 
 def check_labels(name: str, labels: Any, shape: tuple[int, ...]) -> None:
@@ -170,6 +176,8 @@ def check_labels(name: str, labels: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"{name} must have shape [{axes}], one class number per {what}, got shape {values.shape}"
         )
+    if values.dtype.kind in "iu" and values.size and values.min() >= 0 and values.max() < num_classes:
+        return
     bad = ~((values >= 0) & (values < num_classes) & (values == np.floor(values)))
     if bad.any():
         place = tuple(np.argwhere(bad)[0])

@@ -175,17 +175,21 @@ def _as_finite(name: str, leaf: Any) -> jax.Array:
     return array
 
 
+def are_kept(given: np.ndarray, kept: np.ndarray) -> bool:
+    """Whether all numbers are surely finite, and those that were given: a quick look."""
+    if not jnp.issubdtype(kept.dtype, jnp.inexact):
+        return kept.dtype == given.dtype
+    flat = kept.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.dot(flat, flat)))  # infinite only where a number is, or is huge
+
+
 def check_numbers(name: str, given: np.ndarray, kept: np.ndarray) -> None:
     """Raise ValueError if a number is not finite, or too large for the dtype that JAX gives it."""
-    if jnp.issubdtype(kept.dtype, jnp.inexact):
-        flat = kept.reshape(-1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = np.dot(flat, flat)  # quick, and infinite only where a number is, or is huge
-        if np.isfinite(total):
-            return
-        good, what = np.isfinite(kept), "a NaN or an infinity"
-    elif kept.dtype == given.dtype:
+    if are_kept(given, kept):
         return
+    if jnp.issubdtype(kept.dtype, jnp.inexact):
+        good, what = np.isfinite(kept), "a NaN or an infinity"
     else:
         good, what = kept == given, "a number too large"
     rows = good.reshape(len(kept), -1).all(axis=1)
