@@ -329,7 +329,10 @@ def _tell_of_ended(begun: Begun, num_runs: int) -> None:
     """Say how much the folder has."""
     ended = sum(len(each.block) for each in begun.ended if each.block is not None)
     if begun.keeper is not None and ended:
-        what = "nothing is left to train" if ended == num_runs else "the others are trained"
+        left = sum(len(group.runs) for group, _ in begun.planned)
+        what = "the others are trained" if ended < num_runs else "nothing is left to train"
+        if isinstance(begun.keeper, SharedKeeper) and left < num_runs - ended:
+            what = f"{left} of the others are trained here"
         print(f"{begun.keeper.folder} has {ended} of {num_runs} runs: {what}", file=sys.stderr)  # noqa: T201
 
 

@@ -5,6 +5,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -107,7 +108,9 @@ class Workers:
         self._scattered = Scattered(keeper.folder)
         self._versions, self._settings = versions(), settings_of_caller()
 
-    def run(self, planned: Planned, interrupts: Interrupts, begun: Mapping = {}) -> Iterator[Ended]:
+    def run(
+        self, planned: Planned, interrupts: Interrupts, begun: Mapping = MappingProxyType({})
+    ) -> Iterator[Ended]:
         """What ends, as it ends; see `Engine.run`. When a signal comes, nothing more is begun.
 
         Raises:
@@ -167,11 +170,8 @@ class Workers:
         try:
             return self._read(task, future.result()), None
         except Exception as error:
-            tries = task.tries + 1
-            runs, text = (
-                list(task.recipe.program.runs),
-                " ".join([f"{type(error).__name__}:", *str(error).split()]),
-            )
+            tries, runs = task.tries + 1, list(task.recipe.program.runs)
+            text = " ".join(f"{type(error).__name__}: {error}".split())
             what = f"a unit of {len(runs)} runs has failed ({text})"
             if tries < _TRIES:
                 warnings.warn(f"{what}: it is tried again", stacklevel=4)
@@ -203,9 +203,8 @@ class Workers:
         shape = len(places), task.recipe.epochs
         history = {name: np.full(shape, np.nan, np.float32) for name in measured_in(task.group.runs)}
         history |= {name: np.zeros(shape, np.int32) for name in COUNTS}
-        code = np.full(len(places), STATUS_WORDS.index("failed"))
-        kept = None
-        return Block(places, history, code, np.full(len(places), -1), kept, [None] * len(places))
+        code, never = np.full(len(places), STATUS_WORDS.index("failed")), np.full(len(places), -1)
+        return Block(places, history, code, never, kept_epoch=None, states=[None] * len(places))
 
 
 class _Raised:
