@@ -338,18 +338,16 @@ class Planner:
     def _open_widths(self, part: Sequence[Group], recipe: Recipe, work: Work) -> Iterator[tuple[int, int]]:
         """How many lanes could move at once, and how many of them would share their batches.
 
-        Such as 2 rates of 20 seeds on two devices: 16, of which the second call of each device would have 4
-        places for nothing; 10, none of which are empty; and 2, which share their batches.
+        Such as 2 rates of 20 seeds on two devices: 16, of which the second call of each device would have 12
+        places for nothing; and 2, which share their batches, where there are as many lanes as 16 on each. Not
+        10, which leave none empty: a sweep of other seeds would be another program.
         """
         most, alike = fitting_width(work, self.core), _alike(part, recipe)
         sharing = _largest_part(alike, most)
         if not work.convs:
-            yield most, 1
-            yield (
-                _largest_part(math.gcd(*(len(group.runs) for group in part)) // recipe.devices or 1, most),
-                1,
-            )
-            yield sharing, sharing
+            yield most, _sharing_width(alike, most)
+            if min(len(group.runs) for group in part) >= most * recipe.devices:
+                yield sharing, sharing
         elif work.convs == 1 and most >= _FEW_CONVS:
             yield sharing, sharing
 
