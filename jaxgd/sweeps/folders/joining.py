@@ -78,7 +78,8 @@ def join(
 
 def _described(asked: Asked, engine: Engine, planned: Planned, num_parts: int) -> Record:
     """The sweep in units, each with what its numbers depend on."""
-    programs = cut_all([program for _, program in planned], asked.runs, num_parts)
+    is_given = asked.exact or asked.plan is not None
+    programs = cut_all([program for _, program in planned], asked.runs, num_parts, is_given)
     units = [
         Unit(program, engine.identity(group, program.recipe)._asdict())
         for group, program in with_groups(programs, asked.runs)

@@ -38,10 +38,39 @@ def checked_part(part: tuple[int, int]) -> SweepPart:
     return SweepPart(number, of)
 
 
-def cut_all(programs: Sequence[Program], runs: Sequence[Run], num_parts: int) -> list[Program]:
-    """The programs of a sweep that so many processes share, in units."""
-    seconds = sum(program.predicted_run_seconds for program in programs) / (_UNITS * num_parts)
-    return [part for program in programs for part in cut(program, runs, max(seconds, _LEAST_SECONDS))]
+def cut_all(
+    programs: Sequence[Program], runs: Sequence[Run], num_parts: int, is_given: bool
+) -> list[Program]:
+    """The programs of a sweep that so many processes share, in units.
+
+    is_given: whether the recipes are to be followed as they are. Otherwise fewer lanes move at once where
+    there would be fewer units than processes.
+    """
+    whole = sum(program.predicted_run_seconds for program in programs)
+    most = max(whole / (_UNITS * num_parts), _LEAST_SECONDS)
+    units = []
+    for program in programs:
+        if not is_given:
+            program = _narrowed(program, runs, max(whole / num_parts, _LEAST_SECONDS))
+        units += cut(program, runs, most)
+    return units
+
+
+def _narrowed(program: Program, runs: Sequence[Run], most_seconds: float) -> Program:
+    """The program with as many lanes at once as let it be cut into parts of so many seconds, if any do."""
+    recipe, wanted = program.recipe, _num_parts(program, most_seconds)
+    for width in range(recipe.width, 0, -1):
+        if recipe.width % width == 0:
+            shares = recipe.shares_batches and width > 1
+            narrow = recipe._replace(width=width, shares_batches=shares)
+            program = dataclasses.replace(program, recipe=narrow)
+            if _most_parts(_cells_of(program, runs), narrow) >= wanted:
+                break
+    return program
+
+
+def _num_parts(program: Program, most_seconds: float) -> int:
+    return math.ceil(program.predicted_run_seconds / most_seconds)
 
 
 def cut(program: Program, runs: Sequence[Run], most_seconds: float) -> list[Program]:
@@ -56,21 +85,31 @@ def cut(program: Program, runs: Sequence[Run], most_seconds: float) -> list[Prog
         runs: of the sweep, its own among them.
         most_seconds: that a part should take, by what is predicted. What moves at once may take longer.
     """
-    own, recipe = set(program.runs), program.recipe
-    groups = group_runs(run for run in runs if run.index in own)
-    cells = [_cells(group.runs, recipe) for group in groups]
-    if recipe.kind == "vmap":  # empty places would cost as much as others
-        most = len(own) // recipe.slots
-    else:
-        most = min(len(each) // recipe.devices for each in cells)
-    num = max(1, min(math.ceil(program.predicted_run_seconds / most_seconds), most, *map(len, cells)))
+    cells = _cells_of(program, runs)
+    num = max(1, min(_num_parts(program, most_seconds), _most_parts(cells, program.recipe)))
     parts = []
     for part in range(num):
         taken = [each[len(each) * part // num : len(each) * (part + 1) // num] for each in cells]
         places = sorted(run.index for run in itertools.chain(*itertools.chain(*taken)))
-        seconds = program.predicted_run_seconds * len(places) / len(own)
+        seconds = program.predicted_run_seconds * len(places) / len(program.runs)
         parts.append(dataclasses.replace(program, runs=tuple(places), predicted_run_seconds=seconds))
     return parts
+
+
+def _cells_of(program: Program, runs: Sequence[Run]) -> list[list[list[Run]]]:
+    """Of each structure the runs that move at once, together."""
+    own = set(program.runs)
+    groups = group_runs(run for run in runs if run.index in own)
+    return [_cells(group.runs, program.recipe) for group in groups]
+
+
+def _most_parts(cells: Sequence[Sequence[Sequence[Run]]], recipe: Recipe) -> int:
+    """Into how many parts a program can be cut that leave no device empty."""
+    if recipe.kind == "map":
+        return min(len(each) // recipe.devices for each in cells)
+    # At once, an empty place costs as much as another.
+    num = sum(len(cell) for each in cells for cell in each)
+    return min(num // recipe.slots, *map(len, cells))
 
 
 def _cells(runs: Sequence[Run], recipe: Recipe) -> list[list[Run]]:

@@ -26,12 +26,16 @@ def make(hp):
     return jaxgd.trainer(PROBLEM, jaxgd.momentum(hp.learning_rate), hp.batch_size)
 
 
+# Several lanes at once, of one seed: what is given is cut as it is.
+PLAN = jaxgd.plan(make, AXES, 2, merge=True, width=2)
+
+
 def train(**options):
     return jaxgd.sweep(make, AXES, 2, progress=False, **options)
 
 
-def part(folder, number, of=3):
-    return train(folder=folder, part=(number, of))
+def part(folder, number, of=3, **options):
+    return train(folder=folder, part=(number, of), plan=PLAN, **options)
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def small_units(monkeypatch):
 
 @pytest.fixture(scope="module")
 def whole():
-    return train()
+    return train(plan=PLAN)
 
 
 @pytest.fixture
@@ -111,7 +115,7 @@ def test_what_is_gone_or_damaged_is_trained_again_by_its_part_alone(shared, whol
 
 def test_a_sweep_without_a_part_trains_what_is_left(tmp_path, small_units, whole):
     part(tmp_path / "out", 1)
-    same(train(folder=tmp_path / "out"), whole)
+    same(train(folder=tmp_path / "out", plan=PLAN), whole)
     assert is_shared(read_manifest(tmp_path / "out"))
 
 

@@ -4,6 +4,7 @@ import pytest
 
 import jaxgd
 from jaxgd.sweeps.axes import checked_axes
+from jaxgd.sweeps.planning import cutting
 from jaxgd.sweeps.planning.cutting import SweepPart, checked_part, cut, cut_all, dealt
 from jaxgd.sweeps.runs import checked_runs
 
@@ -68,7 +69,18 @@ def test_lanes_at_once_fill_their_places():
 
 def test_short_sweeps_are_not_cut():
     programs, runs = programs_and_runs()
-    assert len(cut_all(programs, runs, 4)) == len(programs)
+    assert len(cut_all(programs, runs, 4, is_given=False)) == len(programs)
+
+
+def test_fewer_lanes_move_at_once_where_there_are_more_processes(monkeypatch):
+    monkeypatch.setattr(cutting, "_LEAST_SECONDS", 1e-9)
+    programs, runs = programs_and_runs(AXES | {"seed": range(4)}, merge=True, width=8)
+    assert {program.recipe.width for program in programs} == {8}
+    for processes, width in ((1, 8), (2, 4), (4, 2), (8, 1), (100, 1)):
+        units = cut_all(programs, runs, processes, is_given=False)
+        assert {unit.recipe.width for unit in units} == {width}
+        assert sorted(run for unit in units for run in unit.runs) == list(range(32))
+    assert {unit.recipe for unit in cut_all(programs, runs, 8, is_given=True)} == {programs[0].recipe}
 
 
 def test_parts_share_nothing_and_leave_nothing():
