@@ -8,13 +8,18 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from jaxgd.machine.host import container_bytes, machine_bytes
+from jaxgd.machine.topologies import bytes_of_kind
 
 BY_LANE, WHOLE = PartitionSpec("lanes"), PartitionSpec()
 
 
 def mesh_of(devices: Sequence[Any]) -> Mesh:
-    """The devices along one axis, `lanes`."""
-    return jax.make_mesh((len(devices),), ("lanes",), devices=devices, axis_types=(AxisType.Auto,))
+    """The devices along one axis, `lanes`, in their order, however many.
+
+    `jax.make_mesh` puts TPUs into the order in which neighbours talk, and refuses numbers that fill no
+    rectangle; lanes do not talk.
+    """
+    return Mesh(np.array(devices), ("lanes",), axis_types=(AxisType.Auto,))
 
 
 def over_devices(function: Callable, mesh: Mesh, *in_specs: PartitionSpec) -> Callable:
@@ -39,13 +44,16 @@ def map_lanes(function: Callable, devices: Sequence[Any], lanes: Any, *whole: An
 
 def free_bytes(devices: Sequence[Any]) -> int:
     """Memory that is free for each device, in bytes; 0 where that is not known."""
-    statistics = devices[0].memory_stats() if devices[0].platform != "cpu" else None
-    if statistics and "bytes_limit" in statistics:
-        return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
-    if devices[0].platform != "cpu":
+    if devices[0].platform == "cpu":
+        limits = [value for value in (machine_bytes(), container_bytes()) if value]
+        return min(limits, default=0) // len(devices)
+    try:
+        statistics = devices[0].memory_stats() or {}
+    except jax.errors.JaxRuntimeError:  # a device that is described, and not here
+        return bytes_of_kind(devices[0].device_kind)
+    if "bytes_limit" not in statistics:
         return 0
-    limits = [value for value in (machine_bytes(), container_bytes()) if value]
-    return min(limits, default=0) // len(devices)
+    return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
 
 
 def device_name(devices: Sequence[Any]) -> str:
