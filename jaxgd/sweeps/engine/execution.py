@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import importlib
+import math
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -54,9 +55,14 @@ class Engine:
         inputs = Inputs(group, self.sources)
         return identity_of(inputs, recipe, digest(inputs, recipe, self.devices))
 
-    def bytes_of(self, inputs: Inputs, recipe: Recipe) -> int:
-        """Bytes that a program needs on a device, from compiling it."""
-        return bytes_of(lower(inputs, recipe, self.devices).compile())
+    def bytes_of(self, inputs: Inputs, recipe: Recipe) -> float:
+        """Bytes that a program needs on a device, from compiling it; infinite where XLA refuses that."""
+        try:
+            return bytes_of(lower(inputs, recipe, self.devices).compile())
+        except jax.errors.JaxRuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return math.inf
 
     def run(
         self,
@@ -146,7 +152,10 @@ class Engine:
             if not is_out_of_memory(error):
                 raise
             left = [run for run in group.runs if run.index not in done]
-            smaller = _halved(program, tuple(run.index for run in left), self.devices, error)
+            smaller = halved(program, self.devices, error)
+            smaller = dataclasses.replace(smaller, runs=tuple(run.index for run in left))
+            had, has = program.recipe.lanes, smaller.recipe.lanes
+            warnings.warn(f"out of memory with {had} lanes on a device: going on with {has}", stacklevel=2)
         if done:
             finished = only_group([run for run in group.runs if run.index in done])
             program = dataclasses.replace(program, runs=tuple(run.index for run in finished.runs))
@@ -169,8 +178,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "resource_exhausted" in text or "out of memory" in text
 
 
-def _halved(program: Program, runs: tuple[int, ...], devices: Sequence[Any], error: BaseException) -> Program:
-    """The program of these runs, half as many at once.
+def halved(program: Program, devices: Sequence[Any], error: BaseException | None = None) -> Program:
+    """The program with half as many lanes, where so many were too many for the memory.
 
     Raises:
         MemoryError: there was only one.
@@ -184,10 +193,8 @@ def _halved(program: Program, runs: tuple[int, ...], devices: Sequence[Any], err
         ) from error
     width = min(recipe.width, recipe.lanes // 2)
     lanes = recipe.lanes // 2 // width * width
-    warnings.warn(f"out of memory with {recipe.lanes} lanes on a device: going on with {lanes}", stacklevel=2)
     return dataclasses.replace(
         program,
-        runs=runs,
         recipe=recipe._replace(lanes=lanes, width=width),
         reason=f"halved: out of memory with {recipe.lanes} lanes",
         predicted_bytes=program.predicted_bytes // 2,

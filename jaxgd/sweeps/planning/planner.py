@@ -137,7 +137,8 @@ def with_groups(
 class Planner:
     """Chooses the programs of a sweep.
 
-    measure: bytes that a compiled program needs, asked where lanes at once may not fit.
+    measure: bytes that a compiled program needs, asked where lanes at once may not fit; infinite for one that
+    does not.
 
     Attributes:
         core: the constants of the machine, measured ones where there are any.
@@ -399,6 +400,8 @@ class Planner:
         if not free or recipe.lanes * lane_bytes <= self.core.measured * free:
             return recipe
         one, two = (self.measure(inputs, recipe._replace(lanes=lanes)) for lanes in (1, 2))
+        if math.isinf(two):
+            return recipe._replace(lanes=1)
         return recipe._replace(lanes=self._lanes(inputs, num_lanes, two - one, max(0, 2 * one - two)))
 
 
