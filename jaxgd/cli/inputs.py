@@ -38,6 +38,24 @@ def errors_in(file: str | None):
         raise InputError(place) from error
 
 
+def read_runs(spec: str):
+    """The runs of a spec, which is read and checked; what became of the columns of a table is printed.
+
+    Raises:
+        InputError: the file, its data or one of its settings cannot be used.
+    """
+    from jaxgd.specs.runs import SpecRuns
+    from jaxgd.specs.spec import read_spec
+
+    with bad_input():
+        runs = SpecRuns(read_spec(spec))
+        with errors_in(runs.file):
+            runs.check()
+    if runs.table is not None:
+        print(runs.table)
+    return runs
+
+
 def as_words(text: str) -> list[str] | str:
     """The words between commas; "all" as it is."""
     return text if text == "all" else [word.strip() for word in text.split(",") if word.strip()]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jaxgd.cli import jax_start
-from jaxgd.cli.inputs import InputError, as_path, bad_input, check_folder, errors_in
+from jaxgd.cli.inputs import InputError, as_path, bad_input, check_folder, errors_in, read_runs
 from jaxgd.cli.outputs import OutputError
 from jaxgd.cli.parts import executor_at, part_of
 from jaxgd.machine.interrupts import Interrupted
@@ -58,16 +58,9 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
         raise InputError("a sweep takes --part or --executor, not both")
     jax_start.start_jax(cache=not arguments.no_cache)
 
-    from jaxgd.specs.runs import SpecRuns
-    from jaxgd.specs.spec import read_spec
     from jaxgd.sweeps.folders.in_folder import NotKeptError
 
-    with bad_input():
-        runs = SpecRuns(read_spec(arguments.spec))
-        with errors_in(runs.file):
-            runs.check()
-    if runs.table is not None:
-        print(runs.table)
+    runs = read_runs(arguments.spec)
     options = {name: getattr(arguments, name) for name in ("explain", "exact", "replace")}
     is_alone = part is None and arguments.executor is None
     lost = None

@@ -1,6 +1,6 @@
 """The runs of a spec: its data loaded, its trainers built, the sweep run, and a run's trainer found again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from jaxgd.specs.sources import build_problem, is_data_file, is_python, load_sou
 from jaxgd.specs.spec import Spec, parse_spec
 from jaxgd.sweeps import SweepResult
 from jaxgd.sweeps.axes import checked_axes
+from jaxgd.sweeps.engine.targets import CompiledProgram, compiled_programs
+from jaxgd.sweeps.planning.planner import EXACT, Options
+from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.selection import run_index
 from jaxgd.sweeps.runs import check_names
-from jaxgd.sweeps.sweeping import run_sweep
+from jaxgd.sweeps.sweeping import plan, plan_on, run_sweep
 from jaxgd.tables.roles import Roles, check_roles
 from jaxgd.training import Problem, Trainer, budget, early_stopping, linear, mlp, trainer
 from jaxgd.training.fitting import check_epochs
@@ -116,6 +119,24 @@ class SpecRuns:
         """
         spec, epochs = self.spec.document, self.spec.document["epochs"]
         return run_sweep(self.make_trainer, self.spec.axes, epochs, progress=progress, spec=spec, **options)
+
+    def plan(self, exact: bool = False) -> Plan:
+        """The plan that `run` would follow."""
+        return plan(self.make_trainer, self.spec.axes, self.spec.document["epochs"], exact=exact)
+
+    def compiled(
+        self, devices: Sequence[Any], progress: Callable[[int, int], None], exact: bool = False
+    ) -> tuple[Plan, list[CompiledProgram]]:
+        """The plan for devices that need not be here, and its programs compiled for them; nothing is run.
+
+        progress: told how many programs are compiled, of how many.
+
+        Raises:
+            MemoryError: a program does not fit with a single run on each device.
+        """
+        epochs, options = self.spec.document["epochs"], EXACT if exact else Options()
+        made, planned, engine = plan_on(devices, self.make_trainer, self.spec.axes, epochs, options)
+        return made, compiled_programs(engine, planned, progress)
 
     @property
     def data_sha256(self) -> str:

@@ -370,11 +370,22 @@ def plan(
         ValueError, TypeError: as in `sweep`, and an option out of range.
     """
     options = checked_options(merge, kind, lanes, width, generalize, exact)
+    return plan_on(jax.devices(), make_trainer, axes, epochs, options)[0]
+
+
+def plan_on(
+    devices: Sequence[Any],
+    make_trainer: Callable[[Point], Trainer],
+    axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
+    epochs: int,
+    options: Options,
+) -> tuple[Plan, Planned, Engine]:
+    """The plan of a sweep on these devices, its programs with their groups, and what compiles them."""
     runs, epochs = checked_runs(make_trainer, checked_axes(axes), epochs)
-    engine = Engine(jax.devices(), epochs)
+    engine = Engine(devices, epochs)
     with own_programs():
         planned = _planner(engine, options).choose(runs)
-    return plan_of(planned, len(runs), epochs, engine.devices)
+    return plan_of(planned, len(runs), epochs, devices), planned, engine
 
 
 def _planned(engine: Engine, runs: Sequence[Run], plan: Plan | None, exact: bool) -> Planned:

@@ -94,9 +94,14 @@ class Program:
     compile_seconds: float | None = None
     run_seconds: float | None = None
 
+    @property
+    def title(self) -> str:
+        """Such as "8 runs, batch 32, adam"."""
+        return f"{len(self.runs)} runs, batch {self.batch_size}, {self.optimizer}"
+
     def __str__(self):
         lines = [
-            f"{len(self.runs)} runs, batch {self.batch_size}, {self.optimizer}",
+            self.title,
             f"  {self.recipe}: {self.reason}",
             f"  predicted: compile {self.predicted_compile_seconds:.1f} s, run "
             f"{self.predicted_run_seconds:.2g} s, {self.predicted_bytes / 1e6:.3g} MB on each device",
@@ -130,10 +135,15 @@ class Plan:
     clock_seconds: float | None = None
     constants: Mapping[str, float] | None = None
 
-    def __repr__(self):
+    @property
+    def title(self) -> str:
+        """Such as "24 runs of 3 epochs in 2 programs on 2 x cpu"."""
         counts = (self.num_runs, "run"), (self.epochs, "epoch"), (len(self.groups), "program")
         texts = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts]
-        lines = [f"{texts[0]} of {texts[1]} in {texts[2]} on {self.device}"]
+        return f"{texts[0]} of {texts[1]} in {texts[2]} on {self.device}"
+
+    def __repr__(self):
+        lines = [self.title]
         if self.seconds is not None:
             lines[0] += f": {self.seconds:.1f} s, of which {self.clock_seconds:.1f} s to time updates alone"
         for number, group in enumerate(self.groups, 1):
