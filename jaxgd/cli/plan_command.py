@@ -90,4 +90,9 @@ def _text(plan, programs, devices) -> str:
     lines.append(
         "Compiled, not run: seconds by which programs are chosen are those of a CPU, no TPU was timed"
     )
+    hosts = len({device.process_index for device in devices})
+    if hosts > 1:
+        lines.append(
+            f"! {hosts} hosts: a process of jaxgd trains on one, so each takes a part (--part K/{hosts})"
+        )
     return "\n".join(lines)

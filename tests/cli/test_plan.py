@@ -66,13 +66,14 @@ def test_the_plan_of_this_machine(folder, capsys):
     assert [path.name for path in folder.iterdir()] == ["spec.toml"]
 
 
-@pytest.mark.parametrize(("exact", "lanes"), [([], "lanes one after the other"), (["--exact"], "1 lane")])
+@pytest.mark.parametrize(("exact", "lanes"), [([], "64 lanes"), (["--exact"], "1 lane")])
 def test_programs_compiled_for_described_devices(described, capsys, exact, lanes):
     assert cli.main(["plan", "spec.toml", "--devices", "v5e:4x4", *exact]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[:2] == ["4 runs of 2 epochs in 1 program on 2 x cpu", "1. 4 runs, batch 32, sgd"]
-    assert f"{lanes} on each of 2 devices: " in lines[2]
+    assert lines[2].startswith(f"     {lanes}")
+    assert "on each of 2 devices" in lines[2]
     assert lines[3].startswith("     fits: ")
     assert lines[3].endswith("GB on each device; collectives: none")
     assert lines[4].startswith("     compiled in ")
@@ -159,6 +160,7 @@ def test_a_tpu(folder, devices):
     assert "x TPU v" in done.stdout
     assert "at once on" in done.stdout or "1 lane on each of 4 devices" in done.stdout
     assert "GB on each device; collectives: none" in done.stdout
+    assert ("! 4 hosts: " in done.stdout) == (devices == "v5e:4x4")
     done = plan(60_000)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1, done.stderr
