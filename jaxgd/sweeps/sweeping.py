@@ -32,13 +32,10 @@ from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.sweeps.sinks import Collected, Shown
-from jaxgd.sweeps.workers.manager import Workers, WorkExecutor, checked_executor
+from jaxgd.sweeps.workers.manager import Workers, WorkExecutor, checked_executor, num_workers
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import DIVERGED, TrainState
 from jaxgd.training.trainers import Trainer
-
-# How many workers the units of a sweep with an executor should do for: each then has some.
-_WORKERS = 8
 
 
 def sweep(
@@ -263,8 +260,7 @@ def _sharing(part: Any, executor: Any, folder: Any, replace: bool, clock: bool) 
             f"clock=True needs the whole sweep in one process: with {name}, use result.clocked()"
         )
     if executor is not None:
-        checked_executor(executor)
-        return Sharing(SweepPart(1, 1), _WORKERS)
+        return Sharing(SweepPart(1, 1), num_workers(checked_executor(executor)))
     if folder is None:
         raise ValueError("part needs folder=, where the parts of the sweep come together")
     assert part is not None

@@ -13,8 +13,9 @@ from jaxgd.sweeps.runs import Run
 
 # A unit of fewer seconds would be mostly what a program costs to begin.
 _LEAST_SECONDS = 0.25
-# How many units each part of a sweep should have, so that all end at about one time.
-_UNITS = 4
+# How many units each part of a sweep should have, so that all end at about one time; and how many there
+# should be in all, where they are long enough, for processes that join later.
+_UNITS, _IN_ALL = 4, 32
 
 
 class SweepPart(NamedTuple):
@@ -47,7 +48,7 @@ def cut_all(
     there would be fewer units than processes.
     """
     whole = sum(program.predicted_run_seconds for program in programs)
-    most = max(whole / (_UNITS * num_parts), _LEAST_SECONDS)
+    most = max(whole / max(_UNITS * num_parts, _IN_ALL), _LEAST_SECONDS)
     units = []
     for program in programs:
         if not is_given:

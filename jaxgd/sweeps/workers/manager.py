@@ -81,6 +81,14 @@ def checked_executor(executor: Any) -> WorkExecutor:
     return executor
 
 
+def num_workers(executor: Any) -> int:
+    """How many workers an executor has, as far as it says so; two, where it does not."""
+    client = getattr(executor, "_client", None)  # of Dask
+    if callable(getattr(client, "nthreads", None)):
+        return max(1, sum(client.nthreads().values()))
+    return getattr(executor, "_max_workers", None) or 2
+
+
 class _Task(NamedTuple):
     """A unit that is to be trained, or at first only compiled. tries: how often it was asked for."""
 

@@ -135,7 +135,8 @@ def test_what_fails_three_times_is_marked_and_the_rest_completes(small_units, tm
     status = result.dataset.status.values.ravel()
     assert set(np.flatnonzero(status == "failed")) == set(failure["runs"])
     assert np.isnan(result.dataset.train_loss.values.reshape(24, -1)[failure["runs"]]).all()
-    assert (result.dataset.status.sel(result.best("valid_loss").coords) == "completed").all()
+    assert set(status) <= {"failed", "completed", "diverged"}
+    assert "completed" in status
     # The folder does not have them, so that they can be trained later.
     again = train(executor=Inline(), folder=tmp_path)
     assert "failed" not in again.dataset.status
