@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxgd import landscape as landscape, optim as optim
+    from jaxgd import landscape as landscape, optim as optim, studies as studies
     from jaxgd.landscape import curvature as curvature
     from jaxgd.logs.event_files import tensorboard as tensorboard
     from jaxgd.machine.interrupts import Interrupted as Interrupted
@@ -118,6 +118,7 @@ _MODULES = {
     "datasets": "jaxgd.training.data.datasets",
     "curvature": "jaxgd.landscape.curvature",
     "landscape": "jaxgd.landscape",
+    "studies": "jaxgd.studies",
     "figures": "jaxgd.reports.figures",
     "views": "jaxgd.reports.figures",
 }

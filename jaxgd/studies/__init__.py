@@ -1,1 +1,68 @@
-"""Studies: questions that many training runs answer together, such as which batch size to use."""
+"""Studies: questions that many training runs answer together, such as which batch size to use.
+
+`gradient_noise_scale` estimates from gradients how large a batch is worth its examples, and
+`recommend_batch_size` says what each batch size then costs. `noisy_quadratic` is a problem whose expected
+loss under SGD, momentum and averaging is known exactly: `expected_loss`, `steps_to_goal`. More of theory:
+`regression_loss`, `interpolation_batch_size`, `optimal_rate`, `saddle_escape_time`, `local_noise_scale`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxgd.studies.advice import (
+        BatchSizeAdvice as BatchSizeAdvice,
+        recommend_batch_size as recommend_batch_size,
+    )
+    from jaxgd.studies.noise_scale import (
+        NoiseScale as NoiseScale,
+        gradient_noise_scale as gradient_noise_scale,
+    )
+    from jaxgd.studies.theory.gaussian_inputs import (
+        gaussian_regression as gaussian_regression,
+        regression_loss as regression_loss,
+    )
+    from jaxgd.studies.theory.goals import StepsToGoal as StepsToGoal, steps_to_goal as steps_to_goal
+    from jaxgd.studies.theory.interpolation import (
+        InterpolationBatchSize as InterpolationBatchSize,
+        interpolation_batch_size as interpolation_batch_size,
+    )
+    from jaxgd.studies.theory.local_noise import (
+        LocalNoiseScale as LocalNoiseScale,
+        local_noise_scale as local_noise_scale,
+    )
+    from jaxgd.studies.theory.quadratics import (
+        expected_loss as expected_loss,
+        noisy_quadratic as noisy_quadratic,
+    )
+    from jaxgd.studies.theory.rates import OptimalRate as OptimalRate, optimal_rate as optimal_rate
+    from jaxgd.studies.theory.saddles import saddle_escape_time as saddle_escape_time
+
+# Where each name is found, on first use: a comparison is of this room and does without most of it.
+_HOMES = {
+    "jaxgd.studies.advice": "BatchSizeAdvice recommend_batch_size",
+    "jaxgd.studies.noise_scale": "NoiseScale gradient_noise_scale",
+    "jaxgd.studies.theory.goals": "StepsToGoal steps_to_goal",
+    "jaxgd.studies.theory.interpolation": "InterpolationBatchSize interpolation_batch_size",
+    "jaxgd.studies.theory.local_noise": "LocalNoiseScale local_noise_scale",
+    "jaxgd.studies.theory.quadratics": "expected_loss noisy_quadratic",
+    "jaxgd.studies.theory.rates": "OptimalRate optimal_rate",
+    "jaxgd.studies.theory.gaussian_inputs": "gaussian_regression regression_loss",
+    "jaxgd.studies.theory.saddles": "saddle_escape_time",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str):
+    """Return the public name, imported from its home on first use (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'jaxgd.studies' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

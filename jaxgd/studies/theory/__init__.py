@@ -1,0 +1,1 @@
+"""What theory says of batch sizes: noisy quadratics, linear regression, interpolation, saddles."""
