@@ -5,6 +5,7 @@ import inspect
 from jaxgd.optim.clipping import (
     clip_by_global_norm as clip_by_global_norm,
     soft_threshold as soft_threshold,
+    track_gradient_norms as track_gradient_norms,
 )
 from jaxgd.optim.combining import (
     chain as chain,

@@ -14,7 +14,8 @@ import jax
 import numpy as np
 import optax
 
-from jaxgd.aliases import Number, NumberOrSchedule
+from jaxgd.aliases import Number, NumberOrSchedule, WholeNumber
+from jaxgd.arguments import whole_number
 from jaxgd.optim.hyperparameters import PLAIN, Role, as_number, check_number, stored_function
 from jaxgd.pytrees import Static
 
@@ -75,6 +76,11 @@ class _Switch(_Structure):
         return switch
 
 
+class _TwoOrMore(_Structure):
+    def store(self, name, value):
+        return Static(whole_number(name, Static(value).value, 2))
+
+
 class _Dtype(_Structure):
     def store(self, name, value):
         try:
@@ -105,8 +111,10 @@ Delay = Annotated[Number, _Number(is_count=True, hides_zero=True)]
 Schedules = Annotated[Sequence[Callable], _Several(of=_Number(_OR_MORE, may_be_scheduled=True))]
 Boundaries = Annotated[Sequence[Number], _Several(of=_Number(is_count=True), is_count=True)]
 Scales = Annotated[Sequence[Number], _Several(of=_Number(_OR_MORE))]
-# What is structure: True or False; a dtype; a tree, or a function of the parameters that gives one.
+# What is structure: True or False; into how many pieces, 2 or more; a dtype; a tree, or a function of the
+# parameters that gives one.
 Switch = Annotated[bool, _Switch()]
+Pieces = Annotated[WholeNumber, _TwoOrMore()]
 Dtype = Annotated[Any, _Dtype()]
 Mask = Annotated[Any, _Structure()]
 

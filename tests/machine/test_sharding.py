@@ -21,6 +21,7 @@ ARGUMENTS = {
     "threshold": 0.1,
     "max_delta": 0.1,
     "max_norm": 0.1,
+    "micro_batches": 2,
     "weight_decay": 0.1,
     "eta": 0.1,
     "gamma": 0.5,

@@ -28,6 +28,7 @@ SIGNATURES = {
     "adamaxw": "learning_rate, b1=0.9, b2=0.999, eps=1e-08, weight_decay=0.0001, mask=None",
     "clip_by_global_norm": "max_norm",
     "soft_threshold": "threshold",
+    "track_gradient_norms": "micro_batches",
     "scale_by_moments": "*, m_decay=None, m_in=None, v_decay=None, v_in=None, eps_in=None, eps_out=None, "
     "velocity_decay=None",
     "chain": "*transforms",
