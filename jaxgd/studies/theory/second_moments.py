@@ -6,7 +6,6 @@ one such map too, found by squaring: each of its numbers is a sum of terms of on
 The eigenvectors of M instead nearly coincide where an average is as slow as its coordinate, and cancel.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,36 +115,44 @@ def in_the_end(one: MomentMap) -> MomentMap:
         return MomentMap(power.matrix, np.where(power.added > 1.5 * half.added, np.inf, power.added))
 
 
-def losses_by_update(
-    update: LinearUpdate, by_start: np.ndarray, by_noise: np.ndarray
-) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
-    """A function of a number of updates that gives the losses after each of the next ones.
+class LossPath:
+    """The expected losses after each update, of coordinates [rates, d], by the number of the update.
 
-    It gives `(bias, noise)`, both [updates, ...]: the expected loss at batch size B is `bias + noise / B`.
-    What is left of the start, and of the noise of each update, are vectors: no matrix of moments is needed.
+    The loss at batch size B is `bias + noise / B`. What is left of the start, and of the noise of each
+    update, are vectors: no matrix of moments is needed.
 
     Args:
-        update: of coordinates [..., d].
+        update: of coordinates [rates, d].
         by_start: [d], the loss over the square of what is left of the start.
         by_noise: [d], the loss over the square of what is left of a draw of noise.
     """
-    size = update.noise.shape[-1]
-    entries = [[np.ascontiguousarray(update.matrix[..., i, j]) for j in range(size)] for i in range(size)]
-    start = [np.full(update.noise.shape[:-1], first) for first in update.at_first]
-    states = [start, [np.ascontiguousarray(update.noise[..., i]) for i in range(size)]]
-    total = np.zeros(update.noise.shape[:-2])
 
-    def following(updates: int) -> tuple[np.ndarray, np.ndarray]:
-        bias, noise = [], []
+    def __init__(self, update: LinearUpdate, by_start: np.ndarray, by_noise: np.ndarray):
+        size, self._counts = update.noise.shape[-1], update.counts
+        self._by_start, self._by_noise = by_start, by_noise
+        self._entries = [[update.matrix[..., i, j].copy() for j in range(size)] for i in range(size)]
+        self._left = [np.full(update.noise.shape[:-1], first) for first in update.at_first]
+        self._drawn = [update.noise[..., i].copy() for i in range(size)]
+        self._noise = np.zeros(update.noise.shape[:-2])
+
+    def following(self, updates: int) -> tuple[np.ndarray, np.ndarray]:
+        """`(bias, noise)`, both [updates, rates], after each of the next updates."""
+        bias, noise = np.empty((2, updates, *self._noise.shape))
         with np.errstate(over="ignore", invalid="ignore"):
-            for _ in range(updates):
-                np.add(total, states[1][update.counts] ** 2 @ by_noise, out=total)
-                states[:] = [_moved(entries, state) for state in states]
-                bias.append(states[0][update.counts] ** 2 @ by_start)
-                noise.append(total.copy())
-        return np.array(bias), np.array(noise)
+            for place in range(updates):
+                self._noise = self._noise + self._drawn[self._counts] ** 2 @ self._by_noise
+                self._left, self._drawn = (
+                    _moved(self._entries, state) for state in (self._left, self._drawn)
+                )
+                bias[place] = self._left[self._counts] ** 2 @ self._by_start
+                noise[place] = self._noise
+        return bias, noise
 
-    return following
+    def keep(self, rates: np.ndarray) -> None:
+        """Go on with these rates alone, bool[rates]."""
+        self._entries = [[entry[rates] for entry in row] for row in self._entries]
+        self._left, self._drawn = ([part[rates] for part in state] for state in (self._left, self._drawn))
+        self._noise = self._noise[rates]
 
 
 def _moved(entries: list[list[np.ndarray]], state: list[np.ndarray]) -> list[np.ndarray]:
