@@ -1,11 +1,14 @@
-"""Redraws the pictures of docs/curvature.md and landscapes.md: runs their blocks and draws their `figures`.
+"""Redraws the pictures of docs/curvature.md, landscapes.md and noisy_quadratic.md.
 
-    python docs/draw_figures.py                # both pages
+Those of the first two are the `figures` of their blocks, those of the last are an example's.
+
+    python docs/draw_figures.py                # all pages
     python docs/draw_figures.py curvature      # one of them
 
 Needs the `docs` and `all` extras and a Chromium on the path, which runs Plotly's own export.
 """
 
+import runpy
 import sys
 
 import jax
@@ -22,16 +25,26 @@ SIZES = {
         "escape": (760, 400),
         "hikers": (1040, 360),
     },
+    "noisy_quadratic": {None: (760, 440)},
 }
+EXAMPLES = {"noisy_quadratic": "noisy_quadratic_model"}
+
+
+def figures_of(page: str) -> dict:
+    """The figures of a page by name."""
+    if page in EXAMPLES:
+        return runpy.run_path(str(DOCS.parent / "examples" / f"{EXAMPLES[page]}.py"))["figures"]()
+    namespace = {"__name__": page}
+    for block in BLOCK.findall((DOCS / f"{page}.md").read_text()):
+        exec(compile(block, f"{page}.md", "exec"), namespace)
+    return namespace["figures"]
 
 
 def draw(page: str) -> None:
     """Draw every figure of a page as SVG."""
-    namespace, images = {"__name__": page}, DOCS / "images" / page
-    for block in BLOCK.findall((DOCS / f"{page}.md").read_text()):
-        exec(compile(block, f"{page}.md", "exec"), namespace)
+    images = DOCS / "images" / page
     images.mkdir(parents=True, exist_ok=True)
-    for name, figure in namespace["figures"].items():
+    for name, figure in figures_of(page).items():
         width, height = SIZES[page].get(name, SIZES[page][None])
         figure.update_layout(width=width, height=height, paper_bgcolor="white", font={"family": "sans-serif"})
         svg = svg_of(figure)

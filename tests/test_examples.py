@@ -25,6 +25,7 @@ LONG = (
     "batches_of_torch",
     "sharpness_by_batch_size",
     "hypergradients",
+    "noisy_quadratic_model",
     "own_model",
     "saddle_escape",
     "sweep_on_dask",
