@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jaxgd.studies.theory.local_noise import (
         LocalNoiseScale as LocalNoiseScale,
         local_noise_scale as local_noise_scale,
+        noise_scale_of as noise_scale_of,
     )
     from jaxgd.studies.theory.quadratics import (
         expected_loss as expected_loss,
@@ -44,7 +45,7 @@ _HOMES = {
     "jaxgd.studies.noise_scale": "NoiseScale gradient_noise_scale",
     "jaxgd.studies.theory.goals": "StepsToGoal steps_to_goal",
     "jaxgd.studies.theory.interpolation": "InterpolationBatchSize interpolation_batch_size",
-    "jaxgd.studies.theory.local_noise": "LocalNoiseScale local_noise_scale",
+    "jaxgd.studies.theory.local_noise": "LocalNoiseScale local_noise_scale noise_scale_of",
     "jaxgd.studies.theory.quadratics": "expected_loss noisy_quadratic",
     "jaxgd.studies.theory.rates": "OptimalRate optimal_rate",
     "jaxgd.studies.theory.gaussian_inputs": "gaussian_regression regression_loss",

@@ -2,17 +2,20 @@
 
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgd.studies import local_noise_scale
+import jaxgd
+from jaxgd.studies import local_noise_scale, noise_scale_of
 
 G, H, COVARIANCE = [1, 1], np.diag([2, 0.5]), np.diag([4, 1])
 
 
 def test_known_numbers():
     found = local_noise_scale(G, H, COVARIANCE)
-    assert found == pytest.approx((2.5, 3.4, 0.8))
+    assert found == pytest.approx((2.5, 3.4, 0.8, 0))
     assert found.learning_rate(16) == pytest.approx(0.659794, rel=1e-5)
 
 
@@ -32,3 +35,43 @@ def test_where_there_is_none():
     assert math.isnan(local_noise_scale(G, -H, COVARIANCE).noise)
     with pytest.raises(ValueError, match=r"shapes \[d\], \[d, d\] and \[d, d\], got \[2\], \[3, 3\]"):
         local_noise_scale(G, np.eye(3), np.eye(3))
+
+
+@pytest.fixture(scope="module")
+def regression():
+    """A problem of half squared errors, weights, and its gradient, Hessian and covariance in NumPy."""
+    rng = np.random.default_rng(0)
+    inputs, targets, weights = rng.normal(size=(150, 3)), rng.normal(size=150), rng.normal(size=3)
+    problem = jaxgd.Problem(
+        init=lambda key: jnp.zeros(3),
+        loss=lambda w, batch: (batch[0] @ w - batch[1]) ** 2 / 2,
+        train=(inputs.astype(np.float32), targets.astype(np.float32)),
+    )
+    gradients = inputs * (inputs @ weights - targets)[:, None]
+    exact = gradients.mean(axis=0), inputs.T @ inputs / 150, np.cov(gradients.T, ddof=0)
+    return problem, jnp.asarray(weights, jnp.float32), exact
+
+
+@pytest.mark.parametrize("chunk", [4096, 40])
+def test_of_a_problem_are_those_of_its_matrices(regression, chunk):
+    problem, weights, exact = regression
+    found = noise_scale_of(problem, weights, jax.random.key(0), probes=400, chunk=chunk)
+    expected = local_noise_scale(*exact)
+    assert (found.simple, found.largest_rate) == pytest.approx(
+        (expected.simple, expected.largest_rate), rel=5e-4
+    )
+    assert abs(found.noise - expected.noise) < 4 * found.noise_error
+    assert found.noise_error < expected.noise / 5
+
+
+def test_what_has_no_such_noise(regression):
+    problem, weights, _ = regression
+    with pytest.raises(ValueError, match="problem must not be coupled"):
+        noise_scale_of(problem.replace(coupled=True), weights, jax.random.key(0))
+    weighted = problem.replace(loss=lambda w, batch: ((batch[0] @ w) ** 2, jnp.ones_like(batch[1])))
+    with pytest.raises(ValueError, match="the loss of problem must have no weights"):
+        noise_scale_of(weighted, weights, jax.random.key(0))
+    with pytest.raises(TypeError, match=r"key must be one PRNG key such as jax.random.key\(0\), got 0"):
+        noise_scale_of(problem, weights, 0)
+    with pytest.raises(ValueError, match="probes must be a whole number, 2 or more, got 1"):
+        noise_scale_of(problem, weights, jax.random.key(0), probes=1)
