@@ -77,6 +77,17 @@ def test_long_searches_of_other_methods(options, rates):
     assert min(at[:-1]) > 2e-3 >= at[-1]
 
 
+def test_oscillations_that_last_are_followed():
+    """The loss of heavy ball without noise crosses the goal again and again; the first time counts."""
+    h, goal, rate, momentum = np.geomspace(1, 1e-4, 7), 1e-4, 1e-3, 0.999
+    x, m, steps = np.ones(7), np.zeros(7), 0
+    while h @ x**2 / 2 > goal:
+        m = momentum * m + h * x
+        x, steps = x - rate * m, steps + 1
+    assert steps > 4096
+    assert steps_to_goal(h, 0, goal, 1, rate, momentum=momentum).steps.tolist() == [steps]
+
+
 def test_a_loss_that_dips_below_the_goal_is_caught_after_many_updates():
     """The bias of one coordinate dies while the noise of a slower one has yet to come up."""
     h, c, s0 = np.array([1e-3, 1e-5]), np.array([0.0, 1e-5]), np.array([1.0, 0.0])
