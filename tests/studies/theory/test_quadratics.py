@@ -211,3 +211,20 @@ def test_simulation_agrees(name, size):
         losses = np.asarray(history[column][:, -1], np.float64)
         expected = expected_loss(H, C, rate, size, 64 // size, averaging=averaging, **options)
         assert abs(losses.mean() - expected) < 4 * losses.std() / math.sqrt(losses.size)
+
+
+def test_without_replacement_the_noise_is_less():
+    """Of batches of half the examples (N - B) / (N - 1) as much after one update; of all of them none."""
+    problem = noisy_quadratic(H, C, examples=8)
+    whole = jaxgd.trainer(problem, jaxgd.sgd(0.5), "full")
+    history = jaxgd.fit(whole, jax.random.key(0), epochs=3).history
+    np.testing.assert_allclose(history["valid_loss"][-1], expected_loss(H, 0, 0.5, 8, 3), rtol=1e-5)
+    half = jaxgd.trainer(problem, jaxgd.sgd(0.5), 4, remainder="drop", grad_norm=False)
+    row = jax.vmap(lambda key: jaxgd.fit(half, key, epochs=1).state.params)(
+        jax.random.split(jax.random.key(2), 4000)
+    )
+    # The two batches of an epoch are each other's opposite: n and then -n.
+    share = (1 - 0.5 * np.array(H)) - 1
+    variance = np.var(np.asarray(row, np.float64), axis=0)
+    expected = (0.5 * share) ** 2 * np.array(C) / 4 * (8 - 4) / (8 - 1)
+    np.testing.assert_allclose(variance, expected, rtol=4 * math.sqrt(2 / 4000))
