@@ -20,9 +20,9 @@ class NoiseScale(NamedTuple):
         value: the ratio of the means over steps; NaN where there is none, and then
         reason: says why, or why there is no interval; "" otherwise.
         low: the lower end of the interval, 0 or more; NaN where it is not known.
-        high: its upper end, infinite where |G|² may be 0.
+        high: its upper end, infinite where `|G|²` may be 0.
         trace: the mean of the estimates of tr Σ, the variance of one example's gradient.
-        squared_norm: the mean of the estimates of |G|², of the exact gradient.
+        squared_norm: the mean of the estimates of `|G|²`, of the exact gradient.
         steps: how many steps they are means of.
     """
 

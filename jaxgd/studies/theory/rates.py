@@ -25,16 +25,13 @@ class OptimalRate(NamedTuple):
 def optimal_rate(method: str, smallest: float, largest: float) -> OptimalRate:
     """The best constants on a quadratic whose curvatures lie between two numbers, k times apart.
 
-    | method | learning rate | momentum | contraction |
-    |---|---|---|---|
-    | gradient descent | 2 / (l + s) | 0 | (k - 1) / (k + 1) |
-    | heavy ball | 4 / (√l + √s)² | ((√k - 1) / (√k + 1))² | (√k - 1) / (√k + 1) |
-    | nesterov | 1 / l | (√k - 1) / (√k + 1) | 1 - 1 / √k |
-
-    The first two are optimal. Those of Nesterov are his standard ones, at the rate 1 / l.
+    Gradient descent has the rate `2 / (l + s)` and the contraction `(k - 1) / (k + 1)`. Heavy ball has
+    `4 / (√l + √s)²`, `(√k - 1) / (√k + 1)` and the square of that as momentum. These two are optimal.
+    Nesterov's standard constants are the rate `1 / l` and the momentum `(√k - 1) / (√k + 1)`, with the
+    contraction `1 - 1 / √k`.
 
     Args:
-        method: one of these.
+        method: "gradient descent", "heavy ball" or "nesterov".
         smallest: s, above 0.
         largest: l, at least s.
 
