@@ -103,10 +103,20 @@ def checked_runs(
     grid = points(axes)
     runs = make_runs(make_trainer, grid)
     check_names(axes, runs[0].trainer)
-    epochs = max(
-        check_epochs(epochs, one.first.problem.num_examples) for one in cohorts_of(run.row for run in runs)
-    )
+    cohorts = cohorts_of(run.row for run in runs)
+    for one in cohorts:
+        _check_whole(one.first)
+    epochs = max(check_epochs(epochs, one.first.problem.num_examples) for one in cohorts)
     return runs if start is None else _with_starts(runs, grid, start, epochs), epochs
+
+
+def _check_whole(trainer: Trainer) -> None:
+    """Raise ValueError if the trainer's batches are to be split over devices."""
+    if (spec := trainer.batch_spec.value) is not None:
+        raise ValueError(
+            f"batch_spec is {spec!r}, but a sweep has each run whole on one device: leave it out, or map "
+            "jaxgd.fit over the runs with jax.shard_map, its axis_names the mesh axis of the runs alone"
+        )
 
 
 def _with_starts(runs: Sequence[Run], grid: Sequence[Point], start: Any, epochs: int) -> list[Run]:

@@ -25,7 +25,7 @@ from jaxgd.training.replay import check_numbers
 from jaxgd.training.segments import Course
 from jaxgd.training.starts import check_start, examples_gone, goes_on
 from jaxgd.training.states import DIVERGED, RUNNING, STATUS_WORDS, TrainState, moving_part
-from jaxgd.training.trainers import Trainer
+from jaxgd.training.trainers import Trainer, check_mesh
 
 
 class Fit(NamedTuple):
@@ -208,6 +208,7 @@ def check_trainer(trainer: Any) -> None:
     if not isinstance(trainer, Trainer):
         raise TypeError(f"trainer must be a jaxgd.trainer(...), got {trainer!r}")
     check_unchanged(trainer)
+    check_mesh(trainer)
 
 
 def check_key(key: Any) -> None:

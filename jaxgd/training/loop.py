@@ -5,12 +5,14 @@ drives it, in one scan or in segments, is in `fitting`.
 """
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgd.aliases import ModelState
+from jaxgd.machine.devices import WHOLE, specs_of, split, with_axes_split
 from jaxgd.numerics import common_dtype, has_finite_squares, no_sums_of, squared_norm
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
@@ -179,15 +181,9 @@ def earliest_stop(trainer: Trainer, state: TrainState, start: Any, stop: Any) ->
 
 def _step(trainer: Trainer, state: TrainState, order: Any, position: Any) -> TrainState:
     """One micro-batch, and the update if it completes a batch."""
-    problem, is_whole = trainer.problem, trainer.microbatch.value is None
-    batch, positions, mask, end = _micro_batch(trainer, order, position)
-    if problem.augment is not None:
-        batch = problem.augment(batch, augment_key(state.key, state.epoch, position))
-    keys = example_keys(state.key, state.epoch, positions) if problem.loss.asks("keys") else None
-    total, is_weighted, model_state = batch_gradient(
-        problem, state.params, batch, state.model_state, keys, mask, mean=is_whole
-    )
-    count = positions.size if mask is None else jnp.sum(mask, dtype=jnp.int32)
+    is_whole = trainer.microbatch.value is None
+    compute = _computed if trainer.batch_spec.value is None else _computed_in_parts
+    (total, model_state, count, end), is_weighted = compute(trainer, state, order, position)
     counted = jnp.where(state.sums.are_finite, count, 0) if trainer.halt_on_divergence.value else count
     state = state._replace(model_state=model_state)
     if is_whole:
@@ -205,6 +201,64 @@ def _step(trainer: Trainer, state: TrainState, order: Any, position: Any) -> Tra
         lambda s: s,
         state,
     )
+
+
+class Computed(NamedTuple):
+    """What a micro-batch gives: its gradient, the new model state, its examples, where its batch ends."""
+
+    total: BatchLoss
+    model_state: ModelState
+    count: Any
+    end: Any
+
+
+def _computed(trainer: Trainer, state: TrainState, order: Any, position: Any) -> tuple[Computed, bool]:
+    """What a micro-batch gives, if it is a whole batch the mean; and whether the problem has weights."""
+    problem, spec, is_whole = trainer.problem, trainer.batch_spec.value, trainer.microbatch.value is None
+    batch, positions, mask, end = _micro_batch(trainer, order, position)
+    if problem.augment is not None:
+        batch = problem.augment(batch, augment_key(state.key, state.epoch, position))
+    if spec is not None:
+        batch = split(batch, spec)
+    keys = example_keys(state.key, state.epoch, positions) if problem.loss.asks("keys") else None
+    total, is_weighted, model_state = batch_gradient(
+        problem, state.params, batch, state.model_state, keys, mask, mean=is_whole and spec is None
+    )
+    if mask is None:
+        count = positions.size
+    elif spec is None:
+        count = jnp.sum(mask, dtype=jnp.int32)
+    else:  # as it is known on every device
+        count = jnp.minimum(positions.size, end - position)
+    return Computed(total, model_state, count, end), is_weighted
+
+
+def _computed_in_parts(
+    trainer: Trainer, state: TrainState, order: Any, position: Any
+) -> tuple[Computed, bool]:
+    """What `_computed` gives of a micro-batch whose examples are split over devices.
+
+    XLA makes one sum over devices of all those that do not wait for each other. So the gradient is that of
+    the sum, divided after by its weight, and that is the count of examples where there are no weights.
+    """
+    is_weighted = False
+
+    def compute(trainer, state, order, at):
+        nonlocal is_weighted
+        at = position if isinstance(position, int) else at
+        computed, is_weighted = _computed(trainer, state, order, at)
+        return computed._replace(count=jnp.int32(computed.count), end=jnp.int32(computed.end))
+
+    nothing, whole = cast(Any, ()), cast(Any, WHOLE)
+    part = state._replace(opt_state=nothing, rules=(), anchor=nothing, sums=nothing)  # what it needs
+    specs = Computed(BatchLoss(specs_of(state.params), whole, whole), whole, whole, whole)
+    found = with_axes_split(compute, trainer.batch_spec.value, specs, trainer, part, order, position)
+    total = found.total
+    if not is_weighted:
+        total = total._replace(weight=found.count.astype(total.weight.dtype))
+    if trainer.microbatch.value is None:
+        total = mean_of_sums(total, state.params)
+    return found._replace(total=total), is_weighted
 
 
 def _micro_batch(trainer: Trainer, order: Any, position: Any) -> tuple[Any, jax.Array, Any, Any]:
@@ -233,10 +287,16 @@ def _micro_batch(trainer: Trainer, order: Any, position: Any) -> tuple[Any, jax.
     is_even = isinstance(size, int) and size % width == 0 and trainer.has_even_batches
     if is_even or trainer.problem.coupled.value:
         used = positions if order is None else jax.lax.dynamic_slice(order, (position,), (width,))
-        return take(data, used), positions, None, end
+        return _taken(trainer, used), positions, None, end
     mask = positions < end
     used = jnp.where(mask, positions, first)
-    return take(data, used if order is None else order[used]), positions, mask, end
+    return _taken(trainer, used if order is None else order[used]), positions, mask, end
+
+
+def _taken(trainer: Trainer, indices: jax.Array) -> Any:
+    """The training examples at these places, each gathered on the device that it is for."""
+    spec = trainer.batch_spec.value
+    return take(trainer.problem.train, indices if spec is None else split(indices, spec))
 
 
 def _update(

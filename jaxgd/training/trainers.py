@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.core import Tracer
+from jax.sharding import PartitionSpec
 
 from jaxgd.aliases import WholeNumber
 from jaxgd.arguments import one_of, whole_number, whole_number_or_none
+from jaxgd.machine.devices import axes_of, checked_spec, num_parts
 from jaxgd.optim.combining import chain, is_transform
 from jaxgd.optim.hyperparameters import Parametric
 from jaxgd.optim.transform import Transform
@@ -45,6 +47,7 @@ class Trainer(PyTree):
     rules: tuple[Rule, ...] = ()
     halt_on_divergence: Any = Static(True)
     grad_norm: Any = Static(True)
+    batch_spec: Any = Static(None)
 
     def __repr__(self):
         size = self.batch_size.value if isinstance(self.batch_size, Static) else self.batch_size
@@ -144,6 +147,7 @@ def trainer(
     rules: Sequence[Rule] = (),
     halt_on_divergence: bool = True,
     grad_norm: bool = True,
+    batch_spec: PartitionSpec | None = None,
 ) -> Trainer:
     """The trainer that runs `optimizer` on `problem` with batches of `batch_size` examples.
 
@@ -170,10 +174,15 @@ def trainer(
             it is finite. A run then diverges at the first update whose loss is not finite, mostly that after
             the one whose gradient was not, and otherwise at the end of the epoch, where the parameters are
             looked at; it stops in the same epoch and goes back to where that began all the same.
+        batch_spec: over which axes of a mesh the examples of each batch, or micro-batch, are split, such as
+            `jax.sharding.PartitionSpec("data")`, for one that is too large for a device: structure. The run
+            is then called within `jax.set_mesh(mesh)`; parameters and data are on every device, and gradients
+            are summed over them. Both kinds of axes will do, Explicit and Auto. The devices along them must
+            divide the batch size, or the `microbatch`. None: each device that there is does all of it.
 
     Raises:
         ValueError, TypeError: a batch size below 1 or above the number of training examples, an unknown word,
-            micro-batches for a problem whose examples are coupled.
+            micro-batches for a problem whose examples are coupled, a `batch_spec` of more than the examples.
     """
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxgd.Problem, got {type(problem).__name__}")
@@ -197,6 +206,7 @@ def trainer(
         tuple(rules),
         Static(bool(halt_on_divergence)),
         Static(bool(grad_norm)),
+        Static(checked_spec("batch_spec", batch_spec)),
     )
 
 
@@ -248,6 +258,28 @@ def _size_of_fed(batch_size: Any) -> int:
         return whole_number("batch_size", batch_size)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{error}: the problem has no training data (train=None)") from None
+
+
+def check_mesh(trainer: "Trainer") -> None:
+    """Raise ValueError unless the mesh that is set splits the trainer's batches, if they are to be split."""
+    spec, micro = trainer.batch_spec.value, trainer.microbatch.value
+    if spec is None:
+        return
+    num = num_parts("batch_spec", spec)
+    sizes = [micro] if micro is not None else [form.examples_per_batch for form in trainer.forms]
+    for size in sizes:
+        if size % num:
+            name = "batch_size" if micro is None else "microbatch"
+            axes = " and ".join(map(repr, axes_of(spec)))
+            instead = (
+                ", or with a microbatch that is"
+                if micro is None and not trainer.problem.coupled.value
+                else ""
+            )
+            raise ValueError(
+                f"{name} must be a multiple of {num}, the devices along mesh axis {axes} over which "
+                f"batch_spec splits it{instead}, got {size}"
+            )
 
 
 def with_rule(trainer: "Trainer", rule: Rule) -> "Trainer":
