@@ -56,6 +56,8 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
     part = None if arguments.part is None else part_of(arguments.part, os.environ)
     if part is not None and arguments.executor is not None:
         raise InputError("a sweep takes --part or --executor, not both")
+    if arguments.replace and (part is not None or arguments.executor is not None):
+        raise InputError(f"--replace would take away what others write to {out}: delete that folder yourself")
     jax_start.start_jax(cache=not arguments.no_cache)
 
     from jaxgd.sweeps.folders.in_folder import NotKeptError

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from jaxgd import cli
 from jaxgd.cli.inputs import InputError
 from jaxgd.cli.parts import executor_at, part_of
 
@@ -38,6 +39,20 @@ def test_the_part_of_a_task_of_an_array():
 def test_no_array(changes, match):
     with pytest.raises(InputError, match=match):
         part_of("slurm", SLURM | changes)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (["--part", "1/2", "--replace"], "--replace would take away what others write to out"),
+        (["--executor", "dask://host:1", "--replace"], "--replace would take away"),
+        (["--part", "1/2", "--executor", "dask://host:1"], "--part or --executor, not both"),
+        (["--part", "0/2"], "K from 1 to N is needed"),
+    ],
+)
+def test_options_that_do_not_go_together(options, match, capsys):
+    assert cli.main(["sweep", "spec.toml", "--out", "out", *options]) == 2
+    assert match in capsys.readouterr().err
 
 
 def test_no_executor():

@@ -114,7 +114,7 @@ def _size(folder: Path, manifest: Mapping[str, Any] | None) -> int:
 
 def _seconds_left(record: Record) -> float | None:
     """Of the units that are not done, by how the predictions of those that are came true."""
-    done = [unit.program for unit in record.units if unit.is_done]
+    done = [unit.program for unit in record.units if unit.is_done and unit.program.run_seconds is not None]
     predicted = sum(program.predicted_run_seconds for program in done)
     if not predicted:
         return None

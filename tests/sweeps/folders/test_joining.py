@@ -131,6 +131,7 @@ def test_status_of_parts(tmp_path, small_units):
     found = folder_status(tmp_path / "out", check=True)
     assert (found.num_runs, found.num_ended, found.damaged) == (24, result.num_ended, [])
     assert found.words["diverged"] > 0
+    assert found.seconds_left is None  # what units took, their files do not say
 
 
 def test_a_plan_that_is_given_is_followed(tmp_path, small_units):
