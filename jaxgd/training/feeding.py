@@ -1,6 +1,7 @@
 """Batches that come one after the other, read a few at a time while the device works on those before."""
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from jaxgd.training.problems.problem import are_kept, check_numbers, num_example
 # A chunk has room for batches of so many bytes together, and for so many at most; reading one takes about
 # so many seconds at most.
 _MAX_BYTES, _MAX_BATCHES, SECONDS = 2**23, 256, 0.25
+_ALIGNED = 64
 # How many examples an epoch has before its end has come.
 UNKNOWN = 2**31 - 1
 
@@ -246,7 +248,12 @@ class Batches:
                 buffer[rows.stop : (place + 1) * self._size] = leaf[0]
 
     def _empty(self, leaf: np.ndarray) -> np.ndarray:
-        return np.zeros((self._room * self._size, *leaf.shape[1:]), leaf.dtype)
+        """Memory that a CPU reads where it is: JAX copies what does not begin at a multiple of 64 bytes."""
+        shape = (self._room * self._size, *leaf.shape[1:])
+        size = leaf.dtype.itemsize * math.prod(shape)
+        memory = np.zeros(size + _ALIGNED, np.uint8)
+        begin = -memory.ctypes.data % _ALIGNED
+        return memory[begin : begin + size].view(leaf.dtype).reshape(shape)
 
 
 def _as_numbers_of_jax(name: str, batch: Any) -> Any:

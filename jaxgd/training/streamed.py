@@ -126,7 +126,8 @@ class Stream:
 
     @property
     def has_stopped(self) -> bool:
-        """Whether the run has stopped by itself; waits for the device."""
+        """Whether the run has stopped by itself; waits for the device, which then reads no chunk any more."""
+        jax.block_until_ready(self.state.updates)  # no update leaves it as it was
         return int(self.state.status) != RUNNING
 
     @property
@@ -162,11 +163,11 @@ class Stream:
                 self.place = chunk.place
                 self.left = None if self.left is None else self.left - num_batches
                 # It waits for the chunk before, whose memory the next one takes.
-                has_stopped = before is not None and int(before) != RUNNING
+                has_stopped = before is not None and int(jax.block_until_ready(before)[0]) != RUNNING
                 if has_stopped and not ends:
                     self._train(stop, True)
                     ends = True
-                before = _copied(self.state.status)
+                before = _copied((self.state.status, self.state.updates))
                 self._pace(time.perf_counter() - started)
                 started = time.perf_counter()
                 chunk = None if ends else self._next(chunks)
@@ -284,8 +285,10 @@ def _checked_length(epochs: Any, updates: Any) -> tuple[int | None, int | None]:
     return whole_number_or_none("epochs", epochs), whole_number_or_none("updates", updates)
 
 
-# Of what the next segment takes over.
-_copied = jax.jit(jnp.copy)
+@jax.jit
+def _copied(tree):
+    """A copy of what the next segment takes over."""
+    return jax.tree.map(jnp.copy, tree)
 
 
 @jax.jit
