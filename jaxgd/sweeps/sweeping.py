@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import os
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,13 +25,13 @@ from jaxgd.sweeps.folders.in_folder import Sharing, kept_in, save_elsewhere
 from jaxgd.sweeps.folders.keeper import Keeper
 from jaxgd.sweeps.folders.shared_keeper import SharedKeeper
 from jaxgd.sweeps.logged import Logged
-from jaxgd.sweeps.planning.cutting import SweepPart, checked_part
 from jaxgd.sweeps.planning.planner import EXACT, Options, Planned, Planner, checked_options, plan_of, replay
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run, checked_runs
 from jaxgd.sweeps.sinks import Collected, Shown
-from jaxgd.sweeps.workers.manager import Workers, WorkExecutor, checked_executor, num_workers
+from jaxgd.sweeps.workers.manager import Workers, WorkExecutor
+from jaxgd.sweeps.workers.sharing import folder_for, sharing_of
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import DIVERGED, TrainState
 from jaxgd.training.trainers import Trainer
@@ -168,7 +167,7 @@ def run_sweep(
 ) -> SweepResult:
     """The result of `sweep`, of what a file describes where there is a spec."""
     began = time.perf_counter()
-    sharing = _sharing(part, executor, folder, replace, clock)
+    sharing = sharing_of(part, executor, folder, replace, clock)
     logs, lists = Delivery(log), checked_axes(axes)
     runs, epochs = checked_runs(make_trainer, lists, epochs, start)
     logged = Logged(logs, lists, runs)
@@ -180,7 +179,7 @@ def run_sweep(
         own_programs() as checks,
         logs,
         deferred_interrupts() as interrupts,
-        _folder_for(folder, executor) as kept,
+        folder_for(folder, executor) as kept,
         _begun(kept, replace, asked, engine, choose, sharing) as begun,
     ):
         followed = plan_of(begun.planned, len(runs), epochs, engine.devices, plan)
@@ -238,44 +237,6 @@ def _begun(
     else:
         with kept_in(folder, replace, asked, engine, choose, sharing) as begun:
             yield begun
-
-
-def _sharing(part: Any, executor: Any, folder: Any, replace: bool, clock: bool) -> Sharing | None:
-    """Which part of a folder that is shared this process trains; None of one that it has to itself.
-
-    Raises:
-        ValueError, TypeError: options that do not go together.
-    """
-    if part is None and executor is None:
-        return None
-    name = "part" if executor is None else "executor"
-    if part is not None and executor is not None:
-        raise ValueError("a sweep takes part or executor, not both: an executor's workers take all parts")
-    if replace:
-        raise ValueError(
-            f"replace=True would take away what others write: with {name}, delete the folder yourself"
-        )
-    if clock:
-        raise ValueError(
-            f"clock=True needs the whole sweep in one process: with {name}, use result.clocked()"
-        )
-    if executor is not None:
-        return Sharing(SweepPart(1, 1), num_workers(checked_executor(executor)))
-    if folder is None:
-        raise ValueError("part needs folder=, where the parts of the sweep come together")
-    assert part is not None
-    own = checked_part(part)
-    return Sharing(own, own.of)
-
-
-@contextlib.contextmanager
-def _folder_for(folder: Any, executor: Any) -> Iterator[Any]:
-    """The folder of a sweep; of one with workers a temporary one where none is given."""
-    if executor is None or folder is not None:
-        yield folder
-    else:
-        with tempfile.TemporaryDirectory(prefix="jaxgd-workers-") as made:
-            yield made
 
 
 def _train(

@@ -83,9 +83,10 @@ def checked_executor(executor: Any) -> WorkExecutor:
 
 def num_workers(executor: Any) -> int:
     """How many workers an executor has, as far as it says so; two, where it does not."""
-    client = getattr(executor, "_client", None)  # of Dask
-    if callable(getattr(client, "nthreads", None)):
-        return max(1, sum(client.nthreads().values()))
+    threads_of = getattr(getattr(executor, "_client", None), "nthreads", None)  # of Dask
+    if callable(threads_of):
+        found: Any = threads_of()
+        return max(1, sum(found.values()))
     return getattr(executor, "_max_workers", None) or 2
 
 
