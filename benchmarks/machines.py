@@ -59,7 +59,7 @@ def print_dask(turns: int) -> None:
 
     of_cores()
     name, seconds = "workload 1", {"in process": [], "Dask": []}
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with cluster, Client(cluster) as client:
         for turn in range(turns + 1):
             times = {"in process": train(name), "Dask": train(name, executor=client.get_executor())}

@@ -12,7 +12,7 @@ import jaxgd
 def main():
     train, valid, _ = jaxgd.datasets.load("digits")
     problem = jaxgd.classification(jaxgd.mlp([64, 32, 10]), train, valid)
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with cluster, Client(cluster) as client:
         result = jaxgd.sweep(
             lambda hp: jaxgd.trainer(problem, jaxgd.adam(hp.learning_rate), hp.batch_size),
