@@ -217,13 +217,13 @@ def digest(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> str:
         found = _COMPILED.find(key)
         if found is not None and found.digest is not None:
             return found.digest
-        known = _DIGESTS.find(key)
-        if known is None:
+        text_digest = _DIGESTS.find(key)
+        if text_digest is None:
             lowered = lower(inputs, recipe, devices)
-            known = digest_of(lowered)
-            _DIGESTS.put(key, known)
+            text_digest = digest_of(lowered)
+            _DIGESTS.put(key, text_digest)
             _LOWERED.put(key, lowered)
-        return known
+        return text_digest
 
 
 def digest_of(lowered: Any) -> str:

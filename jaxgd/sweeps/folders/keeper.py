@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgd.sweeps.blocks import in_order
 from jaxgd.sweeps.engine.driver import AtWork, Ended
 from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
 from jaxgd.sweeps.engine.timed import UpdateSeconds
 from jaxgd.sweeps.folders.checkpoints import checkpoint_arrays
 from jaxgd.sweeps.planning.plans import Program
 from jaxgd.sweeps.results.records import Record, Unit
-from jaxgd.sweeps.results.units import runs_arrays, runs_names, with_seconds
+from jaxgd.sweeps.results.units import runs_archive, runs_names, with_seconds
 from jaxgd.sweeps.store.archives import about_to
 from jaxgd.sweeps.store.files import damage_of
 from jaxgd.sweeps.store.folder import read_file, write
@@ -153,9 +152,8 @@ class Keeper:
         """The unit with a file of its runs that have ended."""
         if not unit.runs:
             return unit
-        arrays, about = runs_arrays(in_order(self._ended, unit.runs))
         name = self._free_name("unit")
-        self._pending[name] = about_to(arrays, {"format": FORMAT, **about})
+        self._pending[name] = runs_archive(self._ended, unit.runs)
         return unit._replace(file=name)
 
     def _unit(self, at_work: AtWork) -> Unit:

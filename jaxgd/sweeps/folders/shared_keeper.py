@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgd.sweeps.blocks import in_order
 from jaxgd.sweeps.engine.driver import Ended
 from jaxgd.sweeps.engine.timed import UpdateSeconds
 from jaxgd.sweeps.folders.keeper import tell_of_unwritten
 from jaxgd.sweeps.planning.plans import Program
 from jaxgd.sweeps.results.records import Record
-from jaxgd.sweeps.results.units import runs_arrays
-from jaxgd.sweeps.store.archives import about_to
-from jaxgd.sweeps.store.manifest import FORMAT, has_unit, put_unit
+from jaxgd.sweeps.results.units import runs_archive
+from jaxgd.sweeps.store.manifest import has_unit, put_unit
 
 
 class SharedKeeper:
@@ -46,8 +44,7 @@ class SharedKeeper:
         units = self.record.units
         self.record = self.record._replace(units=(*units[:place], done, *units[place + 1 :]))
         if not has_unit(self.folder, unit.key):
-            arrays, about = runs_arrays(in_order(self._ended, unit.program.runs))
-            self._pending[unit.key] = about_to(arrays, {"format": FORMAT, **about})
+            self._pending[unit.key] = runs_archive(self._ended, unit.program.runs)
         self._ended = [block for block in self._ended if not np.isin(block.places, unit.program.runs).any()]
         self._try_to_put()
 

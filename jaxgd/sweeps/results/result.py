@@ -75,10 +75,11 @@ class SweepResult:
         return self._state(coords)[1]
 
     def _state(self, coords: Mapping[str, Any]) -> tuple[Any, Any]:
-        state = self.states[run_index(self.dataset, self.axes, coords)]
+        index = run_index(self.dataset, self.axes, coords)
+        state = self.states[index]
         if state is None:
             where = ", ".join(f"{name}={label(value)!r}" for name, value in coords.items())
-            how = str(self.dataset.status.values.ravel()[run_index(self.dataset, self.axes, coords)])
+            how = str(self.dataset.status.values.ravel()[index])
             if how == NOT_RUN:
                 how = "was not run: the sweep was interrupted before it ended"
             raise ValueError(f"the run at ({where}) {how}")

@@ -1,12 +1,14 @@
 """The runs of a program as arrays for a file, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgd.sweeps.blocks import Block
+from jaxgd.sweeps.blocks import Block, in_order
+from jaxgd.sweeps.store.archives import about_to
 from jaxgd.sweeps.store.arrays import SavedStates, decoded, dtype_name, encoded, state_arrays, state_names
+from jaxgd.sweeps.store.manifest import FORMAT
 from jaxgd.training.states import STATUS_WORDS
 
 # What each run has a number of, and the kind of dtype that it must have.
@@ -36,6 +38,12 @@ def runs_arrays(block: Block) -> tuple[dict[str, np.ndarray], dict]:
     arrays |= {f"states/{name}": array for name, array in states.items()}
     history = [[name, dtype_name(column)] for name, column in block.history.items()]
     return arrays, {"history": history, "columns": sorted(set(arrays) & set(_COLUMNS)), "states": about}
+
+
+def runs_archive(blocks: Iterable[Block], places: Sequence[int]) -> dict[str, np.ndarray]:
+    """What a file of the runs at these places holds, all of which blocks of one program have."""
+    arrays, about = runs_arrays(in_order(blocks, places))
+    return about_to(arrays, {"format": FORMAT, **about})
 
 
 def with_seconds(

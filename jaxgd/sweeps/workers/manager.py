@@ -175,9 +175,10 @@ class Workers:
 
     def _ended(self, future: WorkFuture, task: _Task) -> tuple[list[Ended], _Task | None]:
         """What a unit has brought, and the unit once more where it is to be tried again."""
-        _raise_mismatch(future)
         try:
             return self._read(task, future.result()), None
+        except WorkerMismatchError:
+            raise
         except Exception as error:
             tries, runs = task.tries + 1, list(task.recipe.program.runs)
             text = " ".join(f"{type(error).__name__}: {error}".split())

@@ -16,13 +16,12 @@ from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import versions
 from jaxgd.machine.interrupts import Interrupts
 from jaxgd.machine.kept import Kept
-from jaxgd.sweeps.blocks import in_order
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.planning.planner import with_groups
-from jaxgd.sweeps.results.units import runs_arrays
-from jaxgd.sweeps.store.archives import about_to, read_archive
+from jaxgd.sweeps.results.units import runs_archive
+from jaxgd.sweeps.store.archives import read_archive
 from jaxgd.sweeps.store.arrays import decoded
-from jaxgd.sweeps.store.manifest import FORMAT, has_unit, opened, put_unit
+from jaxgd.sweeps.store.manifest import has_unit, opened, put_unit
 from jaxgd.sweeps.workers.recipes import StoredArray, UnitRecipe, names_of_data, runs_of
 
 # On which versions of the worker and of whoever asks have to agree: numbers depend on them.
@@ -107,9 +106,8 @@ def _train(recipe: UnitRecipe, engine: Engine) -> tuple[float, float]:
         return 0.0, 0.0
     ended = list(engine.run(_planned(recipe), Interrupts()))
     took = [each.took for each in ended if each.took is not None]
-    block = in_order([each.block for each in ended if each.block is not None], recipe.program.runs)
-    arrays, about = runs_arrays(block)
-    put_unit(folder, recipe.key, about_to(arrays, {"format": FORMAT, **about}))
+    blocks = [each.block for each in ended if each.block is not None]
+    put_unit(folder, recipe.key, runs_archive(blocks, recipe.program.runs))
     seconds = [(each.compile_seconds or 0.0, each.run_seconds or 0.0) for each in took]
     return sum(compiling for compiling, _ in seconds), sum(running for _, running in seconds)
 

@@ -37,8 +37,7 @@ def classification(model: Any, train: Split, valid: Split = None, test: Split = 
         ValueError: labels that are negative, fractional or too large, lengths that differ, no examples, NaN.
     """
     model = as_model(model)
-    splits = {"train": train, "valid": valid, "test": test}
-    splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
+    splits = _pairs({"train": train, "valid": valid, "test": test})
     for name, data in splits.items():
         check_labels(f"{name} labels", data[1], _output_shape(model, name, data)[1:])
     splits = {name: (x, _as_int32(labels)) for name, (x, labels) in splits.items()}
@@ -61,8 +60,7 @@ def regression(model: Any, train: Split, valid: Split = None, test: Split = None
         ValueError: lengths or shapes that differ, no examples, NaN.
     """
     model = as_model(model)
-    splits = {"train": train, "valid": valid, "test": test}
-    splits = {name: _pair(name, data) for name, data in splits.items() if data is not None}
+    splits = _pairs({"train": train, "valid": valid, "test": test})
     for name, data in splits.items():
         _check_targets(f"{name} targets", data[1], _output_shape(model, name, data))
     return _problem_of(model, half_squared_error, "squared_error", squared_error, splits)
@@ -108,9 +106,7 @@ class BatchCheck:
         """The batch; raises ValueError as `classification` and `regression` do of the data they are given."""
         if self._task is None:
             return batch
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise ValueError(_no_pair(name, batch))
-        inputs, labels = batch
+        inputs, labels = _pair(name, batch)
         shape = self._shape or _outputs_for(self._problem, (inputs, labels)).shape
         self._shape = shape
         if self._task == "regression":
@@ -152,14 +148,16 @@ def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
     return output.shape
 
 
+def _pairs(splits: dict[str, Any]) -> dict[str, Any]:
+    """The splits that are there, each inputs and labels of one length."""
+    there = {name: _pair(name, data) for name, data in splits.items() if data is not None}
+    return {name: with_checked_lengths(name, pair) for name, pair in there.items()}
+
+
 def _pair(name: str, data: Any) -> Any:
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(_no_pair(name, data))
-    return with_checked_lengths(name, (data[0], data[1]))
-
-
-def _no_pair(name: str, data: Any) -> str:
-    return f"{name} must be a pair (inputs, labels), got {type(data).__name__}"
+        raise ValueError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}")
+    return data[0], data[1]
 
 
 def check_labels(name: str, labels: Any, shape: tuple[int, ...]) -> None:
