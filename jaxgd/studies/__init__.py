@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     )
     from jaxgd.studies.theory.rates import OptimalRate as OptimalRate, optimal_rate as optimal_rate
     from jaxgd.studies.theory.saddles import saddle_escape_time as saddle_escape_time
+    from jaxgd.studies.trials.canonical import trials_of as trials_of
+    from jaxgd.studies.trials.dense import Trials as Trials
+    from jaxgd.studies.trials.splitting import SeedsSplit as SeedsSplit, seeds_split as seeds_split
 
 # Where each name is found, on first use: a comparison is of this room and does without most of it.
 _HOMES = {
@@ -50,6 +53,9 @@ _HOMES = {
     "jaxgd.studies.theory.rates": "OptimalRate optimal_rate",
     "jaxgd.studies.theory.gaussian_inputs": "gaussian_regression regression_loss",
     "jaxgd.studies.theory.saddles": "saddle_escape_time",
+    "jaxgd.studies.trials.canonical": "trials_of",
+    "jaxgd.studies.trials.dense": "Trials",
+    "jaxgd.studies.trials.splitting": "SeedsSplit seeds_split",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
