@@ -14,9 +14,23 @@ if TYPE_CHECKING:
         BatchSizeAdvice as BatchSizeAdvice,
         recommend_batch_size as recommend_batch_size,
     )
+    from jaxgd.studies.budgets.side_by_side import (
+        EqualBudgets as EqualBudgets,
+        Winner as Winner,
+        equal_budgets as equal_budgets,
+    )
     from jaxgd.studies.noise_scale import (
         NoiseScale as NoiseScale,
         gradient_noise_scale as gradient_noise_scale,
+    )
+    from jaxgd.studies.rankings.best_of import expected_best as expected_best
+    from jaxgd.studies.rankings.profiles import (
+        PerformanceProfiles as PerformanceProfiles,
+        performance_profiles as performance_profiles,
+    )
+    from jaxgd.studies.rankings.sensitivity import (
+        RateSensitivity as RateSensitivity,
+        rate_sensitivity as rate_sensitivity,
     )
     from jaxgd.studies.theory.gaussian_inputs import (
         gaussian_regression as gaussian_regression,
@@ -45,7 +59,11 @@ if TYPE_CHECKING:
 # Where each name is found, on first use: a comparison is of this room and does without most of it.
 _HOMES = {
     "jaxgd.studies.advice": "BatchSizeAdvice recommend_batch_size",
+    "jaxgd.studies.budgets.side_by_side": "EqualBudgets Winner equal_budgets",
     "jaxgd.studies.noise_scale": "NoiseScale gradient_noise_scale",
+    "jaxgd.studies.rankings.best_of": "expected_best",
+    "jaxgd.studies.rankings.profiles": "PerformanceProfiles performance_profiles",
+    "jaxgd.studies.rankings.sensitivity": "RateSensitivity rate_sensitivity",
     "jaxgd.studies.theory.goals": "StepsToGoal steps_to_goal",
     "jaxgd.studies.theory.interpolation": "InterpolationBatchSize interpolation_batch_size",
     "jaxgd.studies.theory.local_noise": "LocalNoiseScale local_noise_scale noise_scale_of",

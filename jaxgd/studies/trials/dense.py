@@ -138,6 +138,7 @@ def _filled(
     """The arrays, once it is known which evaluations count, and how each trial ended."""
     firsts = order.rows[order.begins]
     has_run = ~kept_out
+    found, own_seeds = _with_shared_seeds(found, firsts)
     sizes, size = np.unique(found.batch_sizes[firsts], return_inverse=True)
     rate = _ranks(found.method[firsts], size, found.learning_rates[firsts])
     shape = (len(found.labels), len(sizes), int(rate.max()) + 1, len(found.seeds))
@@ -162,7 +163,7 @@ def _filled(
 
     values = put(np.where(np.isfinite(found.values), found.values, np.nan))
     runs = {"was_run": mark(has_run), "diverged": mark(diverged & has_run), "ended": mark(ended)}
-    notes = (*found.notes, *_notes_of_order(order.unsorted, int(kept_out.sum())))
+    notes = (*found.notes, *own_seeds, *_notes_of_order(order.unsorted, int(kept_out.sum())))
     return Trials(
         methods=found.labels,
         batch_sizes=sizes,
@@ -178,6 +179,24 @@ def _filled(
         notes=notes,
         **runs,
     )
+
+
+def _with_shared_seeds(found: Evaluations, firsts: np.ndarray) -> tuple[Evaluations, list[str]]:
+    """The evaluations with seeds that trials share: where each has seeds of its own, they are numbered.
+
+    firsts: of each trial one row, in the order of the trials.
+    """
+    keys = (found.method[firsts], found.batch_sizes[firsts], found.learning_rates[firsts])
+    begins = np.r_[True, np.logical_or.reduce([np.diff(key) != 0 for key in keys])]
+    group = np.cumsum(begins) - 1
+    most = int(np.bincount(group).max())
+    if most >= len(found.seeds):
+        return found, []
+    number = np.arange(len(firsts)) - np.flatnonzero(begins)[group]
+    seed = np.empty_like(found.seed)
+    seed[firsts] = number
+    note = "Methods, batch sizes or rates have seeds of their own; each one's are numbered from 0."
+    return found._replace(seed=seed, seeds=tuple(range(most))), [note]
 
 
 def _ranks(method: np.ndarray, size: np.ndarray, rates: np.ndarray) -> np.ndarray:

@@ -30,7 +30,8 @@ CANNOT_TELL, BETTER, AS_GOOD, WORSE, NO_VERDICT = range(5)
 class CellScores(NamedTuple):
     """What is known of the runs of all cells on the same test rows, paired by seed.
 
-    values: for each cell [seeds, rows], or [seeds] where only the share of hits of each seed is known. hits:
+    values: for each cell [seeds, rows], or [seeds] where only the share of hits of each seed is known. Of any
+    other score that is known by seed alone: [seeds, 1], and intervals cover chance of the seeds alone. hits:
     whether they are right (1) or wrong (0); else losses, or any number. higher_is_better: of the values.
     chance: for each cell whether its seeds differ at all; a cell without chance is one run, [1, rows], and
     varies with the rows alone; all have chance if None. num_rows: of the test rows, needed for values [seeds]

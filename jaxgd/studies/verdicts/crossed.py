@@ -121,9 +121,10 @@ def crossed_variance(seeds, rows, both, num_seeds: int, num_rows: int) -> tuple[
     by_row = np.maximum(num_seeds * rows - both, 0) / (num_seeds * num_rows)
     free = max(num_seeds - 1, 1)
     upper = by_seed * free / chdtri(free, 1 - _UPPER_QUARTILE)
-    spread = upper**2 / free + by_row**2 / (num_rows - 1)
+    free_rows = max(num_rows - 1, 1)  # a single row: scores by seed alone, whose variance is the seeds'
+    spread = upper**2 / free + by_row**2 / free_rows
     known = spread > 0
-    degrees = np.where(known, (upper + by_row) ** 2 / np.where(known, spread, 1), num_rows - 1)
+    degrees = np.where(known, (upper + by_row) ** 2 / np.where(known, spread, 1), free_rows)
     return by_seed + by_row, degrees
 
 
