@@ -23,7 +23,7 @@ def blocks(page: Path) -> list[str]:
 
 
 # Pages whose blocks train for seconds: with the slow tests.
-LONG = {"curvature", "landscapes", "sweep_files", "sweeps", "training"}
+LONG = {"curvature", "landscapes", "study", "sweep_files", "sweeps", "training"}
 RUN = [
     pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.stem in LONG else [])
     for page in PAGES

@@ -10,7 +10,7 @@ CLOCKS = ("epochs", "updates", "examples", "seconds")
 _ROUNDING = 1e-9
 
 
-class Reading(NamedTuple):
+class AtBudget(NamedTuple):
     """What trials measured at a budget.
 
     values: float64[m, n, r, s], NaN where that is not known. lost: bool of that shape, whether the run had
@@ -40,7 +40,7 @@ def largest_budget(trials: Trials, times: np.ndarray) -> float:
     return budget if np.isfinite(budget) else float(np.fmax.reduce(last, axis=None))
 
 
-def read_at(trials: Trials, times: np.ndarray, budget: float, what: np.ndarray | None = None) -> Reading:
+def read_at(trials: Trials, times: np.ndarray, budget: float, what: np.ndarray | None = None) -> AtBudget:
     """What every trial measured at a budget.
 
     Between two evaluations it is on the straight line through them. Before the first and after the last one
@@ -69,4 +69,4 @@ def read_at(trials: Trials, times: np.ndarray, budget: float, what: np.ndarray |
     has_value = (before > 0) & (is_between | is_at | (trials.ended & (before == count)))
     values = np.where(has_value, values, np.nan)
     not_yet = (before == 0) & np.isfinite(second)
-    return Reading(values, trials.diverged & np.isnan(values) & ~not_yet)
+    return AtBudget(values, trials.diverged & np.isnan(values) & ~not_yet)

@@ -25,10 +25,10 @@ CONTAINED = {
 }
 
 
-class Found(NamedTuple):
+class Evidence(NamedTuple):
     """What was found on one clock. trials: all of them. rates: int64[m, n], places of the tuned ones, -1 for
     none. scores: float64[m, n, p], and lost: bool, whether the run had diverged, of the reporting seeds.
-    lost_in_tuning: bool[m, n, r, s], of all.
+    lost_in_tuning: bool[m, n, r, s], of all. num_tuning: seeds that chose.
     """
 
     trials: Trials
@@ -38,10 +38,11 @@ class Found(NamedTuple):
     scores: np.ndarray
     lost: np.ndarray
     lost_in_tuning: np.ndarray
+    num_tuning: int
     schedule: str | None
 
 
-def flags_of(found: Sequence[Found]) -> tuple[str, ...]:
+def flags_of(found: Sequence[Evidence]) -> tuple[str, ...]:
     """The sentences. One that is true of several clocks is there once, and names them."""
     clocks: dict[str, list[str]] = {}
     known = [one for one in found if np.isfinite(one.budget)]
@@ -56,11 +57,14 @@ def flags_of(found: Sequence[Found]) -> tuple[str, ...]:
     return (*_of_all(found[0]), *lines, *found[0].trials.notes)
 
 
-def _of_all(found: Found) -> Iterator[str]:
+def _of_all(found: Evidence) -> Iterator[str]:
     """What is true whatever the clock."""
     seeds = found.scores.shape[-1]
     if seeds < LEAST_SEEDS:
         yield f"{count_text(seeds, 'reporting seed')}: with fewer than {LEAST_SEEDS} there is no verdict."
+    if found.num_tuning < seeds:
+        chose = count_text(found.num_tuning, "seed")
+        yield f"Rates were chosen on {chose}, fewer than report: methods may differ by luck of the choice."
     if found.schedule is None:
         yield (
             "What the learning rate did is not given (schedule), and whether weights were averaged: methods "
@@ -70,7 +74,7 @@ def _of_all(found: Found) -> Iterator[str]:
         yield "The learning rate was constant, without averages: methods may change places where it decays."
 
 
-def _edges(found: Found) -> Iterator[str]:
+def _edges(found: Evidence) -> Iterator[str]:
     for row, method in enumerate(found.trials.methods):
         ends: dict[str, list[float]] = {}
         for column, size in enumerate(found.trials.batch_sizes):
@@ -87,7 +91,7 @@ def _edges(found: Found) -> Iterator[str]:
             yield f"One learning rate was tried, so nothing was tuned: {_cells(method, ends['only'])}"
 
 
-def _under_tuned(found: Found) -> Iterator[str]:
+def _under_tuned(found: Evidence) -> Iterator[str]:
     """Where a method is worse than one that it contains: paired intervals, 5 % for all pairs together."""
     methods = found.trials.methods
     pairs = [(one, other) for one in methods for other in methods if _contains(one, other)]
@@ -112,7 +116,7 @@ def _contains(one: str, other: str) -> bool:
     return second in CONTAINED.get(first, ()) and rest == same
 
 
-def _lost(found: Found) -> Iterator[str]:
+def _lost(found: Evidence) -> Iterator[str]:
     lost, seeds = found.lost.sum(-1), found.scores.shape[-1]
     for count in range(1, seeds + 1):
         for method, sizes in _where(found, lost == count):
@@ -120,7 +124,7 @@ def _lost(found: Found) -> Iterator[str]:
             yield f"{share} diverged, so there is no mean: {_cells(method, sizes)}"
 
 
-def _unknown(found: Found) -> Iterator[str]:
+def _unknown(found: Evidence) -> Iterator[str]:
     """Why a method and batch size has no mean, where it did not diverge on the reporting seeds."""
     trials = found.trials
     there = trials.was_run.any((-1, -2))
@@ -138,18 +142,18 @@ def _unknown(found: Found) -> Iterator[str]:
         ("Some reporting seed is not known at the budget, so there is no mean", partial),
         ("There are no trials", ~there),
     ):
-        for method, sizes in _where(found, cells):
+        for method, sizes in _where(found, np.asarray(cells)):
             yield f"{what}: {_cells(method, sizes)}"
 
 
-def _without_chance(found: Found) -> Iterator[str]:
+def _without_chance(found: Evidence) -> Iterator[str]:
     """Cells with one score at all reporting seeds: no seed changes them, or their scores are coarse."""
     same = np.asarray(found.scores.max(-1) == found.scores.min(-1))
     for method, sizes in _where(found, same) if found.scores.shape[-1] > 1 else ():
         yield f"All reporting seeds have the same score, as one run has: {_cells(method, sizes)}"
 
 
-def _before_the_end(found: Found) -> Iterator[str]:
+def _before_the_end(found: Evidence) -> Iterator[str]:
     """Runs of a decaying rate that are read before it has fallen: no run of that length was like that."""
     if found.schedule != "decayed":
         return
@@ -161,7 +165,7 @@ def _before_the_end(found: Found) -> Iterator[str]:
         yield f"Read before the end of the schedule, where the rate is to fall: {_cells(method, sizes)}"
 
 
-def _where(found: Found, cells: np.ndarray) -> Iterator[tuple[str, list[float]]]:
+def _where(found: Evidence, cells: np.ndarray) -> Iterator[tuple[str, list[float]]]:
     """Each method with the batch sizes at which this is true, if there are any."""
     for row, method in enumerate(found.trials.methods):
         if cells[row].any():

@@ -1,15 +1,15 @@
 """The same question at equal epochs, updates, examples and seconds: none of them is the fair one alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxgd.arguments import one_of
-from jaxgd.studies.budgets.clocks import CLOCKS, Reading, largest_budget, read_at
-from jaxgd.studies.budgets.flags import SCHEDULES, Found, flags_of
-from jaxgd.studies.budgets.tuned import at_rates, tuned_rates, tuning_means
-from jaxgd.studies.budgets.winners import Judged, judge_scores
+from jaxgd.studies.budgets.clocks import CLOCKS
+from jaxgd.studies.budgets.flags import SCHEDULES, Evidence, flags_of
+from jaxgd.studies.budgets.on_clocks import OnClock, on_clock
+from jaxgd.studies.budgets.tuned import at_rates
 from jaxgd.studies.intervals import t_interval
 from jaxgd.studies.trials.canonical import trials_of
 from jaxgd.studies.trials.dense import Trials
@@ -118,7 +118,7 @@ def equal_budgets(
     metric: str | None = None,
     mode: str | None = None,
     *,
-    budgets: dict[str, float] | None = None,
+    budgets: Mapping[str, float] | None = None,
     tuning: int | Sequence | None = None,
     margin: float | None = None,
     schedule: str | None = None,
@@ -133,8 +133,9 @@ def equal_budgets(
     reporting seeds. A rate at which a tuning seed diverged is not taken. Between two evaluations a value is
     on the straight line through them, and never beyond them.
 
-    A false "better" at any of the clocks has a probability of 5 % at most, all of them together. Intervals
-    cover chance in initialisation and data order, not the choice of the examples that are scored.
+    At the rates that were chosen a false "better" at any of the clocks has a probability of 5 % at most, all
+    of them together. Intervals cover chance in initialisation and data order, not the choice of the examples
+    that are scored.
 
     Args:
         data: as of `trials_of`.
@@ -169,40 +170,25 @@ def equal_budgets(
         [('epochs', 8.0, 'better'), ('updates', 32.0, 'better'), ('examples', 8.0, 'better')]
     """
     trials = trials_of(data, metric, mode, **options)
-    wanted = _checked(budgets, margin, schedule)
+    wanted = _checked(trials, budgets, margin, schedule)
     split = seeds_split(trials, tuning)
-    clocks = [getattr(trials, clock) for clock in CLOCKS]
-    there = [times is not None for times in clocks]
-    share = min(1.0, 1 / (_FALSE_BETTER * max(sum(there), 1)))
-    parts = [
-        _at_clock(trials, times, wanted.get(clock), split, margin, share)
-        for clock, times in zip(CLOCKS, clocks, strict=True)
-    ]
+    there = [clock for clock in CLOCKS if getattr(trials, clock) is not None]
+    share = min(1.0, 1 / (_FALSE_BETTER * len(there)))
+    parts = [on_clock(trials, clock, wanted.get(clock), split, margin, share) for clock in CLOCKS]
     found = _stacked(trials, parts, split, schedule)
     return found._replace(flags=flags_of(_for_flags(trials, found, parts)))
 
 
-class _Part(NamedTuple):
-    """What is found on one clock; arrays [m, n]. rates: places of the tuned ones, -1 where there is none."""
-
-    budget: float
-    reading: Reading
-    rates: np.ndarray
-    tuning: np.ndarray
-    scores: np.ndarray
-    lost: np.ndarray
-    seconds: np.ndarray
-    judged: Judged
-
-
 def _checked(
-    budgets: dict[str, float] | None, margin: float | None, schedule: str | None
+    trials: Trials, budgets: Mapping[str, float] | None, margin: float | None, schedule: str | None
 ) -> dict[str, float]:
     budgets = {} if budgets is None else dict(budgets)
     for clock, budget in budgets.items():
         one_of("clock", clock, CLOCKS)
         if not 0 < budget < np.inf:
             raise ValueError(f"budgets[{clock!r}] must be finite and above 0, got {budget!r}")
+        if getattr(trials, clock) is None:
+            raise ValueError(f"budgets has {clock!r}, which the data do not hold")
     if margin is not None and not 0 <= margin < np.inf:
         raise ValueError(f"margin must be finite and 0 or more, got {margin!r}")
     if schedule is not None:
@@ -210,50 +196,9 @@ def _checked(
     return budgets
 
 
-def _at_clock(
-    trials: Trials,
-    times: np.ndarray | None,
-    budget: float | None,
-    split: SeedsSplit,
-    margin: float | None,
-    share: float,
-) -> _Part:
-    times = np.full_like(trials.updates, np.nan) if times is None else times
-    budget = largest_budget(trials, times) if budget is None else float(budget)
-    reading = read_at(trials, times, budget)
-    means = tuning_means(reading.values, split.tuning)
-    rates = tuned_rates(means, trials.mode)
-    is_tuned = rates >= 0
-
-    def reported(numbers: np.ndarray) -> np.ndarray:
-        return at_rates(numbers, rates)[..., split.reporting]
-
-    scores = np.where(is_tuned[..., None], reported(reading.values), np.nan)
-    taken = [
-        None if clock is None else read_at(trials, times, budget, clock).values for clock in _costs(trials)
-    ]
-    seconds, updates = (
-        np.full(rates.shape, np.nan) if part is None else reported(part).mean(-1) for part in taken
-    )
-    costs = updates if np.isnan(seconds[is_tuned]).any() else seconds
-    judged = judge_scores(scores.reshape(-1, scores.shape[-1]), trials.mode, margin, share, costs.reshape(-1))
-    return _Part(
-        budget=budget,
-        reading=reading,
-        rates=rates,
-        tuning=np.where(is_tuned, at_rates(means, rates), np.nan),
-        scores=scores,
-        lost=reported(reading.lost) & is_tuned[..., None],
-        seconds=np.where(is_tuned, seconds, np.nan),
-        judged=judged,
-    )
-
-
-def _costs(trials: Trials) -> tuple[np.ndarray | None, np.ndarray]:
-    return trials.seconds, trials.updates
-
-
-def _stacked(trials: Trials, parts: Sequence[_Part], split: SeedsSplit, schedule: str | None) -> EqualBudgets:
+def _stacked(
+    trials: Trials, parts: Sequence[OnClock], split: SeedsSplit, schedule: str | None
+) -> EqualBudgets:
     shape = (len(parts), len(trials.methods), len(trials.batch_sizes))
     rates = [np.where(part.rates < 0, np.nan, at_rates(trials.learning_rates, part.rates)) for part in parts]
     scores = np.stack([part.scores for part in parts])
@@ -296,7 +241,7 @@ def _place(cell: int | None, columns: int) -> tuple[int, int] | None:
     return None if cell is None else divmod(cell, columns)
 
 
-def _winner(trials: Trials, clock: str, part: _Part, rates: np.ndarray) -> Winner | None:
+def _winner(trials: Trials, clock: str, part: OnClock, rates: np.ndarray) -> Winner | None:
     order, found = part.judged.order, part.judged.conclusion
     if not order:
         return None
@@ -318,10 +263,10 @@ def _winner(trials: Trials, clock: str, part: _Part, rates: np.ndarray) -> Winne
     )
 
 
-def _for_flags(trials: Trials, found: EqualBudgets, parts: Sequence[_Part]) -> list[Found]:
+def _for_flags(trials: Trials, found: EqualBudgets, parts: Sequence[OnClock]) -> list[Evidence]:
     """What the flags are read off, of each clock."""
     return [
-        Found(
+        Evidence(
             trials=trials,
             clock=clock,
             budget=part.budget,
@@ -329,6 +274,7 @@ def _for_flags(trials: Trials, found: EqualBudgets, parts: Sequence[_Part]) -> l
             scores=part.scores,
             lost=part.lost,
             lost_in_tuning=part.reading.lost,
+            num_tuning=len(found.tuning_seeds),
             schedule=found.schedule,
         )
         for clock, part in zip(CLOCKS, parts, strict=True)

@@ -83,8 +83,7 @@ def _frame(columns: Mapping[str, Any]):
     import pandas
 
     arrays = {name: np.asarray(values) for name, values in columns.items()}
-    lengths = {name: len(np.atleast_1d(values)) for name, values in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+    if len({values.shape for values in arrays.values()}) > 1 or any(x.ndim != 1 for x in arrays.values()):
+        listed = ", ".join(f"{name} {values.shape}" for name, values in arrays.items())
         raise ValueError(f"data must have columns of one length, got {listed}")
-    return pandas.DataFrame({name: list(np.atleast_1d(values)) for name, values in arrays.items()})
+    return pandas.DataFrame(arrays)

@@ -102,17 +102,7 @@ def evaluations_of(columns: Columns, metric: str, method: str | Sequence[str] | 
     Raises:
         ValueError: a column is missing, or holds what it cannot.
     """
-    needed = (
-        ("batch_size", "updates", metric) if columns.axes is not None else (*TOLD_APART, "updates", metric)
-    )
-    missing = [name for name in needed if name not in columns.cells]
-    if missing:
-        what = "an axis" if columns.axes is not None and missing[0] in TOLD_APART else "a column"
-        near = unknown("name", missing[0], columns.cells).partition(" (known")[0].partition("; ")[2]
-        hint = f"; {near}" if near else ""
-        raise ValueError(
-            f"data must have {what} {missing[0]!r}{hint} (it has {', '.join(columns.cells) or 'none'})"
-        )
+    _check_there(columns, metric)
     notes = list(columns.notes)
     rows = _length(columns.cells["batch_size"])
     if not rows:
@@ -150,6 +140,20 @@ def evaluations_of(columns: Columns, metric: str, method: str | Sequence[str] | 
     )
 
 
+def _check_there(columns: Columns, metric: str) -> None:
+    """Raise ValueError unless what is needed is there; of a sweep's axes that is its batch size alone."""
+    is_sweep = columns.axes is not None
+    needed = (*(TOLD_APART[:1] if is_sweep else TOLD_APART), "updates", metric)
+    missing = [name for name in needed if name not in columns.cells]
+    if missing:
+        what = "an axis" if is_sweep and missing[0] in TOLD_APART else "a column"
+        near = unknown("name", missing[0], columns.cells).partition(" (known")[0].partition("; ")[2]
+        hint = f"; {near}" if near else ""
+        raise ValueError(
+            f"data must have {what} {missing[0]!r}{hint} (it has {', '.join(columns.cells) or 'none'})"
+        )
+
+
 def _methods(
     columns: Columns, method: str | Sequence[str] | None
 ) -> tuple[tuple[str, ...], np.ndarray, list[str]]:
@@ -164,16 +168,16 @@ def _methods(
         names = [name for name in known if name in columns.cells and name not in TOLD_APART]
         names = [n for n in names if n in METHODS or len(_distinct(columns.cells[n])) > 1]
     code = np.zeros(_length(columns.cells["updates"]), np.int64)
-    texts = [""]
+    parts = []
     for name in names:
         distinct, own = _coded(columns.cells[name])
         shown = [_text(value) if name in METHODS else f"{name} {_text(value)}" for value in distinct]
-        code = code * len(shown) + own
-        texts = [", ".join(filter(None, (before, after))) for before in texts for after in shown]
-    used, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+        parts.append((shown, own))
+        code = np.unique(code * len(shown) + own, return_inverse=True)[1]
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
     order = np.argsort(first)
-    place = np.argsort(order)
-    return tuple(texts[used[where]] for where in order), place[inverse], names
+    labels = [", ".join(shown[own[row]] for shown, own in parts) for row in first[order]]
+    return tuple(labels), np.argsort(order)[inverse], names
 
 
 def _seeds(columns: Columns, rows: int, notes: list[str]) -> tuple[tuple, np.ndarray]:
@@ -255,7 +259,11 @@ def _distinct(cells: Cells) -> list[Any]:
 
 
 def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """A value as a label has it: a number as short as it can be told from others."""
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def _is_value(cells: Cells, value: Any) -> np.ndarray:

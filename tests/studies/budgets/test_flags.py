@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from test_side_by_side import FINAL, table
 
 from jaxgd.studies import equal_budgets
 
+FINAL = [[1.0, 0.5, 0.8], [1.0, 0.55, 0.9]]
 UNTUNED = [[1.0, 0.9, 0.8], [0.3, 0.9, 0.55]]
 
 
@@ -13,11 +13,11 @@ def flags(data, **options):
     return equal_budgets(data, schedule=options.pop("schedule", "averaged"), **options).flags
 
 
-def test_nothing_to_say():
+def test_nothing_to_say(table):
     assert flags(table(FINAL)) == ()
 
 
-def test_a_best_rate_at_the_edge_of_its_grid():
+def test_a_best_rate_at_the_edge_of_its_grid(table):
     assert flags(table(UNTUNED)) == (
         "The best rate is the lowest tried, and better may lie beyond: adam at batch size 32 "
         "(at equal epochs, updates, examples and seconds).",
@@ -28,7 +28,7 @@ def test_a_best_rate_at_the_edge_of_its_grid():
     assert one[0].startswith("One learning rate was tried, so nothing was tuned: adam at batch size 8 and 32")
 
 
-def test_an_optimizer_that_loses_to_one_that_it_contains():
+def test_an_optimizer_that_loses_to_one_that_it_contains(table):
     interior = [[1.0, 0.5, 1.0], [1.0, 0.5, 1.0]]
     worse = [[1.0, 0.6, 1.0], [1.0, 0.5, 1.0]]
 
@@ -46,11 +46,17 @@ def test_an_optimizer_that_loses_to_one_that_it_contains():
     assert found(interior, interior, ("nesterov", "sgd")) == []
 
 
-def test_few_seeds():
+def test_few_seeds(table):
     assert flags(table(FINAL, seeds=9))[0] == "4 reporting seeds: with fewer than 5 there is no verdict."
 
 
-def test_schedules():
+def test_fewer_seeds_that_tune_than_report(table):
+    assert flags(table(FINAL), tuning=4) == (
+        "Rates were chosen on 4 seeds, fewer than report: methods may differ by luck of the choice.",
+    )
+
+
+def test_schedules(table):
     data = table(FINAL)
     assert flags(data, schedule=None)[0].startswith("What the learning rate did is not given")
     assert flags(data, schedule="constant")[0].startswith("The learning rate was constant")
@@ -61,7 +67,7 @@ def test_schedules():
     )
 
 
-def test_what_is_not_known():
+def test_what_is_not_known(table):
     data = table(FINAL)
     without = {name: column for name, column in data.items() if name not in ("epochs", "seconds")}
     assert "Nothing is said at equal epochs and seconds, which the data do not hold." in flags(without)
@@ -72,7 +78,6 @@ def test_what_is_not_known():
     )
     cut = {name: column[(data["seed"] != 9) | (data["epochs"] < 3)] for name, column in data.items()}
     assert any(flag.startswith("Some reporting seed is not known at the budget") for flag in flags(cut))
-    gone = (data["optimizer"] == "adam") & (data["batch_size"] == 8)
     both = table([FINAL, FINAL], methods=("adam", "sgd"))
     gone = (both["optimizer"] == "adam") & (both["batch_size"] == 8)
     assert any(
@@ -82,7 +87,7 @@ def test_what_is_not_known():
 
 
 @pytest.mark.parametrize("constant", [True, False])
-def test_seeds_that_change_nothing(constant):
+def test_seeds_that_change_nothing(table, constant):
     data = table(FINAL)
     if constant:
         is_small = data["batch_size"] == 8

@@ -6,34 +6,10 @@ import pytest
 from jaxgd.studies import equal_budgets, trials_of
 from jaxgd.studies.intervals import t_interval
 
-N, EPOCHS = 64, 4
-SIZES = np.array([8, 32])
-
-
-def table(final, seeds=10, rates=(0.1, 1, 10), methods=("adam",), noise=0.01):
-    """Rows of losses final[method][size][rate] + noise + 1 / epoch - 1 / EPOCHS, evaluated each epoch."""
-    shape = (len(methods), len(SIZES), len(rates), seeds, EPOCHS)
-    method, size, rate, seed, epoch = (axis.ravel() for axis in np.indices(shape))
-    chance = noise * np.random.default_rng(0).normal(size=shape[:-1])
-    loss = np.broadcast_to(final, shape[:3])[..., None] + chance
-    epoch = epoch + 1
-    return {
-        "optimizer": np.array(methods)[method],
-        "batch_size": SIZES[size],
-        "learning_rate": np.array(rates)[rate],
-        "seed": seed,
-        "updates": epoch * N // SIZES[size],
-        "examples": epoch * N,
-        "epochs": epoch,
-        "seconds": epoch * np.array([2.0, 1.0])[size],
-        "loss": loss[method, size, rate, seed] + 1 / epoch - 1 / EPOCHS,
-    }
-
-
 FINAL = [[1.0, 0.5, 0.8], [1.0, 0.9, 0.55]]
 
 
-def test_budgets_and_values_by_hand():
+def test_budgets_and_values_by_hand(table):
     data = table(FINAL)
     found = equal_budgets(data)
     np.testing.assert_array_equal(found.budgets, [4, 8, 256, 4])  # the least that a cell reached
@@ -52,7 +28,7 @@ def test_budgets_and_values_by_hand():
     np.testing.assert_allclose(found.tuning[0, 0, 0], values[0, 1, :5, -1].mean())
 
 
-def test_the_order_depends_on_the_clock():
+def test_the_order_depends_on_the_clock(table):
     found = equal_budgets(table(FINAL))
     assert [one.clock for one in found.winners] == list(found.clocks)
     assert [one.batch_size for one in found.winners] == [8, 32, 8, 32]
@@ -68,7 +44,7 @@ def test_the_order_depends_on_the_clock():
     assert found.recommended == found.shown == ((0, 0), (0, 1), (0, 0), (0, 1))
 
 
-def test_the_cheapest_of_those_as_good_is_recommended():
+def test_the_cheapest_of_those_as_good_is_recommended(table):
     found = equal_budgets(table([[1.0, 0.5, 0.8], [1.0, 0.9, 0.501]], seeds=20), margin=0.05)
     assert found.verdicts[0].tolist() == [["as good", "as good"]]
     assert found.recommended[0] == found.shown[0] == (0, 1)  # half the seconds
@@ -79,7 +55,7 @@ def test_the_cheapest_of_those_as_good_is_recommended():
     assert np.isnan(unknown.seconds).all()
 
 
-def test_budgets_that_are_asked_for_lie_between_evaluations():
+def test_budgets_that_are_asked_for_lie_between_evaluations(table):
     data = table(FINAL, noise=0)
     found = equal_budgets(data, budgets={"epochs": 2.5, "updates": 4})
     np.testing.assert_allclose(
@@ -91,7 +67,22 @@ def test_budgets_that_are_asked_for_lie_between_evaluations():
     )
 
 
-def test_the_tuning_seeds_choose_and_the_others_report():
+def test_a_metric_of_which_more_is_better(table):
+    data = table(FINAL)
+    data["accuracy"] = 1 - data.pop("loss") / 20
+    found = equal_budgets(data)
+    assert (found.mode, found.margin.tolist()) == ("max", [0.005] * 4)
+    assert [one.batch_size for one in found.winners] == [8, 32, 8, 32]
+    assert found.winners[1].verdict == "better"
+    assert found.recommended == (
+        (0, 1),
+        (0, 1),
+        (0, 1),
+        (0, 1),
+    )  # the second is a quarter of a point away, and faster
+
+
+def test_the_tuning_seeds_choose_and_the_others_report(table):
     data = table(FINAL, noise=0)
     is_lucky = (data["seed"] == 0) & (data["learning_rate"] == 0.1)
     data["loss"] = np.where(is_lucky, data["loss"] - 2, data["loss"])
@@ -101,7 +92,7 @@ def test_the_tuning_seeds_choose_and_the_others_report():
     np.testing.assert_array_equal(equal_budgets(data, tuning=[1, 2]).learning_rates[0], [[1, 10]])
 
 
-def test_a_run_that_diverged_is_said_and_never_imputed():
+def test_a_run_that_diverged_is_said_and_never_imputed(table):
     data = table(FINAL)
     in_tuning = (data["seed"] == 1) & (data["learning_rate"] == 1) & (data["batch_size"] == 8)
     reporting = (data["seed"] == 7) & (data["learning_rate"] == 10) & (data["batch_size"] == 32)
@@ -117,12 +108,30 @@ def test_a_run_that_diverged_is_said_and_never_imputed():
     assert found.learning_rates[1, 0, 0] == 1
 
 
-def test_methods_of_other_seeds():
+def test_a_run_that_diverged_does_not_hide_the_seconds_of_others(table):
+    """SGD is as good at both batch sizes: 32 takes fewer updates, and here more seconds."""
+    data = table([FINAL, [[0.5] * 3] * 2], methods=("adam", "sgd"))
+    is_lost = (data["seed"] == 7) & (data["optimizer"] == "adam")
+    data["loss"] = np.where(is_lost, np.inf, data["loss"])
+    kept = {name: column[~is_lost | (data["epochs"] == 1)] for name, column in data.items()}
+    kept["seconds"] = np.where(kept["batch_size"] == 32, 100, 1) * kept["seconds"]
+    found = equal_budgets(kept, margin=0.1)
+    np.testing.assert_array_equal(found.seconds[0], [[np.nan, np.nan], [8, 400]])
+    assert found.recommended[0] == (1, 0)
+
+
+def test_methods_of_other_seeds(table):
     data = table([FINAL, FINAL], methods=("adam", "sgd"))
     data["seed"] = np.where(data["optimizer"] == "sgd", data["seed"] + 100, data["seed"])
     found = equal_budgets(data)
     assert np.isfinite(found.mean).all()
     assert any("seeds of their own" in flag for flag in found.flags)
+
+
+def test_a_budget_of_a_clock_that_is_not_there(table):
+    without = {name: column for name, column in table(FINAL).items() if name != "seconds"}
+    with pytest.raises(ValueError, match="budgets has 'seconds', which the data do not hold"):
+        equal_budgets(without, budgets={"seconds": 3})
 
 
 @pytest.mark.parametrize(
@@ -135,6 +144,6 @@ def test_methods_of_other_seeds():
         ({"tuning": 10}, "tuning must leave some of the 10 seeds"),
     ],
 )
-def test_bad_arguments(options, message):
+def test_bad_arguments(table, options, message):
     with pytest.raises(ValueError, match=message):
         equal_budgets(table(FINAL), **options)

@@ -145,6 +145,13 @@ def test_columns_of_a_table_that_tell_methods_apart():
     assert len(trials_of(twice, "loss", method="width").methods) == 2
 
 
+def test_numbers_that_are_close_are_methods_of_their_own():
+    width = [0.1234567, 0.1234567, 0.1234568, 0.1234568, 2]
+    assert trials_of(table(width=width), "loss", method="width").methods == (
+        *("width 0.1234567", "width 0.1234568", "width 2"),
+    )
+
+
 def test_what_a_sweep_lacks_is_said():
     trials = trials_of(sweep_of(np.ones((1, 2)), np.array([[1, 2]]), batch_size=[8]))
     np.testing.assert_array_equal(trials.learning_rates, [[[1.0]]])
@@ -202,7 +209,7 @@ def test_evaluations_out_of_order_are_sorted():
             {"updates": [10, 10, 5, 10, 5]},
             "there once each: two evaluations are of batch size 8, learning rate 0.1",
         ),
-        ({"seed": [3]}, "columns of one length, got batch_size 5, learning_rate 5, seed 1"),
+        ({"seed": [3]}, "columns of one length, got batch_size .5,., learning_rate .5,., seed .1,"),
     ],
 )
 def test_bad_rows(changes, message):

@@ -67,6 +67,16 @@ def test_a_single_run_varies_with_its_rows():
     assert moments.rows.item() == pytest.approx(0.25)
 
 
+def test_a_single_row_varies_with_its_seeds():
+    """As in a paired t test: the variance of a mean of differences, with one degree less than seeds."""
+    scores = np.random.default_rng(0).normal(size=(3, 6, 1))
+    found = differences_of(crossed_moments(scores, hits=False))
+    pairs = scores[:, None, :, 0] - scores[None, :, :, 0]
+    np.testing.assert_allclose(found.mean, pairs.mean(-1), atol=1e-12)
+    np.testing.assert_allclose(found.variance, pairs.var(-1, ddof=1) / 6, atol=1e-12)
+    np.testing.assert_allclose(found.degrees[~np.eye(3, dtype=bool)], 5)
+
+
 def test_shares_of_hits_take_cells_as_independent():
     moments = moments_of_means(np.array([[0.9, 0.9], [0.8, 0.8]]), num_rows=96)
     found = differences_of(moments)
