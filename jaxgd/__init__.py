@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         linear as linear,
         mixed_precision as mixed_precision,
         mlp as mlp,
+        noise_scale as noise_scale,
         reduce_on_plateau as reduce_on_plateau,
         regression as regression,
         regularized as regularized,
@@ -104,7 +105,8 @@ _HOMES = {
     "from_linen from_nnx from_equinox classification regression "
     "dropout drop_connect regularized Trainer trainer Fit fit iterate seconds train BatchError evaluate "
     "find_learning_rate mixed_precision "
-    "Rule Observation early_stopping early_stopping_trace reduce_on_plateau average_weights budget",
+    "Rule Observation early_stopping early_stopping_trace reduce_on_plateau average_weights budget "
+    "noise_scale",
     "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
     "calibrate Calibration enable_compilation_cache WorkerMismatchError",
     "jaxgd.logs.event_files": "tensorboard",

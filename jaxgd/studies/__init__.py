@@ -1,9 +1,10 @@
 """Studies: questions that many training runs answer together, such as which batch size to use.
 
-`gradient_noise_scale` estimates from gradients how large a batch is worth its examples, and
-`recommend_batch_size` says what each batch size then costs. `noisy_quadratic` is a problem whose expected
-loss under SGD, momentum and averaging is known exactly: `expected_loss`, `steps_to_goal`. More of theory:
-`regression_loss`, `interpolation_batch_size`, `optimal_rate`, `saddle_escape_time`, `local_noise_scale`.
+`gradient_noise_scale` estimates from gradients how large a batch is worth its examples,
+`noise_scale_over_training` from what runs with `jaxgd.noise_scale` have measured, and `recommend_batch_size`
+says what each batch size then costs. `noisy_quadratic` is a problem whose expected loss under SGD, momentum
+and averaging is known exactly: `expected_loss`, `steps_to_goal`. More of theory: `regression_loss`,
+`interpolation_batch_size`, `optimal_rate`, `saddle_escape_time`, `local_noise_scale`.
 """
 
 from importlib import import_module
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
         Winner as Winner,
         equal_budgets as equal_budgets,
     )
-    from jaxgd.studies.noise_scale import (
+    from jaxgd.studies.noise_over_training import (
+        NoiseStretch as NoiseStretch,
+        noise_scale_over_training as noise_scale_over_training,
+    )
+    from jaxgd.studies.noise_scales import (
         NoiseScale as NoiseScale,
         gradient_noise_scale as gradient_noise_scale,
     )
@@ -60,10 +65,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "jaxgd.studies.advice": "BatchSizeAdvice recommend_batch_size",
     "jaxgd.studies.budgets.side_by_side": "EqualBudgets Winner equal_budgets",
-    "jaxgd.studies.noise_scale": "NoiseScale gradient_noise_scale",
     "jaxgd.studies.rankings.best_of": "expected_best",
     "jaxgd.studies.rankings.profiles": "PerformanceProfiles performance_profiles",
     "jaxgd.studies.rankings.sensitivity": "RateSensitivity rate_sensitivity",
+    "jaxgd.studies.noise_over_training": "NoiseStretch noise_scale_over_training",
+    "jaxgd.studies.noise_scales": "NoiseScale gradient_noise_scale",
     "jaxgd.studies.theory.goals": "StepsToGoal steps_to_goal",
     "jaxgd.studies.theory.interpolation": "InterpolationBatchSize interpolation_batch_size",
     "jaxgd.studies.theory.local_noise": "LocalNoiseScale local_noise_scale noise_scale_of",

@@ -16,6 +16,7 @@ from jaxgd.training.problems.penalties import regularized
 from jaxgd.training.problems.problem import Problem
 from jaxgd.training.rules.averaging import average_weights
 from jaxgd.training.rules.budgets import budget
+from jaxgd.training.rules.noise import noise_scale
 from jaxgd.training.rules.rule import Observation, Rule
 from jaxgd.training.rules.stopping import early_stopping, early_stopping_trace, reduce_on_plateau
 from jaxgd.training.states import TrainState
@@ -51,6 +52,7 @@ __all__ = [
     "linear",
     "mixed_precision",
     "mlp",
+    "noise_scale",
     "reduce_on_plateau",
     "regression",
     "regularized",

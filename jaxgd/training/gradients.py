@@ -7,24 +7,28 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from jaxgd.aliases import Batch, FloatScalar, ModelState, Params, Split, Updates
-from jaxgd.numerics import common_dtype, in_common_dtype
+from jaxgd.numerics import common_dtype, in_common_dtype, squared_norm
 from jaxgd.optim.in_place import value_and_gradient
 from jaxgd.training.batching import take
 from jaxgd.training.problems.problem import Problem, num_examples
 
 # Validation runs in chunks of this many examples, so that its memory does not grow with the split.
 CHUNK = 4096
+# Examples whose own gradients are there at once.
+EXAMPLES_AT_ONCE = 64
 
 
 class BatchLoss(NamedTuple):
     """What a batch gives: gradients, `sum(w * l)` and `sum(w)`.
 
     The gradients are those of the sum while micro-batches are added up, and of `sum(w * l) / sum(w)` after.
+    squares: what `example_squares` gives, None where no rule reads of examples.
     """
 
     grads: Updates
     loss: FloatScalar
     weight: FloatScalar
+    squares: FloatScalar | None = None
 
 
 class Losses(NamedTuple):
@@ -103,6 +107,27 @@ def batch_gradient(
 
     (_, (loss, weight, state)), grads = value_and_gradient(objective, has_aux=True)(params)
     return BatchLoss(grads, loss, weight), is_weighted, state
+
+
+def example_squares(
+    problem: Problem,
+    params: Params,
+    batch: Batch,
+    model_state: ModelState,
+    keys: Any,
+    mask: Bool[jax.Array, " examples"] | None,
+) -> FloatScalar:
+    """The sum of `w * |g|**2` for the gradient g of each example's own loss; nothing where `mask` is False.
+
+    A pass of its own: in the batch's gradient the examples' gradients are added up before they are seen.
+    """
+
+    def of_one(example):
+        one, key, is_in = jax.tree.map(lambda leaf: leaf[None], example)
+        total, _, _ = batch_gradient(problem, params, one, model_state, key, is_in, mean=True)
+        return total.weight * squared_norm(total.grads, of_one=True)
+
+    return jnp.sum(jax.lax.map(of_one, (batch, keys, mask), batch_size=EXAMPLES_AT_ONCE))
 
 
 def weighted_sums(

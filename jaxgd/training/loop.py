@@ -22,15 +22,17 @@ from jaxgd.training.carrying import Rows
 from jaxgd.training.gradients import (
     BatchLoss,
     batch_gradient,
+    example_squares,
     mean_of_sums,
     or_one,
     split_means,
 )
 from jaxgd.training.rules.observing import (
     micro_numbers,
+    num_micro_numbers,
     numbers_read,
     observation,
-    reads_micro_batches,
+    reads_examples,
     scored,
 )
 from jaxgd.training.states import (
@@ -224,6 +226,9 @@ def _computed(trainer: Trainer, state: TrainState, order: Any, position: Any) ->
     total, is_weighted, model_state = batch_gradient(
         problem, state.params, batch, state.model_state, keys, mask, mean=is_whole and spec is None
     )
+    if reads_examples(trainer):
+        squares = example_squares(problem, state.params, batch, state.model_state, keys, mask)
+        total = total._replace(squares=squares)
     if mask is None:
         count = positions.size
     elif spec is None:
@@ -251,7 +256,8 @@ def _computed_in_parts(
 
     nothing, whole = cast(Any, ()), cast(Any, WHOLE)
     part = state._replace(opt_state=nothing, rules=(), anchor=nothing, sums=nothing)  # what it needs
-    specs = Computed(BatchLoss(specs_of(state.params), whole, whole), whole, whole, whole)
+    squares = whole if reads_examples(trainer) else None
+    specs = Computed(BatchLoss(specs_of(state.params), whole, whole, squares), whole, whole, whole)
     found = with_axes_split(compute, trainer.batch_spec.value, specs, trainer, part, order, position)
     total = found.total
     if not is_weighted:
@@ -307,7 +313,7 @@ def _update(
     A gradient that is not finite is not kept out: that would cost another pass over parameters and state at
     every update. It shows in the sums, and the run goes back to its anchor. `examples` are counted with it.
     """
-    moving, has_weight = _moved(trainer, state, total), True
+    moving, has_weight = _moved(trainer, state, total, is_weighted), True
     if is_weighted:
         has_weight, old = total.weight != 0, moving_part(state)
         moving = jax.lax.cond(has_weight, lambda: moving, lambda: old)
@@ -323,7 +329,7 @@ def _summed(trainer: Trainer, sums: EpochSums, total: BatchLoss, has_weight: Any
     return sums._replace(counts=sums.counts.counting([is_counted, examples]))
 
 
-def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
+def _moved(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: bool) -> Any:
     """What the update makes of parameters and states. A transform that asks for the loss gets its mean."""
     update = optax.with_extra_args_support(trainer.optimizer).update
     value = total.loss / or_one(total.weight)
@@ -334,7 +340,8 @@ def _moved(trainer: Trainer, state: TrainState, total: BatchLoss) -> Any:
             updates = jax.tree.map(lambda u, scale=scale: u * scale.astype(u.dtype), updates)
     params, rules = apply_updates(state.params, updates), state.rules
     if rules:
-        seen = observation(trainer, params, state.model_state, **numbers_read(trainer, state, total))
+        numbers = numbers_read(trainer, state, total)
+        seen = observation(trainer, params, state.model_state, has_weights=is_weighted, **numbers)
         rules = tuple(rule.after_update(own, seen) if rule.acts_on_updates else own for rule, own in pairs)
     return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)
 
@@ -476,5 +483,5 @@ def no_sums(trainer: Trainer, params: Any) -> EpochSums:
     partial = None
     if trainer.microbatch.value is not None:
         wide = jax.tree.map(lambda p: jnp.zeros(p.shape, common_dtype(p.dtype, jnp.float32)), params)
-        partial = BatchSums(wide, no_sums_of(5 if reads_micro_batches(trainer) else 2))
+        partial = BatchSums(wide, no_sums_of(2 + num_micro_numbers(trainer)))
     return EpochSums(jnp.zeros((), jnp.int32), no_sums_of(3), no_sums_of(2), partial)

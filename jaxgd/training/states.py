@@ -22,7 +22,8 @@ WITHOUT_SCORE = ("diverged", "failed", NOT_RUN)
 class BatchSums(NamedTuple):
     """Sums over the micro-batches of the batch under way: of gradients, and numbers of `w * l` and of `w`.
 
-    Where a rule reads of micro-batches also of the squared norms of their means, of `1 / w`, and their count.
+    Where a rule reads of micro-batches also of the squared norms of their means, of `1 / w`, and their count;
+    where one reads of examples, of the squared norms of theirs.
     """
 
     grads: Updates

@@ -15,11 +15,8 @@ from jaxgd.arguments import whole_number
 from jaxgd.landscape.networks.objectives import CHUNK, Objective, flat_product, objective_of
 from jaxgd.training.batching import take
 from jaxgd.training.fitting import is_key
-from jaxgd.training.gradients import example_losses
+from jaxgd.training.gradients import EXAMPLES_AT_ONCE, example_losses
 from jaxgd.training.problems.problem import Problem, num_examples
-
-# Examples whose gradients are there at once.
-_BLOCK = 64
 
 
 class LocalNoiseScale(NamedTuple):
@@ -45,7 +42,8 @@ class LocalNoiseScale(NamedTuple):
 def local_noise_scale(gradient: Any, hessian: Any, covariance: Any) -> LocalNoiseScale:
     """The noise scales of a gradient G, a Hessian H and the covariance Σ of one example's gradient.
 
-    NaN where the divisor is not above 0: the gradient is 0, or the loss curves down along it.
+    NaN where the divisor is not above 0: the gradient is 0, or the loss curves down along it. They are those
+    of SGD, also at a point that another optimizer has come to; `noise_scale_of` has them of a problem.
 
     Args:
         gradient: [d].
@@ -86,11 +84,16 @@ def noise_scale_of(
     """The noise scales of a problem at these parameters: of batches drawn from its examples with replacement.
 
     G and tr Σ are exact sums over all examples. `tr HΣ` is a mean over probes `v = Σ ± (g - G) / √N` with
-    random signs, of `vᵀHv`: one product with the Hessian each. The loss is taken in evaluation mode.
+    random signs, of `vᵀHv`: one product with the Hessian each, and no matrix of it is ever there. The
+    gradients of single examples are there 64 at a time. The loss is taken in evaluation mode.
+
+    Both are noise scales of SGD. Of a run under a preconditioned optimizer, such as Adam, they say what SGD
+    would meet at the same point; its own depend on the preconditioned gradient and its noise.
 
     Args:
-        problem: whose examples do not depend on each other and have no weights.
-        params: as its `init` gives them.
+        problem: whose examples do not depend on each other and have no weights. Its model state is taken as
+            it is: `problem.replace(model_state=fit.state.model_state)` for that of a run.
+        params: as its `init` gives them, or those of a run: `fit(...).state.params`, or of `iterate`.
         key: draws the signs.
         probes: 2 or more. Each is kept, as large as the parameters.
         split: "train", "valid" or "test".
@@ -132,8 +135,8 @@ def _measured(objective: Objective, params: Any, key: jax.Array, probes: int) ->
     product, flat, unravel = flat_product(objective, params)
     gradient = jax.grad(lambda flat: objective.loss(unravel(flat)))(flat)
     size = num_examples(objective.data)
-    blocks = -(-size // _BLOCK)
-    signs = jax.random.rademacher(key, (blocks * _BLOCK, probes), flat.dtype)
+    blocks = -(-size // EXAMPLES_AT_ONCE)
+    signs = jax.random.rademacher(key, (blocks * EXAMPLES_AT_ONCE, probes), flat.dtype)
 
     def loss(flat, example):
         batch = jax.tree.map(lambda leaf: leaf[None], example)
@@ -141,15 +144,15 @@ def _measured(objective: Objective, params: Any, key: jax.Array, probes: int) ->
 
     def block(carry, start):
         trace, vectors = carry
-        places = start + jnp.arange(_BLOCK)
+        places = start + jnp.arange(EXAMPLES_AT_ONCE)
         batch = take(objective.data, jnp.minimum(places, size - 1))
         rest = jax.vmap(jax.grad(loss), (None, 0))(flat, batch) - gradient[None]
         rest = jnp.where((places < size)[:, None], rest, 0)
-        drawn = jax.lax.dynamic_slice_in_dim(signs, start, _BLOCK)
+        drawn = jax.lax.dynamic_slice_in_dim(signs, start, EXAMPLES_AT_ONCE)
         return (trace + jnp.sum(rest * rest), vectors + jnp.matmul(drawn.T, rest, precision="highest")), None
 
     none = jnp.zeros((), flat.dtype), jnp.zeros((probes, flat.size), flat.dtype)
-    (trace, vectors), _ = jax.lax.scan(block, none, _BLOCK * jnp.arange(blocks))
+    (trace, vectors), _ = jax.lax.scan(block, none, EXAMPLES_AT_ONCE * jnp.arange(blocks))
     curved = jax.lax.map(lambda v: jnp.vdot(v, product(v)) / size, vectors)
     return jnp.vdot(gradient, gradient), jnp.vdot(gradient, product(gradient)), trace / size, curved
 

@@ -34,13 +34,18 @@ def numbers_read(trainer: Trainer, state: TrainState, total: BatchLoss) -> dict[
     reads, partial = _reads(trainer), state.sums.partial
     if not reads:
         return {}
-    norm, size = squared_norm(total.grads, trainer.has_batches_of_one), total.weight
+    norm, size, squares = squared_norm(total.grads, trainer.has_batches_of_one), total.weight, total.squares
     micro_norm, micro_size = norm, size
-    if partial is not None and reads_micro_batches(trainer):
-        norms, inverses, count = partial.numbers.totals[2:]
+    summed = [] if partial is None else list(partial.numbers.totals[2:])
+    if summed and reads_micro_batches(trainer):
+        norms, inverses, count, *summed = summed
         micro_norm, micro_size = norms / or_one(count), count / or_one(inverses)
+    if summed:
+        squares = summed.pop()
     found = {"squared_norm": norm, "micro_squared_norm": micro_norm}
     found |= {"batch_size": size, "micro_batch_size": micro_size}
+    if squares is not None:
+        found["example_squared_norm"] = squares / or_one(size)
     return {name: found[name] for name in reads}
 
 
@@ -48,18 +53,30 @@ def micro_numbers(trainer: Trainer, total: BatchLoss) -> tuple[jax.Array, ...]:
     """What is summed of a micro-batch for rules that read it: its mean's squared norm, 1 / size, and 1.
 
     Of micro-batches of 3, 3 and 2 examples the sums are of 3 norms, 1/3 + 1/3 + 1/2 = 7/6, and 3: a size of
-    18/7, the one at which a mean gradient varies as much as these do on average.
+    18/7, the one at which a mean gradient varies as much as these do on average. For rules that read of
+    examples the sum of their squared norms comes last.
     """
+    squares = () if total.squares is None else (total.squares,)
     if not reads_micro_batches(trainer):
-        return ()
+        return squares
     is_any = total.weight != 0
     inverse = jnp.where(is_any, 1 / or_one(total.weight), 0)
-    return squared_norm(total.grads) * inverse**2, inverse, is_any
+    return squared_norm(total.grads) * inverse**2, inverse, is_any, *squares
+
+
+def num_micro_numbers(trainer: Trainer) -> int:
+    """How many numbers `micro_numbers` gives."""
+    return 3 * reads_micro_batches(trainer) + reads_examples(trainer)
 
 
 def reads_micro_batches(trainer: Trainer) -> bool:
     """Whether a rule reads of micro-batches."""
     return not _reads(trainer).isdisjoint(("micro_squared_norm", "micro_batch_size"))
+
+
+def reads_examples(trainer: Trainer) -> bool:
+    """Whether a rule reads of the gradients of single examples."""
+    return "example_squared_norm" in _reads(trainer)
 
 
 def _reads(trainer: Trainer) -> set[str]:

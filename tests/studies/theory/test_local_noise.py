@@ -3,6 +3,7 @@
 import math
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -62,6 +63,24 @@ def test_of_a_problem_are_those_of_its_matrices(regression, chunk):
     )
     assert abs(found.noise - expected.noise) < 4 * found.noise_error
     assert found.noise_error < expected.noise / 5
+
+
+def test_of_a_network_that_has_been_trained_are_those_of_its_matrices():
+    """Its Hessian, which is of no quadratic, and the covariance of its examples' gradients as they are."""
+    rng = np.random.default_rng(1)
+    inputs = rng.normal(size=(90, 3)).astype(np.float32)
+    problem = jaxgd.regression(jaxgd.mlp([3, 4, 1]), (inputs, np.sin(inputs[:, 0]).astype(np.float32)))
+    fit = jaxgd.fit(jaxgd.trainer(problem, jaxgd.adam(0.01), 10), jax.random.key(0), 1)
+    flat, unravel = jax.flatten_util.ravel_pytree(fit.state.params)
+    losses = lambda flat: problem.loss(unravel(flat), problem.train)  # noqa: E731
+    gradients = jax.jacobian(losses)(flat)
+    hessian = jax.hessian(lambda flat: losses(flat).mean())(flat)
+    expected = local_noise_scale(gradients.mean(axis=0), hessian, np.cov(gradients.T, ddof=0))
+    found = noise_scale_of(problem, fit.state.params, jax.random.key(0), probes=300)
+    assert (found.simple, found.largest_rate) == pytest.approx(
+        (expected.simple, expected.largest_rate), rel=1e-3
+    )
+    assert abs(found.noise - expected.noise) < 4 * found.noise_error < abs(expected.noise - expected.simple)
 
 
 def test_what_has_no_such_noise(regression):

@@ -23,7 +23,7 @@ class NoiseScale(NamedTuple):
         high: its upper end, infinite where `|G|²` may be 0.
         trace: the mean of the estimates of tr Σ, the variance of one example's gradient.
         squared_norm: the mean of the estimates of `|G|²`, of the exact gradient.
-        steps: how many steps they are means of.
+        steps: how many steps, or epochs of a history, they are means of.
     """
 
     value: float
@@ -88,13 +88,21 @@ def gradient_noise_scale(
     blocks = whole_number("blocks", blocks, 2)
     squared_norms = (big * large - b * small) / (big - b)
     traces = (small - large) / (1 / b - 1 / big)
+    return ratio_of_means(traces, squared_norms, blocks, "step")
+
+
+def ratio_of_means(traces: np.ndarray, squared_norms: np.ndarray, blocks: int, unit: str) -> NoiseScale:
+    """The noise scale of estimates of tr Σ and `|G|²`, one or more pairs in the order of training.
+
+    blocks: of the jackknife, at most. unit: what a pair is of, "step" or "epoch".
+    """
     squared_norm, trace = float(squared_norms.mean()), float(traces.mean())
     reason = _why_none(trace, squared_norm)
     value = math.nan if reason else trace / squared_norm
     low = high = math.nan
     if not reason:
-        low, high, reason = _jackknifed(traces, squared_norms, min(blocks, small.size))
-    return NoiseScale(value, low, high, trace, squared_norm, small.size, reason)
+        low, high, reason = _jackknifed(traces, squared_norms, min(blocks, traces.size), unit)
+    return NoiseScale(value, low, high, trace, squared_norm, traces.size, reason)
 
 
 def _batches(name: str, given: Any, steps: int) -> np.ndarray:
@@ -117,14 +125,16 @@ def _why_none(trace: float, squared_norm: float) -> str:
     return ""
 
 
-def _jackknifed(traces: np.ndarray, squared_norms: np.ndarray, blocks: int) -> tuple[float, float, str]:
+def _jackknifed(
+    traces: np.ndarray, squared_norms: np.ndarray, blocks: int, unit: str
+) -> tuple[float, float, str]:
     """The ends of the interval, and why one is missing.
 
     Between them are the scales k for which `S - k |G|²` may be 0: its mean is within t standard errors of it,
     errors of the jackknife. A ratio's own error says nothing where its divisor may be 0; here is no end then.
     """
     if blocks < 2:
-        return math.nan, math.nan, "one step has no interval"
+        return math.nan, math.nan, f"one {unit} has no interval"
     parts = np.array([[part.sum() for part in np.array_split(x, blocks)] for x in (traces, squared_norms)])
     sizes = np.array([part.size for part in np.array_split(traces, blocks)])
     without = (parts.sum(axis=1, keepdims=True) - parts) / (traces.size - sizes)
@@ -136,5 +146,5 @@ def _jackknifed(traces: np.ndarray, squared_norms: np.ndarray, blocks: int) -> t
     root = math.sqrt(max(middle**2 - square * (trace**2 - trace_error), 0.0))
     if square <= 0:
         low = (middle - root) / square if square < 0 and trace**2 > trace_error else 0.0
-        return low, math.inf, "|G|² may be 0, so that there is no upper end: more steps are needed"
+        return low, math.inf, f"|G|² may be 0, so that there is no upper end: more {unit}s are needed"
     return max((middle - root) / square, 0.0), (middle + root) / square, ""
