@@ -33,6 +33,7 @@ from jaxgd.training.rules.observing import (
     numbers_read,
     observation,
     reads_examples,
+    reads_last,
     scored,
 )
 from jaxgd.training.states import (
@@ -197,9 +198,10 @@ def _step(trainer: Trainer, state: TrainState, order: Any, position: Any) -> Tra
     numbers = partial.numbers.plus([total.loss, total.weight, *micro_numbers(trainer, total)])
     partial = BatchSums(grads, numbers)
     state = state._replace(sums=state.sums._replace(position=position, partial=partial))
+    last = total if reads_last(trainer) else None
     return jax.lax.cond(
         position == end,
-        lambda s: _update(trainer, s, mean_of_sums(partial.total, s.params), is_weighted),
+        lambda s: _update(trainer, s, mean_of_sums(partial.total, s.params), is_weighted, last=last),
         lambda s: s,
         state,
     )
@@ -306,14 +308,20 @@ def _taken(trainer: Trainer, indices: jax.Array) -> Any:
 
 
 def _update(
-    trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: bool, examples: Any = 0
+    trainer: Trainer,
+    state: TrainState,
+    total: BatchLoss,
+    is_weighted: bool,
+    examples: Any = 0,
+    last: BatchLoss | None = None,
 ) -> TrainState:
     """The update by a whole batch's gradient; none by a batch whose weights are all 0.
 
     A gradient that is not finite is not kept out: that would cost another pass over parameters and state at
     every update. It shows in the sums, and the run goes back to its anchor. `examples` are counted with it.
+    last: see `numbers_read`.
     """
-    moving, has_weight = _moved(trainer, state, total, is_weighted), True
+    moving, has_weight = _moved(trainer, state, total, is_weighted, last), True
     if is_weighted:
         has_weight, old = total.weight != 0, moving_part(state)
         moving = jax.lax.cond(has_weight, lambda: moving, lambda: old)
@@ -329,7 +337,9 @@ def _summed(trainer: Trainer, sums: EpochSums, total: BatchLoss, has_weight: Any
     return sums._replace(counts=sums.counts.counting([is_counted, examples]))
 
 
-def _moved(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: bool) -> Any:
+def _moved(
+    trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: bool, last: BatchLoss | None
+) -> Any:
     """What the update makes of parameters and states. A transform that asks for the loss gets its mean."""
     update = optax.with_extra_args_support(trainer.optimizer).update
     value = total.loss / or_one(total.weight)
@@ -340,7 +350,7 @@ def _moved(trainer: Trainer, state: TrainState, total: BatchLoss, is_weighted: b
             updates = jax.tree.map(lambda u, scale=scale: u * scale.astype(u.dtype), updates)
     params, rules = apply_updates(state.params, updates), state.rules
     if rules:
-        numbers = numbers_read(trainer, state, total)
+        numbers = numbers_read(trainer, state, total, last)
         seen = observation(trainer, params, state.model_state, has_weights=is_weighted, **numbers)
         rules = tuple(rule.after_update(own, seen) if rule.acts_on_updates else own for rule, own in pairs)
     return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)

@@ -3,11 +3,12 @@
 Source: McCandlish, Kaplan, Amodei and OpenAI Dota Team 2018, "An Empirical Model of Large-Batch Training".
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
 from jaxgd.aliases import FloatScalar
+from jaxgd.arguments import one_of
 from jaxgd.numerics import no_sums_of
 from jaxgd.training.gradients import or_one
 from jaxgd.training.rules.rule import Observation, Rule
@@ -17,20 +18,21 @@ NOISE_TRACE, NOISE_SQUARED_NORM, NOISE_SCALE = "noise_trace", "noise_squared_nor
 
 
 class NoiseScaleRule(Rule):
-    """The rule behind `noise_scale`, from micro-batches.
+    """The rule behind `noise_scale`, from the last micro-batch of each batch.
 
     Its state: the sums over the epoch's batches, of n examples each, of `n S`, `n |G|**2` and n.
     """
 
     acts_on_updates = True
-    reads = ("squared_norm", "micro_squared_norm", "batch_size", "micro_batch_size")
+    reads = ("squared_norm", "last_squared_norm", "batch_size", "last_batch_size")
+    parts: ClassVar[str] = "last"
 
     def __repr__(self):
-        return "noise_scale()"
+        return f"noise_scale(parts={self.parts!r})"
 
     def part(self, seen: Observation) -> tuple[Any, Any]:
         """The mean squared norm of the gradients of parts of the batch, and how many examples a part has."""
-        return seen.micro_squared_norm, seen.micro_batch_size
+        return seen.last_squared_norm, seen.last_batch_size
 
     def init(self, seen):
         """Nothing summed."""
@@ -43,7 +45,7 @@ class NoiseScaleRule(Rule):
                 "the loss must have no weights, for noise_scale: its gradients would have several variances"
             )
         squares, part = self.part(seen)
-        # A batch of two parts has at least twice the examples of their harmonic mean, of one the same.
+        # Where there are two parts or more, a batch has twice the examples of the part or more.
         is_known = seen.batch_size > 1.5 * part
         size = jnp.where(is_known, seen.batch_size, 2 * part)
         squared_norm = (size * seen.squared_norm - part * squares) / (size - part)
@@ -67,17 +69,29 @@ class NoiseScaleRule(Rule):
         return no_sums_of(3), 0
 
 
-class ExampleNoiseScale(NoiseScaleRule):
-    """The rule behind `noise_scale(per_example=True)`: a batch's parts are its examples."""
+class NoiseScaleOfAll(NoiseScaleRule):
+    """The rule behind `noise_scale(parts="all")`: a batch's parts are all of its micro-batches."""
 
-    reads = ("squared_norm", "example_squared_norm", "batch_size")
-
-    def __repr__(self):
-        return "noise_scale(per_example=True)"
+    reads = ("squared_norm", "micro_squared_norm", "batch_size", "micro_batch_size")
+    parts = "all"
 
     def part(self, seen):
-        """That of the gradients of single examples, and 1."""
+        """The mean over them, and their harmonic mean."""
+        return seen.micro_squared_norm, seen.micro_batch_size
+
+
+class NoiseScaleOfExamples(NoiseScaleRule):
+    """The rule behind `noise_scale(parts="examples")`."""
+
+    reads = ("squared_norm", "example_squared_norm", "batch_size")
+    parts = "examples"
+
+    def part(self, seen):
+        """The mean over the examples, and 1."""
         return seen.example_squared_norm, jnp.ones_like(seen.batch_size)
+
+
+_RULES = {rule.parts: rule for rule in (NoiseScaleRule, NoiseScaleOfAll, NoiseScaleOfExamples)}
 
 
 def _ratio(trace: FloatScalar, squared_norm: FloatScalar) -> FloatScalar:
@@ -85,7 +99,7 @@ def _ratio(trace: FloatScalar, squared_norm: FloatScalar) -> FloatScalar:
     return jnp.where(is_above_0, trace / jnp.where(is_above_0, squared_norm, 1), jnp.nan)
 
 
-def noise_scale(trainer: Trainer, per_example: bool = False) -> Trainer:
+def noise_scale(trainer: Trainer, parts: str = "last") -> Trainer:
     """The trainer that measures the gradient noise scale as it goes: how large a batch is worth its examples.
 
     The run itself is unchanged, bit for bit. The history gains `noise_trace`, the epoch's mean of the
@@ -96,8 +110,8 @@ def noise_scale(trainer: Trainer, per_example: bool = False) -> Trainer:
     ratio last, as `studies.noise_scale_over_training` does, which gives an interval too.
 
     `|G|**2 = (n Q - m q) / (n - m)` and `S = (q - Q) / (1 / m - 1 / n)` in a batch of n examples, for the
-    squared norm Q of its gradient and the mean q of those of its micro-batches of m examples each, or of its
-    examples, m = 1. A batch of one part tells nothing and is left out; an epoch of such has NaN.
+    squared norm Q of its gradient and that of a part of m examples, q, or the mean over several parts. A
+    batch of one part tells nothing and is left out; an epoch of such has NaN.
 
     It is the noise scale of SGD: under a preconditioned optimizer, such as Adam, the batch size that is worth
     its examples depends on the noise of the preconditioned gradient, and this is that of the plain one. What
@@ -105,14 +119,16 @@ def noise_scale(trainer: Trainer, per_example: bool = False) -> Trainer:
     the noise of examples of which the training data are themselves a sample: `N / (N - 1)` times the data's.
 
     Args:
-        trainer: with a `microbatch`, a half of the batch size or less.
-        per_example: of the gradients of single examples, which needs no micro-batches. It takes a pass for
-            them, of 64 gradients at once: up to a few times the time of an epoch, and their memory. From
-            micro-batches it takes a few hundredths. Structure.
+        trainer: with a `microbatch` of half the batch size or less, unless parts are examples.
+        parts: of a batch. "last": its last micro-batch, which costs one pass over a gradient at each update.
+            "all": all its micro-batches, a pass for each of them; of four, the estimates of `|G|**2` then
+            have half the variance, those of S a fifth. "examples": each example, the sharpest; its gradients
+            are computed anew, 64 at once, which takes several times the time of an epoch, and needs no
+            micro-batches. Structure.
 
     Raises:
-        ValueError: neither micro-batches nor `per_example`, micro-batches of a batch of "full", which are
-            not drawn but come in the order of the data, a coupled problem, a trainer that measures it
+        ValueError: another word, parts that are micro-batches where there are none, or of a batch of "full",
+            whose are not drawn but come in the data's order, a coupled problem, a trainer that measures it
             already; when the run begins, a loss that gives weights.
 
     Source: McCandlish et al. 2018, appendix A.1.
@@ -122,23 +138,24 @@ def noise_scale(trainer: Trainer, per_example: bool = False) -> Trainer:
         >>> problem = jaxgd.studies.noisy_quadratic([2.0, 0.5], [4.0, 1.0], start=[0.5, 2.0], examples=512)
         >>> trainer = jaxgd.trainer(problem, jaxgd.sgd(0.0), batch_size=64, microbatch=8)
         >>> history = jaxgd.fit(jaxgd.noise_scale(trainer), jax.random.key(0), epochs=2).history
-        >>> sorted(set(history) - {"train_loss", "grad_norm", "updates", "examples"})
+        >>> sorted(set(history) - {"train_loss", "valid_loss", "grad_norm", "updates", "examples"})
         ['noise_scale', 'noise_squared_norm', 'noise_trace']
     """
-    if any(isinstance(rule, NoiseScaleRule) for rule in trainer.rules):
+    rule = _RULES[one_of("parts", parts, _RULES)]()
+    if any(isinstance(other, NoiseScaleRule) for other in trainer.rules):
         raise ValueError("trainer measures its noise scale already: noise_scale was called before")
-    if per_example:
+    if parts == "examples":
         if trainer.problem.coupled.value:
             raise ValueError("problem must not be coupled: the gradient of one example is not defined")
-        return with_rule(trainer, ExampleNoiseScale())
+        return with_rule(trainer, rule)
     if trainer.microbatch.value is None:
         raise ValueError(
             "noise_scale needs a trainer with a microbatch, such as a quarter of the batch size, got "
-            "microbatch=None; or per_example=True, which takes longer"
+            'microbatch=None; or parts="examples", which takes longer'
         )
     if trainer.order_sampling == "sequential":
         raise ValueError(
             "the micro-batches of batch_size='full' are no samples for noise_scale: they come in the data's "
-            f"order; give batch_size={trainer.problem.num_examples}, or per_example=True"
+            f'order; give batch_size={trainer.problem.num_examples}, or parts="examples"'
         )
-    return with_rule(trainer, NoiseScaleRule())
+    return with_rule(trainer, rule)

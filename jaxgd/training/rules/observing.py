@@ -29,8 +29,13 @@ def scored(trainer: Trainer, state: TrainState, name: str | None) -> Observation
     return seen
 
 
-def numbers_read(trainer: Trainer, state: TrainState, total: BatchLoss) -> dict[str, FloatScalar]:
-    """The numbers of a whole batch that the rules read, by name."""
+def numbers_read(
+    trainer: Trainer, state: TrainState, total: BatchLoss, last: BatchLoss | None
+) -> dict[str, FloatScalar]:
+    """The numbers of a whole batch that the rules read, by name.
+
+    last: what its last micro-batch gave, sums, where a rule reads of it; None where a batch is one.
+    """
     reads, partial = _reads(trainer), state.sums.partial
     if not reads:
         return {}
@@ -42,8 +47,11 @@ def numbers_read(trainer: Trainer, state: TrainState, total: BatchLoss) -> dict[
         micro_norm, micro_size = norms / or_one(count), count / or_one(inverses)
     if summed:
         squares = summed.pop()
-    found = {"squared_norm": norm, "micro_squared_norm": micro_norm}
-    found |= {"batch_size": size, "micro_batch_size": micro_size}
+    last_norm, last_size = norm, size
+    if last is not None:
+        last_norm, last_size = squared_norm(last.grads) / or_one(last.weight) ** 2, last.weight
+    found = {"squared_norm": norm, "micro_squared_norm": micro_norm, "last_squared_norm": last_norm}
+    found |= {"batch_size": size, "micro_batch_size": micro_size, "last_batch_size": last_size}
     if squares is not None:
         found["example_squared_norm"] = squares / or_one(size)
     return {name: found[name] for name in reads}
@@ -72,6 +80,11 @@ def num_micro_numbers(trainer: Trainer) -> int:
 def reads_micro_batches(trainer: Trainer) -> bool:
     """Whether a rule reads of micro-batches."""
     return not _reads(trainer).isdisjoint(("micro_squared_norm", "micro_batch_size"))
+
+
+def reads_last(trainer: Trainer) -> bool:
+    """Whether a rule reads of the last micro-batch of each batch."""
+    return not _reads(trainer).isdisjoint(("last_squared_norm", "last_batch_size"))
 
 
 def reads_examples(trainer: Trainer) -> bool:

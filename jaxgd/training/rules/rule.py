@@ -31,9 +31,10 @@ class Observation(NamedTuple):
     of the batch's mean gradient. micro_squared_norm: the mean over its micro-batches of the squared norm of
     their mean gradients. batch_size: examples of the batch, the sum of their weights if the loss gives any.
     micro_batch_size: examples of a micro-batch, the harmonic mean where the last is smaller; so the mean of
-    micro_squared_norm is `|G|**2 + tr(covariance) / micro_batch_size`. Without micro-batches a batch is one.
-    example_squared_norm: the mean over its examples of the squared norm of each one's gradient, which takes
-    a pass of its own.
+    micro_squared_norm is `|G|**2 + tr(covariance) / micro_batch_size`. last_squared_norm, last_batch_size: of
+    its last micro-batch alone, which takes one pass over a gradient a batch where the mean over all takes one
+    for each. Without micro-batches a batch is one. example_squared_norm: the mean over its examples of the
+    squared norm of each one's gradient, which takes gradients of their own.
     """
 
     problem: Problem
@@ -44,13 +45,18 @@ class Observation(NamedTuple):
     micro_squared_norm: FloatScalar | None = None
     batch_size: FloatScalar | None = None
     micro_batch_size: FloatScalar | None = None
+    last_squared_norm: FloatScalar | None = None
+    last_batch_size: FloatScalar | None = None
     example_squared_norm: FloatScalar | None = None
     model_state: ModelState = None
     has_weights: bool = False
 
 
 # What a rule may ask for in `reads`.
-READABLE = ("squared_norm", "micro_squared_norm", "batch_size", "micro_batch_size", "example_squared_norm")
+READABLE = (
+    *("squared_norm", "micro_squared_norm", "batch_size", "micro_batch_size"),
+    *("last_squared_norm", "last_batch_size", "example_squared_norm"),
+)
 
 
 class Rule(PyTree):
@@ -64,9 +70,9 @@ class Rule(PyTree):
 
     Attributes:
         acts_on_updates: whether `after_update` is called.
-        reads: which of "squared_norm", "micro_squared_norm", "batch_size", "micro_batch_size" and
-            "example_squared_norm" the observation after an update is to have; what no rule reads is not
-            computed.
+        reads: which of "squared_norm", "micro_squared_norm", "batch_size", "micro_batch_size",
+            "last_squared_norm", "last_batch_size" and "example_squared_norm" the observation after an update
+            is to have; what no rule reads is not computed.
     """
 
     acts_on_updates: ClassVar[bool] = False

@@ -15,7 +15,7 @@ KEY = jax.random.key(3)
 ROWS = np.random.default_rng(0).normal(size=(23, 3))
 TARGETS = np.random.default_rng(1).normal(size=23)
 NAMES = ("noise_trace", "noise_squared_norm", "noise_scale")
-WAYS = pytest.mark.parametrize(("microbatch", "per_example"), [(1, False), (None, True), (2, True)])
+WAYS = pytest.mark.parametrize(("microbatch", "parts"), [(1, "all"), (None, "examples"), (2, "examples")])
 
 
 def with_gradients(rows):
@@ -34,21 +34,21 @@ def measured(trainer, epochs, key=KEY):
 
 
 @WAYS
-def test_by_hand(microbatch, per_example):
+def test_by_hand(microbatch, parts):
     trainer = make_trainer(4, microbatch, problem=with_gradients([[1, 0], [0, 1], [2, 1], [1, 2]]))
-    found = measured(jaxgd.noise_scale(trainer, per_example), 1)
+    found = measured(jaxgd.noise_scale(trainer, parts), 1)
     np.testing.assert_allclose(found, [[1.33333, 1.66667, 0.8]], rtol=1e-5)
 
 
 @WAYS
-def test_there_is_no_ratio_where_the_gradient_is_lost(microbatch, per_example):
+def test_there_is_no_ratio_where_the_gradient_is_lost(microbatch, parts):
     trainer = make_trainer(4, microbatch, problem=with_gradients([[2, 0], [-2, 0], [0, 1], [0, -1]]))
-    found = measured(jaxgd.noise_scale(trainer, per_example), 1)
+    found = measured(jaxgd.noise_scale(trainer, parts), 1)
     np.testing.assert_allclose(found, [[3.33333, -0.833333, np.nan]], rtol=1e-5)
 
 
-def expected(batch_size, part, epochs, rate=0.05):
-    """The means of each epoch, by U-statistics over all pairs of unlike parts of a batch."""
+def expected(batch_size, part, epochs, parts_read="all"):
+    """The means of each epoch, of the parts of each batch or its last one, by the formulas in NumPy."""
     weights, found = np.zeros(3), []
     for epoch in range(epochs):
         order, pairs, sizes = np.asarray(epoch_order(KEY, epoch, 23, "shuffle")), [], []
@@ -57,13 +57,14 @@ def expected(batch_size, part, epochs, rate=0.05):
             each = (ROWS[rows] @ weights - TARGETS[rows])[:, None] * ROWS[rows]
             parts = [each[i : i + part] for i in range(0, len(rows), part)]
             if len(parts) > 1:
+                parts = parts[-1:] if parts_read == "last" else parts
                 big, small = len(rows), len(parts) / sum(1 / len(part) for part in parts)
                 large_norm = np.sum(each.mean(axis=0) ** 2)
                 small_norm = np.mean([np.sum(part.mean(axis=0) ** 2) for part in parts])
                 squared_norm = (big * large_norm - small * small_norm) / (big - small)
                 pairs.append(((small_norm - large_norm) / (1 / small - 1 / big), squared_norm))
                 sizes.append(big)
-            weights = weights - rate * each.mean(axis=0)
+            weights = weights - 0.05 * each.mean(axis=0)
         trace, norm = np.average(pairs, axis=0, weights=sizes)
         found.append((trace, norm, trace / norm if norm > 0 else np.nan))
     return found
@@ -71,18 +72,18 @@ def expected(batch_size, part, epochs, rate=0.05):
 
 # Of 23 examples in batches of 11 the last is of one; in batches of 7, of two, which micro-batches of 3 hold.
 @pytest.mark.parametrize("batch_size", [8, 7, 11, 23, np.array(8)])
-@pytest.mark.parametrize("microbatch", [2, 3])
-def test_of_micro_batches(x64, batch_size, microbatch):
-    trainer = jaxgd.noise_scale(make_trainer(batch_size, microbatch))
+@pytest.mark.parametrize(("microbatch", "parts"), [(2, "last"), (3, "last"), (2, "all"), (3, "all")])
+def test_of_micro_batches(x64, batch_size, microbatch, parts):
+    trainer = jaxgd.noise_scale(make_trainer(batch_size, microbatch), parts)
     found = measured(trainer, 3)
-    np.testing.assert_allclose(found, expected(int(batch_size), microbatch, 3), rtol=1e-9)
+    np.testing.assert_allclose(found, expected(int(batch_size), microbatch, 3, parts), rtol=1e-9)
     cut = list(jaxgd.iterate(trainer, KEY, 3, every=2))[-1][1]
     np.testing.assert_array_equal(np.stack([cut[name] for name in NAMES], axis=-1), found)
 
 
 @pytest.mark.parametrize(("batch_size", "microbatch"), [(8, None), (11, None), (8, 3), (np.array(8), 4)])
 def test_of_examples(x64, batch_size, microbatch):
-    found = measured(jaxgd.noise_scale(make_trainer(batch_size, microbatch), per_example=True), 3)
+    found = measured(jaxgd.noise_scale(make_trainer(batch_size, microbatch), "examples"), 3)
     np.testing.assert_allclose(found, expected(int(batch_size), 1, 3), rtol=1e-9)
 
 
@@ -91,39 +92,39 @@ def test_more_examples_than_gradients_at_once(x64):
     trainer = make_trainer("full", problem=jaxgd.Problem(with_gradients(rows).init, lambda w, x: x @ w, rows))
     trace = rows.var(axis=0, ddof=1).sum()
     squared_norm = np.sum(rows.mean(axis=0) ** 2) - trace / 150
-    found = measured(jaxgd.noise_scale(trainer, per_example=True), 1)
+    found = measured(jaxgd.noise_scale(trainer, "examples"), 1)
     np.testing.assert_allclose(found, [[trace, squared_norm, trace / squared_norm]], rtol=1e-10)
 
 
-@pytest.mark.parametrize(("microbatch", "per_example"), [(4, False), (None, True)])
-def test_the_means_are_the_exact_numbers(microbatch, per_example):
+@pytest.mark.parametrize(("microbatch", "parts"), [(4, "last"), (4, "all"), (None, "examples")])
+def test_the_means_are_the_exact_numbers(microbatch, parts):
     """G = (1, 1), H = diag(2, 0.5), covariance diag(4, 1), within four standard errors of 300 epochs."""
     problem = noisy_quadratic([2.0, 0.5], [4.0, 1.0], start=[0.5, 2.0])
     exact = noise_scale_of(problem, problem.init(KEY), KEY)
     known = local_noise_scale([1, 1], np.diag([2, 0.5]), np.diag([4, 1]))
     assert (exact.simple, known.simple, known.noise) == pytest.approx((2.5, 2.5, 3.4), rel=1e-5)
     trainer = make_trainer(16, microbatch, rate=0.0, problem=problem, sampling="replacement")
-    found = measured(jaxgd.noise_scale(trainer, per_example), 300)[:, :2]
+    found = measured(jaxgd.noise_scale(trainer, parts), 300)[:, :2]
     errors = found.std(axis=0, ddof=1) / np.sqrt(300)
     assert (np.abs(found.mean(axis=0) - [5, 2]) < 4 * errors).all()
-    assert (errors < [0.06, 0.06]).all()
+    assert (errors < [0.2, 0.06]).all()
 
 
 def test_a_batch_of_one_part_says_nothing():
     for trainer in (
         jaxgd.noise_scale(make_trainer(4, microbatch=8)),
-        jaxgd.noise_scale(make_trainer(1), per_example=True),
+        jaxgd.noise_scale(make_trainer(1), "examples"),
     ):
         assert np.isnan(measured(trainer, 2)).all()
 
 
-@pytest.mark.parametrize("per_example", [False, True])
-def test_the_run_is_the_same_to_the_bit(per_example):
+@pytest.mark.parametrize("parts", ["last", "all", "examples"])
+def test_the_run_is_the_same_to_the_bit(parts):
     """With dropout, whose masks depend on keys, and in float32."""
     train, valid, _ = jaxgd.datasets.load("breast_cancer")
     problem = jaxgd.classification(jaxgd.mlp([30, 8, 2], dropout=0.3), train, valid)
     plain = jaxgd.trainer(problem, jaxgd.adam(0.01), 50, microbatch=20)
-    one, other = (jaxgd.fit(each, KEY, 2) for each in (plain, jaxgd.noise_scale(plain, per_example)))
+    one, other = (jaxgd.fit(each, KEY, 2) for each in (plain, jaxgd.noise_scale(plain, parts)))
     jax.tree.map(np.testing.assert_array_equal, one.state.params, other.state.params)
     for name, column in one.history.items():
         np.testing.assert_array_equal(column, other.history[name])
@@ -142,17 +143,17 @@ def num_instructions(trainer):
     return len(re.findall(r"= f32\S* (?:add|subtract|multiply|divide|dot|reduce)\(", text))
 
 
-@pytest.mark.parametrize(("microbatch", "per_example"), [(2, False), (None, True)])
-def test_nothing_is_computed_that_no_rule_reads(microbatch, per_example):
+@pytest.mark.parametrize(("microbatch", "parts"), [(2, "last"), (2, "all"), (None, "examples")])
+def test_nothing_is_computed_that_no_rule_reads(microbatch, parts):
     plain = make_trainer(8, microbatch)
     counts = [num_instructions(each) for each in (plain, plain.replace(rules=[Silent()]))]
-    assert counts[0] == counts[1] < num_instructions(jaxgd.noise_scale(plain, per_example))
+    assert counts[0] == counts[1] < num_instructions(jaxgd.noise_scale(plain, parts))
 
 
-@pytest.mark.parametrize(("microbatch", "per_example"), [(2, False), (None, True)])
-def test_lanes_have_the_numbers_of_their_runs(microbatch, per_example):
+@pytest.mark.parametrize(("microbatch", "parts"), [(2, "last"), (2, "all"), (None, "examples")])
+def test_lanes_have_the_numbers_of_their_runs(microbatch, parts):
     def make(hp):
-        return jaxgd.noise_scale(make_trainer(hp.batch_size, microbatch, hp.learning_rate), per_example)
+        return jaxgd.noise_scale(make_trainer(hp.batch_size, microbatch, hp.learning_rate), parts)
 
     sizes = [6, 8, 23] if microbatch else [6, 8, "full"]
     axes = {"batch_size": sizes, "learning_rate": [0.05, 0.01], "seed": [0, 1]}
@@ -162,7 +163,7 @@ def test_lanes_have_the_numbers_of_their_runs(microbatch, per_example):
         dataset = jaxgd.sweep(make, axes, 2, plan=plan, progress=False).dataset
         for size in sizes:
             for rate in axes["learning_rate"]:
-                tr = jaxgd.noise_scale(make_trainer(size, microbatch, rate), per_example)
+                tr = jaxgd.noise_scale(make_trainer(size, microbatch, rate), parts)
                 run = dataset.sel(batch_size=23 if size == "full" else size, learning_rate=rate, seed=1)
                 found = np.stack([run[name] for name in NAMES], axis=-1)
                 np.testing.assert_allclose(found, measured(tr, 2, jax.random.key(1)), rtol=2e-4)
@@ -182,10 +183,10 @@ def test_batches_that_come_one_after_the_other():
             rows = np.split(orders[self.epoch], [8, 16])
             return iter([(np.float32(ROWS[i]), np.float32(TARGETS[i])) for i in rows])
 
-    for options in ({"microbatch": 2}, {"per_example": True}):
+    for options in ({"microbatch": 2}, {"parts": "examples"}):
         trainers = [
             jaxgd.noise_scale(
-                make_trainer(8, options.get("microbatch"), problem=given), options.get("per_example", False)
+                make_trainer(8, options.get("microbatch"), problem=given), options.get("parts", "last")
             )
             for given in (None, problem)
         ]
@@ -210,18 +211,20 @@ def weighted():
 def test_what_has_no_noise_scale():
     with pytest.raises(ValueError, match="noise_scale needs a trainer with a microbatch, such as a quarter"):
         jaxgd.noise_scale(make_trainer(8))
-    with pytest.raises(ValueError, match="come in the data's order; give batch_size=23, or per_example"):
+    with pytest.raises(ValueError, match="come in the data's order; give batch_size=23, or parts="):
         jaxgd.noise_scale(make_trainer("full", 2))
+    with pytest.raises(ValueError, match="unknown parts 'each'"):
+        jaxgd.noise_scale(make_trainer(8, 2), "each")
     with pytest.raises(ValueError, match="trainer measures its noise scale already"):
-        jaxgd.noise_scale(jaxgd.noise_scale(make_trainer(8, 2)), per_example=True)
+        jaxgd.noise_scale(jaxgd.noise_scale(make_trainer(8, 2)), "examples")
     coupled = with_gradients(ROWS[:, :2]).replace(coupled=True)
     with pytest.raises(ValueError, match="problem must not be coupled: the gradient of one example"):
-        jaxgd.noise_scale(make_trainer(8, problem=coupled), per_example=True)
+        jaxgd.noise_scale(make_trainer(8, problem=coupled), "examples")
 
 
-@pytest.mark.parametrize(("microbatch", "per_example"), [(2, False), (None, True)])
-def test_weights_are_refused(microbatch, per_example):
-    make = lambda hp: jaxgd.noise_scale(make_trainer(8, microbatch, problem=weighted()), per_example)  # noqa: E731
+@pytest.mark.parametrize(("microbatch", "parts"), [(2, "last"), (2, "all"), (None, "examples")])
+def test_weights_are_refused(microbatch, parts):
+    make = lambda hp: jaxgd.noise_scale(make_trainer(8, microbatch, problem=weighted()), parts)  # noqa: E731
     with pytest.raises(ValueError, match=r"^the loss must have no weights, for noise_scale: its gradients"):
         jaxgd.fit(make(None), KEY, 1)
     with pytest.raises(ValueError, match="the loss must have no weights"):
@@ -229,5 +232,6 @@ def test_weights_are_refused(microbatch, per_example):
 
 
 def test_what_it_is_called():
-    made = [jaxgd.noise_scale(make_trainer(8, 2)), jaxgd.noise_scale(make_trainer(8), per_example=True)]
-    assert [repr(each.rules[0]) for each in made] == ["noise_scale()", "noise_scale(per_example=True)"]
+    made = [jaxgd.noise_scale(make_trainer(8, 2)), jaxgd.noise_scale(make_trainer(8), "examples")]
+    names = ["noise_scale(parts='last')", "noise_scale(parts='examples')"]
+    assert [repr(each.rules[0]) for each in made] == names
