@@ -88,7 +88,8 @@ def _scale(traces: np.ndarray, squared_norms: np.ndarray, blocks: int) -> NoiseS
     is_there = ~np.isnan(traces) & ~np.isnan(squared_norms)
     if not is_there.any():
         reason = "no epoch has an estimate: each batch is one micro-batch, or the runs had ended"
-        return NoiseScale(*[np.nan] * 5, 0, reason)
+        nan = np.nan
+        return NoiseScale(nan, nan, nan, nan, nan, 0, reason)
     return ratio_of_means(traces[is_there], squared_norms[is_there], blocks, "epoch")
 
 

@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 
 from jaxgd.arguments import whole_number
 from jaxgd.studies.intervals import CONFIDENCE
+from jaxgd.studies.ratios import ratio_ends
 
 
 class NoiseScale(NamedTuple):
@@ -128,23 +129,17 @@ def _why_none(trace: float, squared_norm: float) -> str:
 def _jackknifed(
     traces: np.ndarray, squared_norms: np.ndarray, blocks: int, unit: str
 ) -> tuple[float, float, str]:
-    """The ends of the interval, and why one is missing.
-
-    Between them are the scales k for which `S - k |G|²` may be 0: its mean is within t standard errors of it,
-    errors of the jackknife. A ratio's own error says nothing where its divisor may be 0; here is no end then.
-    """
+    """The ends of the interval, Fieller's with errors of the jackknife, and why one is missing."""
     if blocks < 2:
         return math.nan, math.nan, f"one {unit} has no interval"
     parts = np.array([[part.sum() for part in np.array_split(x, blocks)] for x in (traces, squared_norms)])
     sizes = np.array([part.size for part in np.array_split(traces, blocks)])
     without = (parts.sum(axis=1, keepdims=True) - parts) / (traces.size - sizes)
-    moments = (blocks - 1) ** 2 / blocks * np.cov(without)
-    (trace_error, shared), (_, norm_error) = stdtrit(blocks - 1, (1 + CONFIDENCE) / 2) ** 2 * moments
-    trace, squared_norm = float(traces.mean()), float(squared_norms.mean())
-    # The ends solve `square k² - 2 middle k + constant = 0`.
-    square, middle = squared_norm**2 - norm_error, trace * squared_norm - shared
-    root = math.sqrt(max(middle**2 - square * (trace**2 - trace_error), 0.0))
-    if square <= 0:
-        low = (middle - root) / square if square < 0 and trace**2 > trace_error else 0.0
-        return low, math.inf, f"|G|² may be 0, so that there is no upper end: more {unit}s are needed"
-    return max((middle - root) / square, 0.0), (middle + root) / square, ""
+    (trace_error, shared), (_, norm_error) = (blocks - 1) ** 2 / blocks * np.cov(without)
+    quantile = float(stdtrit(blocks - 1, (1 + CONFIDENCE) / 2))
+    low, high = ratio_ends(
+        float(traces.mean()), float(squared_norms.mean()), (trace_error, norm_error), shared, quantile
+    )
+    if math.isinf(high):
+        return low, high, f"|G|² may be 0, so that there is no upper end: more {unit}s are needed"
+    return low, high, ""

@@ -13,6 +13,17 @@ def test_t_interval_by_hand():
     assert halfwidth == pytest.approx(1.963243, abs=1e-6)
 
 
+def test_paired_differences_two_sided_and_one_sided():
+    # Of -4, 1, -6, -2 and 0 thousandths: t(4) is 2.776445 at 97.5 %, 2.131847 at 95 %.
+    differences = np.array([-0.004, 0.001, -0.006, -0.002, 0.0])
+    both = paired_interval(differences, np.zeros(5))
+    assert both.mean == pytest.approx(-0.0022)
+    assert both.halfwidth == pytest.approx(0.00355558, rel=1e-5)
+    assert both.side == 0
+    one = t_interval(differences, error=0.1)
+    assert one.mean - one.halfwidth == pytest.approx(-0.00493010, rel=1e-5)
+
+
 def test_two_values():
     # t(1) at 97.5 % is 12.7062, s = sqrt(2), so the halfwidth is 12.7062 * 1.
     assert t_interval([0.0, 2.0]).halfwidth == pytest.approx(12.7062, abs=1e-4)

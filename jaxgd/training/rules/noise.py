@@ -44,12 +44,14 @@ class NoiseScaleRule(Rule):
             raise ValueError(
                 "the loss must have no weights, for noise_scale: its gradients would have several variances"
             )
-        squares, part = self.part(seen)
+        batch, norm, (squares, part) = seen.batch_size, seen.squared_norm, self.part(seen)
+        assert batch is not None  # both are read
+        assert norm is not None
         # Where there are two parts or more, a batch has twice the examples of the part or more.
-        is_known = seen.batch_size > 1.5 * part
-        size = jnp.where(is_known, seen.batch_size, 2 * part)
-        squared_norm = (size * seen.squared_norm - part * squares) / (size - part)
-        trace = (squares - seen.squared_norm) / (1 / part - 1 / size)
+        is_known = batch > 1.5 * part
+        size = jnp.where(is_known, batch, 2 * part)
+        squared_norm = (size * norm - part * squares) / (size - part)
+        trace = (squares - norm) / (1 / part - 1 / size)
         return own.plus(
             [jnp.where(is_known, size * x, 0) for x in (trace, squared_norm, jnp.ones_like(size))]
         )
@@ -88,6 +90,7 @@ class NoiseScaleOfExamples(NoiseScaleRule):
 
     def part(self, seen):
         """The mean over the examples, and 1."""
+        assert seen.batch_size is not None  # it is read
         return seen.example_squared_norm, jnp.ones_like(seen.batch_size)
 
 
