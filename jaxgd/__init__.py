@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         stack as stack,
     )
     from jaxgd.reports import figures as figures, figures as views  # noqa: F401
+    from jaxgd.studies.batch_size.asking import study as study
+    from jaxgd.studies.batch_size.found import Study as Study
     from jaxgd.studies.comparison.comparing import compare as compare
     from jaxgd.studies.comparison.conclusions import Comparison as Comparison
     from jaxgd.sweeps import (
@@ -112,6 +114,8 @@ _HOMES = {
     "jaxgd.logs.event_files": "tensorboard",
     "jaxgd.machine.interrupts": "Interrupted",
     "jaxgd.tables.prepared": "table PreparedTable",
+    "jaxgd.studies.batch_size.asking": "study",
+    "jaxgd.studies.batch_size.found": "Study",
     "jaxgd.studies.comparison.comparing": "compare",
     "jaxgd.studies.comparison.conclusions": "Comparison",
 }

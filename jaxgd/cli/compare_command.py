@@ -1,15 +1,11 @@
 """`jaxgd compare`: the optimizer, batch size and learning rate for a problem."""
 
 import argparse
-import itertools
-import os
 import shlex
-import sys
 from pathlib import Path
 
 from jaxgd.cli import jax_start
 from jaxgd.cli.inputs import (
-    InputError,
     as_number,
     as_numbers,
     as_path,
@@ -19,11 +15,11 @@ from jaxgd.cli.inputs import (
     check_writable,
     errors_in,
 )
-from jaxgd.cli.outputs import write_page, writing
+from jaxgd.cli.outputs import print_and_write, save_beside
+from jaxgd.cli.roles import add_roles, named_data, roles_of
 from jaxgd.machine.interrupts import Interrupted
 from jaxgd.specs.choices import check_choices
 from jaxgd.specs.presets import DEFAULT, QUICK
-from jaxgd.tables.roles import Roles, names_in
 
 _CHOICES = ("optimizers", "batch_sizes", "learning_rates", "epochs", "seeds", "fresh_seeds", "first_seed")
 _CHOICES += ("max_seeds", "max_seconds", "margin")
@@ -41,20 +37,7 @@ def add(commands) -> None:
     )
     option = compare.add_argument
     option("source", nargs="?", metavar="DATA", help="the same as --data DATA")
-    option(
-        "--data",
-        help="a data set (see `jaxgd list`), a table (.csv, .tsv, .txt, .csv.gz), arrays.npz or "
-        "my.py:problem [digits]",
-    )
-    option("--target", metavar="COLUMN", help="the column of a table to predict")
-    option(
-        "--task",
-        choices=("classification", "regression"),
-        help="for a table or .npz; chosen from the target if left out",
-    )
-    option("--drop", type=names_in, default=(), metavar="A,B", help="columns of a table to leave out")
-    option("--group", metavar="COLUMN", help="rows with one value of this column stay in one split")
-    option("--split", metavar="COLUMN", help="the column that says train, valid or test of each row")
+    add_roles(option)
     option(
         "--optimizers", type=as_words, metavar="A,B", help=f"names, or all [{','.join(DEFAULT.optimizers)}]"
     )
@@ -109,7 +92,7 @@ def _compare(arguments: argparse.Namespace, command: str) -> None:
     from jaxgd.studies.comparison.comparing import plan_comparison, run_comparison
 
     with bad_input():
-        source = load_source(_data(arguments), **{role: getattr(arguments, role) for role in Roles._fields})
+        source = load_source(named_data(arguments), **roles_of(arguments))
         experiment = plan_comparison(source, choices)
     if source.table is not None:
         print(f"{source.table.block()}\n", flush=True)
@@ -139,33 +122,12 @@ def _kept(stop: Interrupted, out: Path) -> str:
 
 def _saved(result, out: Path, name: str) -> str:
     """Save a stage in a new folder beside the page; says where."""
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    folders = (out.with_name(f"{out.stem}-{each}") for each in names)
-    folder = next(folder for folder in folders if not os.path.lexists(folder))
-    with writing(folder):
-        result.save(folder)
+    folder = save_beside(out, name, result)
     runs = f"{result.num_ended} of {result.dataset.status.size} runs of the {_STAGES[name]} are saved"
     return f"{runs}, to look at them: {shlex.join(['jaxgd', 'report', str(folder)])}"
 
 
-def _data(arguments: argparse.Namespace) -> str:
-    given = [name for name in (arguments.source, arguments.data) if name is not None]
-    if len(given) > 1:
-        raise InputError(f"data is given twice, as {given[0]!r} and as --data {given[1]!r}")
-    return given[0] if given else "digits"
-
-
 def _report(comparison, out: Path) -> None:
-    from rich.console import Console
-
     from jaxgd.reports.pages import of_comparison, terminal
 
-    # A pipe or a file gets whole lines: only a terminal has a width.
-    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
-    with console.capture() as text:  # rich would end the process by itself where a pipe is closed
-        console.print(terminal.render(comparison))
-    try:
-        print(text.get())
-    finally:  # neither is lost with the other
-        write_page(out, of_comparison.page(comparison))
-    print(f"Report: {out.resolve()}")
+    print_and_write(terminal.render(comparison), out, lambda: of_comparison.page(comparison))

@@ -1,7 +1,12 @@
 """What a command writes at its end: whole or not at all, and one line where it cannot be written."""
 
+import itertools
+import os
+import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class OutputError(Exception):
@@ -23,3 +28,31 @@ def write_page(out: Path, page: str) -> None:
 
     with writing(out):
         write_whole(out, page)
+
+
+def print_and_write(text: Any, out: Path, page: Callable[[], str]) -> None:
+    """Print what rich renders, and write the page; neither is lost with the other.
+
+    page: makes it.
+    """
+    from rich.console import Console
+
+    # A pipe or a file gets whole lines: only a terminal has a width.
+    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
+    with console.capture() as captured:  # rich would end the process by itself where a pipe is closed
+        console.print(text)
+    try:
+        print(captured.get())
+    finally:
+        write_page(out, page())
+    print(f"Report: {out.resolve()}")
+
+
+def save_beside(out: Path, name: str, result: Any) -> Path:
+    """Save a sweep in a new folder beside the page, named after both; returns the folder."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    folders = (out.with_name(f"{out.stem}-{each}") for each in names)
+    folder = next(folder for folder in folders if not os.path.lexists(folder))
+    with writing(folder):
+        result.save(folder)
+    return folder

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from jaxgd.arguments import NUM_SEEDS, as_integer, seed_number, whole_number
-from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, Rates, Sizes
+from jaxgd.specs.presets import ALL_OPTIMIZERS, DEFAULT, LEARNING_RATES, STUDY, Rates, Sizes, study_rates
 
 
 class Seeds(NamedTuple):
@@ -85,6 +85,33 @@ def check_choices(
         None if margin is None else _check_number("margin", margin),
         preset,
     )
+
+
+def check_study(
+    optimizers: Any = None,
+    batch_sizes: Any = None,
+    learning_rates: Any = None,
+    epochs: Any = None,
+    tuning_seeds: Any = None,
+    seeds: Any = None,
+    first_seed: Any = None,
+    margin: Any = None,
+) -> Choices:
+    """The arguments of `study`, checked as far as they can be before the data are read."""
+    choices = check_choices(
+        optimizers,
+        batch_sizes,
+        learning_rates,
+        epochs,
+        seeds=tuning_seeds,
+        fresh_seeds=seeds,
+        first_seed=first_seed,
+        margin=margin,
+        preset=STUDY,
+    )
+    if learning_rates is not None:
+        return choices
+    return choices._replace(learning_rates=study_rates(choices.optimizers))
 
 
 def check_seeds(

@@ -72,3 +72,24 @@ QUICK = Sizes(
     fresh_seeds=5,
     max_seeds=5,
 )
+
+# A study asks how things change with the batch size, so it tries more of them, at more rates and fewer
+# optimizers: powers of 2, and as wide a grid of rates as a comparison's.
+STUDY = Sizes(("momentum", "adam"), (), epochs=20, seeds=5, fresh_seeds=5)
+_MOST_SIZES, _LARGEST_SIZE, _NUM_RATES = 9, 4096, 9
+
+
+def study_batch_sizes(num_train: int) -> tuple[int, ...]:
+    """The nine largest powers of 2 up to the number of training examples, and to 4,096."""
+    largest = min(num_train, _LARGEST_SIZE).bit_length() - 1
+    return tuple(2**k for k in range(max(largest - _MOST_SIZES + 1, 0), largest + 1))
+
+
+def study_rates(optimizers: tuple[str, ...]) -> dict[str, Rates]:
+    """Nine rates of each optimizer, in equal ratios between the ends of its preset, in three digits."""
+    grids = {}
+    for name in optimizers:
+        low, high = LEARNING_RATES[name][0], LEARNING_RATES[name][-1]
+        steps = [low * (high / low) ** (k / (_NUM_RATES - 1)) for k in range(_NUM_RATES)]
+        grids[name] = tuple(float(f"{rate:.3g}") for rate in steps)
+    return grids

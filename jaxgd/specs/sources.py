@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -83,6 +83,21 @@ def load_source(
     return Source(
         problem, found.data, f"mlp({sizes})", way, found.made, setup, None, found.table, found.target_scale
     )
+
+
+def source_of(problem: Any, data: str | None = None, roles: Roles = NO_ROLES) -> Source:
+    """The source of a problem, of a text that names one, or of a table; a source stays as it is.
+
+    data: what to call the data; None leaves it to the source.
+    """
+    if isinstance(problem, Source):
+        return problem
+    is_frame = hasattr(problem, "columns")
+    if not (is_frame or isinstance(problem, str | Path | PreparedTable)):
+        check_no_roles(roles, "a Problem")
+        return problem_source(problem, "your problem" if data is None else data)
+    source = load_source(problem, **roles._asdict())
+    return source if data is None else source._replace(data=data)
 
 
 def is_python(data: str) -> bool:

@@ -4,13 +4,12 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxgd.machine.interrupts import raised_sigterm
 from jaxgd.specs.choices import Choices, check_choices
 from jaxgd.specs.presets import DEFAULT
-from jaxgd.specs.sources import NO_ROLES, Source, check_no_roles, load_source, problem_source
+from jaxgd.specs.sources import NO_ROLES, Source, source_of
 from jaxgd.specs.wording import count_text
 from jaxgd.studies.comparison.baselines import begin_imports, constant_predictor, linear_predictor
 from jaxgd.studies.comparison.cells import chosen_rates
@@ -110,7 +109,7 @@ def plan_comparison(
 ) -> Experiment:
     """What `compare` would run; the preset's choices if None. Nothing is compiled."""
     choices = check_choices() if choices is None else choices
-    source = _source(problem, data, roles)
+    source = source_of(problem, data, roles)
     num_train = source.problem.num_examples
     check_epochs(choices.epochs, num_train)
     return Experiment(
@@ -167,17 +166,6 @@ def _first_round(experiment: Experiment, chosen: Chosen, progress: bool, say: Ca
     count = experiment.seeds.num_fresh
     say(f"The best rate of each on {count_text(count, 'fresh seed')}")
     return run_cells(experiment, chosen, experiment.places, experiment.seeds.fresh(0, count), progress)
-
-
-def _source(problem, data: str | None, roles: Roles) -> Source:
-    if isinstance(problem, Source):
-        return problem
-    is_frame = hasattr(problem, "columns")
-    if not (is_frame or isinstance(problem, str | Path | PreparedTable)):
-        check_no_roles(roles, "a Problem")
-        return problem_source(problem, "your problem" if data is None else data)
-    source = load_source(problem, **roles._asdict())
-    return source if data is None else source._replace(data=data)
 
 
 def _announcement(experiment: Experiment) -> str:
