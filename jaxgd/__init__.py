@@ -96,7 +96,7 @@ if TYPE_CHECKING:
     )
     from jaxgd.training.data import datasets as datasets
 
-__version__ = "0.1.0"
+__version__: str  # of the installed package, read on first use
 
 # Where each public name is found. The imports above repeat it for type checkers; a test compares the two.
 _HOMES = {
@@ -135,7 +135,9 @@ __all__ = [*sorted({*_HOME_OF, *_MODULES}), "__version__"]  # pyright: ignore[re
 
 def __getattr__(name: str):
     """Return the public name, imported from its home on first use (PEP 562)."""
-    if name in _MODULES:
+    if name == "__version__":
+        value = import_module("jaxgd.machine.host").own_version()
+    elif name in _MODULES:
         value = import_module(_MODULES[name])
     elif name in _HOME_OF:
         value = getattr(import_module(_HOME_OF[name]), name)

@@ -43,7 +43,7 @@ EXTRAS = {
     "specs": {"pandas"},  # for type checkers alone, as in studies
     "studies": {"sklearn", "pandas"},
     "reports": {"plotly", "rich", "jinja2", "markupsafe"},
-    "cli": {"rich", "distributed"},
+    "cli": {"rich", "distributed", "shtab"},
 }
 
 
@@ -70,7 +70,7 @@ def imported_from(node: ast.ImportFrom, module: str, is_package: bool) -> list[s
     names = [alias.name for alias in node.names]
     if base == "jaxgd":
         home_of = {**jaxgd._HOME_OF, **jaxgd._MODULES}
-        return [home_of.get(n, f"jaxgd.{n}") for n in names if n != "__version__"]
+        return [home_of.get(n, f"jaxgd.{n}") for n in names]
     return [f"{base}.{n}" if is_module(f"{base}.{n}") else base for n in names]
 
 

@@ -1,26 +1,22 @@
-"""The command line. Each module here named `<name>_command` is one command: its `add` adds its parser.
+"""The command line.
 
 Nothing heavy is imported until the arguments are known to be good, so `--help` and mistakes answer at once.
 """
 
-import argparse
 import contextlib
 import os
-import pkgutil
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
-from jaxgd import __version__
 from jaxgd.cli import streams
 from jaxgd.cli.inputs import InputError
 from jaxgd.cli.outputs import OutputError
+from jaxgd.cli.parsers import BAD_INPUT, parser_of_commands
 from jaxgd.machine.interrupts import Interrupted, ignore_signals, raised_sigterm, signal_of
 
 # A shell gives the last three to a process that Ctrl-C, a closed pipe or SIGTERM has ended.
-OK, FAILED, BAD_INPUT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 0, 1, 2, 130, 141, 143
-_SUFFIX = "_command"
+OK, FAILED, INTERRUPTED, CLOSED_PIPE, TERMINATED = 0, 1, 130, 141, 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Errors are one line on stderr.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    arguments = _parser().parse_args(argv)
+    arguments = parser_of_commands().parse_args(argv)
     try:
         with raised_sigterm():
             arguments.run(arguments, shlex.join(["jaxgd", *argv]))
@@ -71,23 +67,3 @@ def _main_or_exit() -> int | str | None:
         return main()
     except SystemExit as error:
         return error.code
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, without the usage."""
-
-    def error(self, message):
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="jaxgd", description="Gradient-descent experiments: optimizers and batch sizes compared."
-    )
-    parser.add_argument("--version", action="version", version=f"jaxgd {__version__}")
-    modules = [name for _, name, _ in pkgutil.iter_modules(__path__) if name.endswith(_SUFFIX)]
-    names = " | ".join(name.removesuffix(_SUFFIX) for name in modules)
-    commands = parser.add_subparsers(dest="name", required=True, metavar=names)
-    for name in modules:
-        import_module(f"jaxgd.cli.{name}").add(commands)
-    return parser

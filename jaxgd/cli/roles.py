@@ -12,6 +12,7 @@ def add_roles(option: Callable) -> None:
     """Add the options that name data and the roles of columns; `option` is a parser's `add_argument`."""
     option(
         "--data",
+        metavar="DATA",
         help="a data set (see `jaxgd list`), a table (.csv, .tsv, .txt, .csv.gz), arrays.npz or "
         "my.py:problem [digits]",
     )

@@ -5,8 +5,6 @@ import os
 import platform
 from pathlib import Path
 
-from jaxgd import __version__
-
 # Where Linux tells a container its limits.
 CONTAINER = Path("/sys/fs/cgroup")
 
@@ -54,6 +52,16 @@ def num_cores() -> int:
     return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
 
 
+def own_version() -> str:
+    """The version of the jaxgd that is installed; "unknown" of files that were put on the path instead."""
+    import importlib.metadata  # not for `--help`: it takes a tenth of its time
+
+    try:
+        return importlib.metadata.version("jaxgd")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def versions() -> dict[str, str]:
     """The versions on which numbers depend."""
     return dict(_versions())
@@ -62,7 +70,7 @@ def versions() -> dict[str, str]:
 @functools.cache  # each is looked for in files
 def _versions() -> dict[str, str]:
     packages = ("jax", "jaxlib", "optax", "numpy")
-    import importlib.metadata  # not for `--help`: it takes a tenth of its time
+    import importlib.metadata
 
-    own = {"jaxgd": __version__, "python": platform.python_version()}
+    own = {"jaxgd": own_version(), "python": platform.python_version()}
     return own | {name: importlib.metadata.version(name) for name in packages}

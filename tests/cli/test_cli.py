@@ -1,3 +1,4 @@
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -5,10 +6,12 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import pytest
 
 from jaxgd import __version__, cli
-from jaxgd.cli import inputs, jax_start
+from jaxgd.cli import about, inputs, jax_start
+from jaxgd.machine.host import num_cores
 
 
 @pytest.fixture
@@ -55,7 +58,31 @@ def test_help_is_quick():
 
 
 def test_version():
-    assert shell("--version").stdout == f"jaxgd {__version__}\n"
+    first, second, third = shell("--version", JAX_PLATFORMS="cpu").stdout.splitlines()
+    assert first == f"jaxgd {__version__}"
+    assert f", jax {jax.__version__}, " in second
+    assert third == f"devices: {num_cores()} x cpu"
+
+
+def test_version_where_jax_cannot_start():
+    run = shell("--version", JAX_PLATFORMS="abacus")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.splitlines()[0] == f"jaxgd {__version__}"
+    assert "devices: none: JAX_PLATFORMS asks for 'abacus', which cannot be had; there is: " in run.stdout
+
+
+def test_version_without_jax(capsys, monkeypatch):
+    def missing():
+        raise importlib.metadata.PackageNotFoundError("jax")
+
+    monkeypatch.setattr(about, "versions", missing)
+    monkeypatch.setitem(sys.modules, "jax", None)  # as if it were missing
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert (first, second) == (f"jaxgd {__version__}", "jax is not installed")
+    assert third.startswith("devices: none: JAX cannot start: ")
 
 
 def test_list(capsys):

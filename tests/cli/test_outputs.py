@@ -12,7 +12,8 @@ import pytest
 
 import jaxgd
 from jaxgd import cli
-from jaxgd.cli import compare_command, inputs, jax_start
+from jaxgd.cli import inputs, jax_start
+from jaxgd.cli.commands import compare_command
 from jaxgd.reports.page import sections_page
 from jaxgd.reports.pages import of_comparison
 from jaxgd.specs.runs import SpecRuns

@@ -1,6 +1,9 @@
 """What the machine gives this process: cores and memory, of its own, its affinity mask, its container."""
 
+import importlib.metadata
 import os
+import tomllib
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -60,3 +63,18 @@ def test_memory_of_a_container(container):
     assert free_bytes(jax.devices("cpu")[:1]) == 400
     container("memory.max", "max")
     assert free_bytes(jax.devices("cpu")[:1]) > 1000
+
+
+def test_the_version_is_that_of_the_project():
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert jaxgd.__version__ == host.versions()["jaxgd"] == project["version"]
+    assert f"\nversion: {project['version']}\n" in (root / "CITATION.cff").read_text()
+
+
+def test_the_version_of_files_that_are_not_installed(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert host.own_version() == "unknown"

@@ -1,0 +1,1 @@
+"""The commands, one a module: `<name>_command.add` adds the parser of `jaxgd <name>`."""
