@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,7 +40,20 @@ def errors_in(file: str | None):
         raise InputError(place) from error
 
 
-def read_runs(spec: str):
+def add_spec(parser: ArgumentParser) -> None:
+    """Add the arguments that name a spec, and what of it is to be otherwise."""
+    parser.add_argument("spec", metavar="SPEC", help="the TOML file")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of the file that is given otherwise, such as epochs=5, fixed.width=128 or "
+        "'axes.seed=[0,1,2]'",
+    )
+
+
+def read_runs(spec: str, overrides: Sequence[str] = ()):
     """The runs of a spec, which is read and checked; what became of the columns of a table is printed.
 
     Raises:
@@ -48,7 +63,7 @@ def read_runs(spec: str):
     from jaxgd.specs.spec import read_spec
 
     with bad_input():
-        runs = SpecRuns(read_spec(spec))
+        runs = SpecRuns(read_spec(spec, overrides))
         with errors_in(runs.file):
             runs.check()
     if runs.table is not None:

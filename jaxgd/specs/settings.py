@@ -1,7 +1,7 @@
 """The settings that a file may give a sweep: each one's name, and what its values may be."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,16 +17,22 @@ MODELS = {
     "linear": ("init",),
 }
 _MODEL = ("model", *MODELS["mlp"])
+# What every run needs.
+NEEDED_SETTINGS = ("optimizer", "batch_size", "learning_rate")
 # Of the optimizers of `jaxgd.optim`, these need more than a file gives.
 _NEED_MORE = frozenset({"noisy_sgd", "scale_by_learning_rate"})
 _NOT_NUMBERS = ("dtype", "mask")
 
 
 class Allowed(NamedTuple):
-    """The values of a setting: a text that says which, and a test; or the words themselves."""
+    """The values of a setting: a text that says which, a test, and the same for editors as JSON Schema.
+
+    words: where only a few words are allowed, those.
+    """
 
     text: str
     test: Callable[[Any], bool]
+    schema: Mapping[str, Any]
     words: tuple[str, ...] = ()
 
 
@@ -40,22 +46,33 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-COUNT = Allowed("a whole number of at least 1", is_whole)
-COUNT_OR_ZERO = Allowed("a whole number of at least 0", lambda value: is_whole(value, 0))
-SEED = Allowed(
-    f"a whole number from 0 to {NUM_SEEDS - 1}", lambda value: is_whole(value, 0) and value < NUM_SEEDS
-)
-# A mistyped depth would take hours to trace, and the memory of the machine.
-DEPTH = Allowed("a whole number from 0 to 100", lambda value: is_whole(value, 0) and value <= 100)
-NUMBER = Allowed("a number", is_number)
-NUMBER_OR_OFF = Allowed(f'a number or "{OFF}"', lambda value: is_number(value) or value == OFF)
-SWITCH = Allowed("true or false", lambda value: isinstance(value, bool))
-TEXT = Allowed("a text", lambda value: isinstance(value, str))
+def whole(least: int, most: int | None = None) -> Allowed:
+    """Whole numbers from `least` on, up to `most` where there is one."""
+    schema = {"type": "integer", "minimum": least}
+    if most is None:
+        return Allowed(f"a whole number of at least {least}", lambda value: is_whole(value, least), schema)
+    text = f"a whole number from {least} to {most}"
+    return Allowed(text, lambda value: is_whole(value, least) and value <= most, schema | {"maximum": most})
+
+
+def or_word(allowed: Allowed, word: str) -> Allowed:
+    """What is allowed, or one word."""
+    schema = {"anyOf": [allowed.schema, {"const": word}]}
+    return Allowed(f'{allowed.text} or "{word}"', lambda value: value == word or allowed.test(value), schema)
 
 
 def words(*known: str) -> Allowed:
     """One of a few words."""
-    return Allowed(f"one of {', '.join(known)}", lambda value: value in known, known)
+    return Allowed(f"one of {', '.join(known)}", lambda value: value in known, {"enum": [*known]}, known)
+
+
+COUNT, COUNT_OR_ZERO, SEED = whole(1), whole(0), whole(0, NUM_SEEDS - 1)
+# A mistyped depth would take hours to trace, and the memory of the machine.
+DEPTH = whole(0, 100)
+NUMBER = Allowed("a number", is_number, {"type": "number"})
+NUMBER_OR_OFF = or_word(NUMBER, OFF)
+SWITCH = Allowed("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
+TEXT = Allowed("a text", lambda value: isinstance(value, str), {"type": "string"})
 
 
 @cache
@@ -89,7 +106,7 @@ def known_settings() -> dict[str, Allowed]:
         hyperparameters |= {k: v for k, v in own.items() if hyperparameters.get(k) is not NUMBER_OR_OFF}
     return {
         "optimizer": words(*optimizers()),
-        "batch_size": Allowed(f'{COUNT.text} or "full"', lambda value: value == "full" or is_whole(value)),
+        "batch_size": or_word(COUNT, "full"),
         "seed": SEED,
         "sampling": words("shuffle", "replacement"),
         "remainder": words("keep", "drop"),
@@ -112,7 +129,7 @@ def check_settings(values: dict[str, list[Any]], swept: Iterable[str], own_model
         swept: the settings of which there are several.
         own_model: the data, if they are a problem that has a model of its own.
     """
-    for name in ("optimizer", "batch_size", "learning_rate"):
+    for name in NEEDED_SETTINGS:
         if name not in values:
             raise ValueError(f"{name} is missing; give it in fixed, axes, points or draw.ranges")
     if own_model:

@@ -5,62 +5,28 @@ Every complaint is one line: the file, the key, what it holds and what is expect
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgd.arguments import is_there, path_of, unknown
-from jaxgd.specs.settings import (
-    COUNT,
-    COUNT_OR_ZERO,
-    NUMBER,
-    SEED,
-    SWITCH,
-    TEXT,
-    Allowed,
-    check_settings,
-    known_settings,
-    words,
+from jaxgd.specs.keys import (
+    BUDGET,
+    DRAW,
+    EARLY_STOPPING,
+    LIST,
+    NEEDED,
+    NEEDED_OF_DRAW,
+    RULE_SETTINGS,
+    TABLE,
+    TOP,
 )
+from jaxgd.specs.overriding import overridden
+from jaxgd.specs.settings import COUNT_OR_ZERO, Allowed, check_settings, known_settings
 from jaxgd.specs.sources import is_data_file, is_python
-from jaxgd.sweeps.draws import METHODS, draw, int_uniform, log_uniform, uniform
+from jaxgd.sweeps.draws import draw, int_uniform, log_uniform, uniform
 
-TABLE = Allowed("a table", lambda value: isinstance(value, Mapping))
-LIST = Allowed("a list of values", lambda value: isinstance(value, list))
-POINTS = Allowed("a list of tables", lambda value: isinstance(value, list))
-NAMES = Allowed("a list of names", lambda value: isinstance(value, list) and all(map(TEXT.test, value)))
-_TOP = {
-    "data": TEXT,
-    "target": TEXT,
-    "task": words("classification", "regression"),
-    "drop": NAMES,
-    "group": TEXT,
-    "split": TEXT,
-    "epochs": COUNT,
-    "metric": TEXT,
-    "fixed": TABLE,
-    "axes": TABLE,
-    "points": POINTS,
-    "draw": TABLE,
-    "early_stopping": TABLE,
-    "budget": TABLE,
-}
 _TOO_DEEP = "lists or tables are nested too deep; no key needs more than three levels"
-_MOST_DRAWS = 2**20
-_DRAWS = Allowed(
-    f"a whole number from 1 to {_MOST_DRAWS}", lambda value: COUNT.test(value) and value <= _MOST_DRAWS
-)
-_DRAW = {"num": _DRAWS, "method": words(*METHODS), "seed": SEED, "ranges": TABLE}
-_EARLY_STOPPING = {
-    "patience": COUNT_OR_ZERO,
-    "min_delta": NUMBER,
-    "baseline": NUMBER,
-    "restore_best": SWITCH,
-    "start_from_epoch": COUNT_OR_ZERO,
-    "monitor": TEXT,
-    "mode": words("min", "max"),
-}
-_BUDGET = {"updates": COUNT, "examples": COUNT, "epochs": COUNT}
 _RANGES = {"uniform": uniform, "log_uniform": log_uniform, "int_uniform": int_uniform}
 
 
@@ -86,12 +52,22 @@ class Spec(NamedTuple):
         return os.path.join(self.folder, data) if is_path else data
 
 
-def read_spec(path: str | os.PathLike) -> Spec:
-    """The spec in a TOML file. A relative path to data is looked for beside the file.
+def read_spec(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Spec:
+    """The spec in a TOML file, with overrides. A relative path to data is looked for beside the file.
+
+    Args:
+        path: the file.
+        overrides: words such as "epochs=5", "fixed.width=128" or "axes.seed=[0, 1]": a key, dots between its
+            tables, and a value as TOML writes it; texts may be without their quotes. A setting is taken out
+            of the table in which the file has it, and a path to data is looked for from the current folder.
 
     Raises:
-        ValueError: what the file holds is not what a sweep needs.
+        ValueError: what the file holds, or a word, is not what a sweep needs.
         OSError: the file cannot be read.
+
+    Example:
+        >>> read_spec("digits.toml", ["epochs=2", "axes.seed=[0]"]).document["epochs"]
+        2
     """
     path = path_of("spec", path)
     if not is_there("spec", path):
@@ -104,7 +80,10 @@ def read_spec(path: str | os.PathLike) -> Spec:
         raise ValueError(f"{path}: {error}") from None
     except RecursionError:
         raise ValueError(f"{path}: {_TOO_DEEP}") from None
-    return parse_spec(document, str(path))._replace(folder=os.path.dirname(path))
+    changed = overridden(document, overrides)
+    own_data = changed.get("data") != document.get("data")
+    file = " ".join([str(path), "with", *overrides] if overrides else [str(path)])
+    return parse_spec(changed, file)._replace(folder="" if own_data else os.path.dirname(path))
 
 
 def parse_spec(document: Mapping[str, Any], file: str) -> Spec:
@@ -114,10 +93,10 @@ def parse_spec(document: Mapping[str, Any], file: str) -> Spec:
         ValueError: an unknown or missing key, a value of the wrong type, settings that do not go together.
     """
     try:
-        _check_table("", document, _TOP)
-        for key in ("data", "epochs"):
+        _check_table("", document, TOP)
+        for key in NEEDED:
             if key not in document:
-                raise ValueError(f"{key} is missing; {_TOP[key].text} is needed")
+                raise ValueError(f"{key} is missing; {TOP[key].text} is needed")
         _check_rules(document)
         known = _settings_of(document)
         fixed = document.get("fixed", {})
@@ -148,15 +127,14 @@ def values_by_setting(fixed: Mapping[str, Any], axes: Mapping[str, list[Any]]) -
 
 def _settings_of(document: Mapping[str, Any]) -> dict[str, Allowed]:
     """The settings that this document may give; patience and its like if runs can stop early."""
-    rule = {"patience": COUNT_OR_ZERO, "min_delta": NUMBER} if "early_stopping" in document else {}
-    return {**known_settings(), **rule}
+    return known_settings() | (RULE_SETTINGS if "early_stopping" in document else {})
 
 
 def _check_rules(document: Mapping[str, Any]) -> None:
-    _check_table("early_stopping", document.get("early_stopping", {}), _EARLY_STOPPING)
-    _check_table("budget", document.get("budget", {}), _BUDGET)
+    _check_table("early_stopping", document.get("early_stopping", {}), EARLY_STOPPING)
+    _check_table("budget", document.get("budget", {}), BUDGET)
     if "budget" in document and len(document["budget"]) != 1:
-        raise ValueError(f"budget needs exactly one of {', '.join(_BUDGET)}")
+        raise ValueError(f"budget needs exactly one of {', '.join(BUDGET)}")
 
 
 def _axes(document: Mapping[str, Any], known: Mapping[str, Allowed]) -> dict[str, list[Any]]:
@@ -191,10 +169,10 @@ def _points(points: list, known: Mapping[str, Allowed]) -> list[dict[str, Any]]:
 
 
 def _draw(table: Mapping[str, Any], known: Mapping[str, Allowed]) -> list[dict[str, Any]]:
-    _check_table("draw", table, _DRAW)
-    for key in ("num", "ranges"):
+    _check_table("draw", table, DRAW)
+    for key in NEEDED_OF_DRAW:
         if key not in table:
-            raise ValueError(f"draw.{key} is missing; {_DRAW[key].text} is needed")
+            raise ValueError(f"draw.{key} is missing; {DRAW[key].text} is needed")
     ranges = {}
     for name, given in table["ranges"].items():
         _check_known("draw.ranges", name, known)

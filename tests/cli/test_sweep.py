@@ -44,6 +44,41 @@ def test_a_sweep(folder, capsys):
     assert result.spec["epochs"] == 2
 
 
+def test_keys_that_are_given_otherwise(folder, capsys):
+    """They are what is kept, and what the same command goes on with."""
+    words = ["epochs=3", "axes.learning_rate=[0.1, 0.2]"]
+    assert cli.main(["sweep", "spec.toml", words[0], "--out", "out", words[1]]) == 0
+    assert "2 x seed 2; 3 epochs; 4 completed)" in capsys.readouterr().out
+    result = jaxgd.load("out")
+    assert (result.spec["epochs"], result.axes["learning_rate"]) == (3, [0.1, 0.2])
+
+    assert cli.main(["sweep", "spec.toml", *words, "--out", "out"]) == 0
+    assert "out has 4 of 4 runs: nothing is left to train" in capsys.readouterr().err
+    assert cli.main(["sweep", "spec.toml", words[1], "--out", "out"]) == 2
+    assert "epochs" in capsys.readouterr().err
+    assert cli.main(["sweep", "spec.toml", *words, "axes.seed=[0,1,2]", "--out", "out"]) == 0
+    assert "out has 4 of 6 runs: the others are trained" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["epoch=3", "--out", "out"], "unknown key 'epoch'; did you mean 'epochs'?"),
+        (["--out", "out", "axes.seeds=[0]"], "unknown key in axes 'seeds'; did you mean 'seed'?"),
+        (["--out", "out", "epochs"], "unrecognized arguments: epochs"),
+        (["--out", "out", "--epochs=3"], "unrecognized arguments: --epochs=3"),
+    ],
+)
+def test_keys_that_are_not_known(folder, capsys, words, message):
+    try:
+        code = cli.main(["sweep", "spec.toml", *words])
+    except SystemExit as exit:
+        code = exit.code
+    assert code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
 def test_the_plan_is_printed_when_asked_for(folder, capsys):
     assert cli.main(["sweep", "spec.toml", "--out", "out", "--exact", "--explain"]) == 0
     assert "4 runs of 2 epochs in 1 program" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 
 from jaxgd.cli import jax_start
-from jaxgd.cli.inputs import InputError, bad_input, errors_in, read_runs
+from jaxgd.cli.inputs import InputError, add_spec, bad_input, errors_in, read_runs
 
 
 def add(commands) -> None:
@@ -18,8 +18,8 @@ def add(commands) -> None:
         "--devices its programs are compiled for a TPU that need not be here: it says what "
         "they need of its memory, and what its devices would have to tell each other.",
     )
+    add_spec(plan)
     option = plan.add_argument
-    option("spec", metavar="SPEC", help="the TOML file")
     option(
         "--devices",
         metavar="KIND:CHIPS",
@@ -32,7 +32,7 @@ def add(commands) -> None:
 def _plan(arguments: argparse.Namespace, command: str) -> None:
     if arguments.devices is None:
         jax_start.start_jax(cache=True)
-        runs = read_runs(arguments.spec)
+        runs = read_runs(arguments.spec, arguments.overrides)
         with errors_in(runs.file):
             print(runs.plan(arguments.exact))
         return
@@ -45,7 +45,7 @@ def _plan(arguments: argparse.Namespace, command: str) -> None:
     jax_start.start_jax(cache=False)
     with bad_input():
         devices = described_devices(arguments.devices)
-    runs = read_runs(arguments.spec)
+    runs = read_runs(arguments.spec, arguments.overrides)
     with _refused(arguments.devices), errors_in(runs.file):
         plan, programs = runs.compiled(devices, _tell, arguments.exact)
     print(_text(plan, programs, devices))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jaxgd.cli import jax_start
-from jaxgd.cli.inputs import InputError, as_path, bad_input, check_folder, errors_in, read_runs
+from jaxgd.cli.inputs import InputError, add_spec, as_path, bad_input, check_folder, errors_in, read_runs
 from jaxgd.cli.outputs import OutputError
 from jaxgd.cli.parts import executor_at, part_of
 from jaxgd.machine.interrupts import Interrupted
@@ -21,8 +21,8 @@ def add(commands) -> None:
         help="train at every point of a grid that a TOML file describes",
         description="Train at every point of the sweep that a TOML file describes, and keep it in a folder.",
     )
+    add_spec(sweep)
     option = sweep.add_argument
-    option("spec", metavar="SPEC", help="the TOML file")
     option(
         "--out",
         required=True,
@@ -62,7 +62,7 @@ def _sweep(arguments: argparse.Namespace, command: str) -> None:
 
     from jaxgd.sweeps.folders.in_folder import NotKeptError
 
-    runs = read_runs(arguments.spec)
+    runs = read_runs(arguments.spec, arguments.overrides)
     options = {name: getattr(arguments, name) for name in ("explain", "exact", "replace")}
     is_alone = part is None and arguments.executor is None
     lost = None
