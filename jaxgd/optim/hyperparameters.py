@@ -239,8 +239,13 @@ class Parametric(Parted):
         return cls._rebuild(kind, zip(names, children, strict=True))
 
     def __repr__(self):
-        shown = (_shown(self._values, name) for name in self._values if not _is_off(self._values, name))
+        shown = shown_values(self._values)
         return f"{self._kind}({', '.join(f'{name}={text(value)}' for name, value in shown)})"
+
+
+def shown_values(h: Hyperparameters) -> list[tuple[str, Any]]:
+    """Names and values for `repr`, without features that are switched off."""
+    return [_shown(h, name) for name in h if not _is_off(h, name)]
 
 
 def _shown(h: Hyperparameters, name: str) -> tuple[str, Any]:

@@ -11,7 +11,8 @@ import jax
 import optax
 
 from jaxgd.aliases import OptState, Params, Updates
-from jaxgd.optim.hyperparameters import Hyperparameters, Parametric
+from jaxgd.html_text import card
+from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, shown_values, text
 from jaxgd.optim.roles import Declaring, role_of
 from jaxgd.optim.trees.equality import notice_static_argument
 
@@ -74,6 +75,9 @@ class Transform(Parametric, optax.GradientTransformationExtraArgs):
         self = tuple.__new__(cls, (init, update))
         self._kind, self._values = kind, values
         return self
+
+    def _repr_html_(self) -> str:
+        return card(str(self._kind), ((str(name), text(value)) for name, value in shown_values(self._values)))
 
     def as_optax(self) -> optax.GradientTransformationExtraArgs:
         """A plain Optax transform with the same numbers, for code that takes array leaves for parameters."""

@@ -12,6 +12,7 @@ from jax.core import Tracer
 
 from jaxgd.aliases import History, Key, Params, WholeNumber
 from jaxgd.arguments import whole_number
+from jaxgd.html_text import card
 from jaxgd.machine.compiling import Checks, own_programs, quick_jit
 from jaxgd.optim.trees.parameters import check_trainable
 from jaxgd.pytrees import Static, check_unchanged
@@ -46,15 +47,14 @@ class Fit(NamedTuple):
         return f"Fit({runs}history of {', '.join(self.history)}: {self.history['updates'].shape[-1]} epochs)"
 
     def _repr_html_(self) -> str:
-        last = {name: column[..., -1] for name, column in self.history.items()}
-        if any(np.ndim(value) for value in last.values()):
-            return f"<pre>Fit of {np.shape(self.state.status)} runs</pre>"
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{float(value):.6g}</td></tr>" for name, value in last.items()
-        )
-        word = STATUS_WORDS[int(self.state.status)]
-        epochs = len(self.history["updates"])
-        return f"<table><caption>Fit: {word}, epoch {epochs}</caption>{cells}</table>"
+        shape, epochs = np.shape(self.state.status), self.history["updates"].shape[-1]
+        if shape:
+            return card(
+                f"Fit of {shape} runs of {epochs} epochs", notes=[f"history of {', '.join(self.history)}"]
+            )
+        rows = [(name, float(column[0]), float(column[-1])) for name, column in self.history.items()]
+        title = f"Fit: {STATUS_WORDS[int(self.state.status)]}, epoch {epochs}"
+        return card(title, rows, head=("after epoch", "1", str(epochs)))
 
 
 def fit(trainer: Trainer, key: Key, epochs: WholeNumber, start: Any = None) -> Fit:

@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec
 
 from jaxgd.aliases import WholeNumber
 from jaxgd.arguments import one_of, whole_number, whole_number_or_none
+from jaxgd.html_text import card
 from jaxgd.machine.devices import axes_of, checked_spec, num_parts
 from jaxgd.optim.combining import chain, is_transform
 from jaxgd.optim.hyperparameters import Parametric
@@ -50,16 +51,26 @@ class Trainer(PyTree):
     batch_spec: Any = Static(None)
 
     def __repr__(self):
-        size = self.batch_size.value if isinstance(self.batch_size, Static) else self.batch_size
-        size = size.sizes.value if isinstance(size, OneOf) else size
         rules = "".join(f", {rule!r}" for rule in self.rules or ())
-        return f"trainer({self.problem!r}, {self.optimizer!r}, batch_size={size}{rules})"
+        return f"trainer({self.problem!r}, {self.optimizer!r}, batch_size={self._size}{rules})"
+
+    def _repr_html_(self) -> str:
+        rows = [("problem", self.problem.sizes_text), ("optimizer", repr(self.optimizer))]
+        rows += [("batch size", self._size)]
+        rows += [(name, repr(getattr(self, name))) for name in ("microbatch", "sampling", "remainder")]
+        return card("Trainer", [*rows, *(("rule", repr(rule)) for rule in self.rules or ())])
 
     def replace(self, **changes: Any) -> "Trainer":
         """A copy with some of its arguments changed, checked as in `trainer`."""
         given = {name: getattr(self, name) for name in self.__dataclass_fields__}
         plain = {name: value.value if isinstance(value, Static) else value for name, value in given.items()}
         return trainer(**plain | changes)
+
+    @property
+    def _size(self) -> str:
+        """The batch size as a person gave it."""
+        size = self.batch_size.value if isinstance(self.batch_size, Static) else self.batch_size
+        return str(size.sizes.value if isinstance(size, OneOf) else size)
 
     @property
     def has_schedule(self) -> bool:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 
+from jaxgd.html_text import card
 from jaxgd.machine.devices import device_name
 from jaxgd.machine.host import num_cores, versions
 from jaxgd.specs.choices import Seeds
 from jaxgd.specs.sources import Source
 from jaxgd.specs.splits import num_rows
+from jaxgd.specs.wording import batch_text, score_text
 from jaxgd.studies.comparison.answer import (
     Found,
     Subject,
@@ -39,6 +41,10 @@ INTERVALS = (
     "test rows; the differences from the best of the others hold for all cells together (Hsu's multiple "
     "comparisons with the best)"
 )
+
+
+# Cells that a notebook shows.
+_MOST_SHOWN = 8
 
 
 class About(NamedTuple):
@@ -89,6 +95,19 @@ class Comparison:
     linear: Baseline | None = field(repr=False, default=None)
     classes: tuple[str, ...] = field(repr=False, default=())  # their names, where they have some
     quality: Quality | None = field(repr=False, default=None)  # of the recommended cell, by other measures
+
+    def _repr_html_(self) -> str:
+        head = ("optimizer", "batch", "rate", f"test {self.score}, 95 %", "verdict", "updates")
+        rows = [_html_row(self, cell) for cell in self.cells[:_MOST_SHOWN]]
+        notes = [*self.details, *(f"! {line}" for line in self.warnings)]
+        return card(self.sentence, rows, head, notes)
+
+
+def _html_row(comparison: Comparison, cell: Cell) -> tuple[str | int, ...]:
+    score = score_text(cell.test, cell.test_low, cell.test_high, comparison.score)
+    verdict = f"{cell.verdict}{' *' if cell is comparison.recommended else ''}"
+    size = batch_text(cell.batch_size, comparison.about.num_train).removeprefix("batch ")
+    return cell.optimizer, size, f"{cell.learning_rate:g}", score, verdict, cell.updates
 
 
 def conclude_comparison(

@@ -5,7 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxgd.arguments import one_of, whole_number
+from jaxgd.html_text import card
 from jaxgd.sweeps.planning.constants import Core
+
+# Programs that a notebook shows of a plan.
+_MOST_SHOWN = 20
 
 
 class Recipe(NamedTuple):
@@ -99,6 +103,14 @@ class Program:
         """Such as "8 runs, batch 32, adam"."""
         return f"{len(self.runs)} runs, batch {self.batch_size}, {self.optimizer}"
 
+    @property
+    def costs(self) -> tuple[str, str, str]:
+        """Seconds to compile, seconds to run and megabytes as they were, or as they are predicted."""
+        compiling, running, about = self.compile_seconds, self.run_seconds, "≈\u00a0"
+        compiled = f"{about}{self.predicted_compile_seconds:.1f}" if compiling is None else f"{compiling:.1f}"
+        ran = f"{about}{self.predicted_run_seconds:.2g}" if running is None else f"{running:.2g}"
+        return compiled, ran, f"{about}{self.predicted_bytes / 1e6:.3g}"
+
     def __str__(self):
         lines = [
             self.title,
@@ -149,6 +161,15 @@ class Plan:
         for number, group in enumerate(self.groups, 1):
             lines += [f"{number}. " + str(group).replace("\n", "\n   ")]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        head = ("program", "how", "compile, s", "run, s", "MB on each device")
+        shown = self.groups[:_MOST_SHOWN]
+        rows = [(group.title, str(group.recipe), *group.costs) for group in shown]
+        notes = [] if self.seconds is None else [f"took {self.seconds:.1f} s in all"]
+        if len(shown) < len(self.groups):
+            notes.append(f"the first {len(shown)} of {len(self.groups)} programs; print(plan) shows all")
+        return card(self.title, rows, head, notes)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON can hold it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgd.html_text import card
 from jaxgd.sweeps.axes import Point, label
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.clocked import missing_trainers, with_clock
@@ -19,6 +20,11 @@ from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
     import xarray
+
+
+# What a notebook shows: so many values of an axis, and the best point by the first of these that there is.
+_MOST_VALUES = 8
+_LOOKED_AT = ("valid_accuracy", "valid_loss", "train_loss")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -177,14 +183,39 @@ class SweepResult:
 
     def __repr__(self):
         sizes = " x ".join(f"{name} {len(values)}" for name, values in self.axes.items())
+        return f"SweepResult({sizes}; {self.dataset.sizes['epoch']} epochs; {self._status_text})"
+
+    @property
+    def _status_text(self) -> str:
+        """Such as "7 completed, 1 diverged"."""
         words, counts = np.unique(self.dataset["status"].values, return_counts=True)
-        status = ", ".join(f"{count} {word}" for word, count in zip(words, counts, strict=True))
-        return f"SweepResult({sizes}; {self.dataset.sizes['epoch']} epochs; {status})"
+        return ", ".join(f"{count} {word}" for word, count in zip(words, counts, strict=True))
 
     def _repr_html_(self) -> str:
-        from html import escape
+        rows = [(name, _values_text(values)) for name, values in self.axes.items()]
+        rows += [("status", self._status_text), *_best_row(self), ("plan", self.plan.title)]
+        names = ", ".join(str(name) for name in self.dataset.data_vars)
+        return card("SweepResult", rows, notes=[f"dataset: {names}"])
 
-        return f"<pre>{escape(repr(self))}\n{escape(repr(self.plan))}</pre>"
+
+def _values_text(values: Sequence[Any]) -> str:
+    """Values of an axis, without those in the middle of many."""
+    texts = [str(label(value)) for value in values]
+    if len(texts) > _MOST_VALUES:
+        texts = [*texts[: _MOST_VALUES - 1], "...", texts[-1]]
+    count = f" ({len(values)})" if len(values) > 1 else ""
+    return ", ".join(texts) + count
+
+
+def _best_row(result: SweepResult) -> list[tuple[str, str]]:
+    """The best point by the metric that is looked at first; none where no point has a score."""
+    metric = next((name for name in _LOOKED_AT if name in result.dataset), "")
+    try:
+        best = result.best(metric)
+    except ValueError:
+        return []
+    where = ", ".join(f"{name} {label(value)}" for name, value in best.coords.items())
+    return [(f"best {metric}", f"{best.value:.4g}{', at ' if where else ''}{where}")]
 
 
 def load(folder: str | os.PathLike, like: Any = None) -> SweepResult:

@@ -121,10 +121,15 @@ class Problem(PyTree):
         return data
 
     def __repr__(self):
+        return f"Problem({self.sizes_text}, loss={self.loss!r}, metrics={list(self.metrics)})"
+
+    @property
+    def sizes_text(self) -> str:
+        """Such as "train=1078, valid=359, test=360 examples"."""
         # Inside of a tree map there may be anything, or nothing, in the place of the arrays.
         shapes = {s: [jnp.shape(x) for x in jax.tree.leaves(getattr(self, s))[:1]] for s in SPLITS}
         counts = ", ".join(f"{split}={shape[0][0]}" for split, shape in shapes.items() if shape and shape[0])
-        return f"Problem({counts or 'no'} examples, loss={self.loss!r}, metrics={list(self.metrics)})"
+        return f"{counts or 'no'} examples"
 
 
 def num_examples(data: Split) -> Any:
