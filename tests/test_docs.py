@@ -3,7 +3,10 @@
 Those of docs/concepts run in tests/test_claims_of_docs.py.
 """
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,8 +34,6 @@ RUN = [
 ]
 
 
-# What a sweep of more than five seconds says on a CPU; how long one takes depends on the machine.
-@pytest.mark.filterwarnings("ignore:the sweep ran on")
 @pytest.mark.usefixtures("promoting")  # a reader has JAX as it is by default, and adds a bias as anybody does
 @pytest.mark.parametrize("page", RUN)
 def test_blocks_run(page, tmp_path, monkeypatch):
@@ -72,6 +73,17 @@ def test_readme_opens_in_the_promised_order():
     ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
+
+
+@pytest.mark.slow
+def test_readme_example_warns_of_nothing(tmp_path):
+    """As a person runs it, in a process of its own, whose warnings are errors."""
+    (tmp_path / "example.py").write_text(blocks(ROOT / "README.md")[0])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", "example.py"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert (run.returncode, "arning" in run.stderr) == (0, False), run.stderr
+    assert "'accuracy'" in run.stdout
 
 
 def test_readme_example_is_short():

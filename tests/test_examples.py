@@ -42,7 +42,6 @@ RUN = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:the sweep ran on")  # said on a CPU if it takes more than five seconds
 @pytest.mark.usefixtures("promoting")  # as a reader runs it: with JAX as it is by default
 @pytest.mark.parametrize("script", RUN)
 def test_example_runs(script, capsys, monkeypatch):

@@ -36,6 +36,9 @@ from jaxgd.training.progress import Progress
 from jaxgd.training.states import DIVERGED, TrainState
 from jaxgd.training.trainers import Trainer
 
+# Seconds from which on a sweep was long enough to say how it would have been shorter.
+_LONG = 30
+
 
 def sweep(
     make_trainer: Callable[[Point], Trainer],
@@ -210,8 +213,8 @@ def run_sweep(
             raise interrupts.interrupted(result, str(lost or text))
         if lost is not None:
             raise lost
-    if executor is None:
-        _warn_of_idle_cores(engine.devices, sum(len(group.runs) for group, _ in begun.planned), seconds)
+    if progress is True and executor is None and seconds > _LONG:
+        _tell_of_idle_cores(engine.devices, sum(len(group.runs) for group, _ in begun.planned))
     if any(checks):
         _tell_of_divergence(lists, found)
     return result
@@ -252,7 +255,8 @@ def _train(
     groups = [group for group, _ in begun.planned]
     left = [int((~found.has_ended[[run.index for run in group.runs]]).sum()) for group in groups]
     examples = sum(group.num_examples * num for group, num in zip(groups, left, strict=True))
-    with Progress(progress, max(1, sum(left)), engine.sources.epochs * examples, "runs") as shown:
+    idle = "" if isinstance(engine, Workers) else _idle_cores(engine.devices, sum(left))
+    with Progress(progress, max(1, sum(left)), engine.sources.epochs * examples, "runs", idle) as shown:
         sinks = [sink for sink in (begun.keeper, found, Shown(shown), logged) if sink is not None]
         events = engine.run(begun.planned, interrupts, begun.snapshots)
         try:
@@ -381,10 +385,15 @@ def _tell_of_divergence(axes: Mapping[str, Sequence[Any]], found: Collected) -> 
         )
 
 
-def _warn_of_idle_cores(devices: Sequence[Any], num_runs: int, seconds: float) -> None:
-    if seconds > 5 and devices[0].platform == "cpu" and len(devices) < min(cores := num_cores(), num_runs):
-        warnings.warn(
-            f"the sweep ran on {len(devices)} of {cores} cores: put "
-            f'jax.config.update("jax_num_cpu_devices", {cores}) before the first use of JAX',
-            stacklevel=3,
-        )
+def _idle_cores(devices: Sequence[Any], num_runs: int) -> str:
+    """Such as "on 1 of 2 cores", where JAX has fewer devices of a CPU than it could have; else nothing."""
+    cores = num_cores()
+    is_idle = devices[0].platform == "cpu" and len(devices) < min(cores, num_runs)
+    return f"on {len(devices)} of {cores} cores" if is_idle else ""
+
+
+def _tell_of_idle_cores(devices: Sequence[Any], num_runs: int) -> None:
+    """Say what would have been faster: a note, since nothing is wrong with the result."""
+    if idle := _idle_cores(devices, num_runs):
+        setting = f'jax.config.update("jax_num_cpu_devices", {num_cores()})'
+        print(f"the sweep ran {idle}; with all: {setting} before the first use of JAX", file=sys.stderr)  # noqa: T201

@@ -16,10 +16,7 @@ from jaxgd.landscape.networks import close_up
 from jaxgd.studies.comparison import comparing
 from jaxgd.sweeps import sweeping
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:the sweep ran on"),
-    pytest.mark.usefixtures("default_handlers"),
-]
+pytestmark = pytest.mark.usefixtures("default_handlers")
 
 SPEC = """
 data = "breast_cancer"

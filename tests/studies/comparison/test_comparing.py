@@ -14,8 +14,6 @@ from jaxgd.studies.comparison import comparing
 from jaxgd.studies.comparison.comparing import compare, plan_comparison, run_comparison
 from jaxgd.training.evaluation import example_scores
 
-pytestmark = pytest.mark.filterwarnings("ignore:the sweep ran on")
-
 N = 24
 
 

@@ -10,10 +10,7 @@ import jaxgd
 from jaxgd.reports.pages import of_comparison, terminal
 from jaxgd.studies.comparison import comparing, rounds, stages
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:the sweep ran on"),
-    pytest.mark.usefixtures("default_handlers"),
-]
+pytestmark = pytest.mark.usefixtures("default_handlers")
 
 N = 24
 GENERATOR = np.random.default_rng(0)
