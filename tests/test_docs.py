@@ -66,13 +66,14 @@ def test_readme_opens_in_the_promised_order():
         'pip install -e ".[all]" && jaxgd compare',
         'pip install -e ".[test]" && pytest',
         "```python",
-        "## Your own data",
-        "## Your own training loop",
-        "## Drop-in for Optax",
+        "## In an Optax loop",
+        "## Your own data and model",
+        "## What it costs",
         "## When not to use this",
     ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
+    assert "GPU: untested" in text
 
 
 @pytest.mark.slow
