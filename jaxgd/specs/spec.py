@@ -74,13 +74,13 @@ def read_spec(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Spec:
         raise FileNotFoundError(f"spec is {str(path)!r}; there is no such file")
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
+        changed = overridden(document, overrides)
     except OSError as error:
         raise OSError(f"spec is {str(path)!r}, which cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     except RecursionError:
         raise ValueError(f"{path}: {_TOO_DEEP}") from None
-    changed = overridden(document, overrides)
     own_data = changed.get("data") != document.get("data")
     file = " ".join([str(path), "with", *overrides] if overrides else [str(path)])
     return parse_spec(changed, file)._replace(folder="" if own_data else os.path.dirname(path))
