@@ -67,6 +67,7 @@ def test_readme_opens_in_the_promised_order():
         'pip install -e ".[test]" && pytest',
         "```python",
         "## In an Optax loop",
+        "## A function of your own",
         "## Your own data and model",
         "## What it costs",
         "## When not to use this",
