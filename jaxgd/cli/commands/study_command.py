@@ -45,9 +45,7 @@ def add(commands) -> None:
         help="the same as --data DATA; or a spec.toml to run, a folder that `jaxgd sweep` saved",
     )
     add_roles(option)
-    option(
-        "--trials", metavar="FILE.csv", help="trials of any tool, a row for each evaluation, in place of data"
-    )
+    option("--trials", metavar="FILE", help="trials of any tool, a row for each evaluation, in place of data")
     option(
         "--goal",
         metavar="METRIC=VALUE",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgd.studies.ratios import ratio_ends
-from jaxgd.studies.scaling.evidence import Evidence, evidence_of, jacobian, same_lengths
+from jaxgd.studies.scaling.evidence import LogMeans, evidence_of, jacobian, same_lengths
 from jaxgd.studies.scaling.measured import MeasuredSteps
 
 MOST_MISFIT = 0.1
@@ -137,14 +137,14 @@ def fit_steps(means: np.ndarray, batch_sizes: np.ndarray) -> np.ndarray:
     return np.linalg.solve(columns.mT @ columns, columns.sum(-2)[..., None])[..., 0]
 
 
-def _known(steps: Any, batch_sizes: Any) -> Evidence:
+def _known(steps: Any, batch_sizes: Any) -> LogMeans:
     updates, sizes = same_lengths(steps=steps, batch_sizes=batch_sizes)
     if (np.diff(sizes) <= 0).any():
         raise ValueError(f"batch_sizes must ascend, got {sizes.tolist()}")
-    return Evidence(sizes, np.log(updates), np.full(len(sizes), np.nan), np.zeros((1, len(sizes))), 1.0)
+    return LogMeans(sizes, np.log(updates), np.full(len(sizes), np.nan), np.zeros((1, len(sizes))), 1.0)
 
 
-def _fitted(evidence: Evidence) -> FittedBatchSize:
+def _fitted(evidence: LogMeans) -> FittedBatchSize:
     num = len(evidence.means)
     if num < _LEAST_POINTS:
         reason = (
@@ -191,7 +191,7 @@ def _refused(reason: str, misfit: float = math.nan, beyond: float = math.nan) ->
     return FittedBatchSize(nan, nan, nan, nan, nan, misfit, beyond, reason)
 
 
-def _fit_ends(evidence: Evidence, fit, found: tuple[float, float]) -> tuple[float, float]:
+def _fit_ends(evidence: LogMeans, fit, found: tuple[float, float]) -> tuple[float, float]:
     """The ends of Emin / Smin, which are `found`."""
     if not evidence.has_chance:
         return math.nan, math.nan
@@ -203,7 +203,7 @@ def _fit_ends(evidence: Evidence, fit, found: tuple[float, float]) -> tuple[floa
     return ratio_ends(examples, fewest, variances, float(moments[0, 1]), evidence.quantile(relative))
 
 
-def _by_overhead(evidence: Evidence, overhead: float) -> OverheadBatchSize:
+def _by_overhead(evidence: LogMeans, overhead: float) -> OverheadBatchSize:
     num = len(evidence.means)
     if num < 2:
         reason = f"an overhead needs 2 batch sizes at which every seed reaches the goal, there are {num}"

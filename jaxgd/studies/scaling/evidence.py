@@ -13,7 +13,7 @@ DRAWS = 400
 _SMALL = 1e-4  # in log updates, for derivatives
 
 
-class Evidence(NamedTuple):
+class LogMeans(NamedTuple):
     """Mean log updates of the batch sizes at which every reporting seed reaches the goal.
 
     Attributes:
@@ -57,7 +57,7 @@ class Evidence(NamedTuple):
         return self.means + noise + self.choices[random.integers(len(self.choices), size=DRAWS)]
 
 
-def evidence_of(steps: MeasuredSteps) -> Evidence:
+def evidence_of(steps: MeasuredSteps) -> LogMeans:
     """What is known of the batch sizes at which every reporting seed reaches the goal.
 
     Seeds that all batch sizes share make all of them faster or slower together, which a critical batch size
@@ -80,7 +80,7 @@ def evidence_of(steps: MeasuredSteps) -> Evidence:
         centre = np.where(known, choices, 0).sum(0) / np.maximum(known.sum(0), 1)
     choices = np.where(known, choices - centre, 0)
     degrees = float(min(counts, default=1) - 1) * max(num - 1, 1) / max(num, 1)
-    return Evidence(sizes, means, variances, choices, max(degrees, 1e-9))
+    return LogMeans(sizes, means, variances, choices, max(degrees, 1e-9))
 
 
 def jacobian(function: Callable[[np.ndarray], np.ndarray], means: np.ndarray) -> np.ndarray:
