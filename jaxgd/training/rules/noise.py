@@ -11,13 +11,11 @@ from jaxgd.aliases import FloatScalar
 from jaxgd.arguments import one_of
 from jaxgd.numerics import no_sums_of
 from jaxgd.training.gradients import or_one
-from jaxgd.training.rules.rule import Observation, Rule
+from jaxgd.training.rules.rule import Rule
 from jaxgd.training.trainers import Trainer, with_rule
 
-NOISE_TRACE, NOISE_SQUARED_NORM, NOISE_SCALE = "noise_trace", "noise_squared_norm", "noise_scale"
 
-
-class NoiseScaleRule(Rule):
+class GradientNoise(Rule):
     """The rule behind `noise_scale`, from the last micro-batch of each batch.
 
     Its state: the sums over the epoch's batches, of n examples each, of `n S`, `n |G|**2` and n.
@@ -30,7 +28,7 @@ class NoiseScaleRule(Rule):
     def __repr__(self):
         return f"noise_scale(parts={self.parts!r})"
 
-    def part(self, seen: Observation) -> tuple[Any, Any]:
+    def part(self, seen: Any) -> tuple[Any, Any]:
         """The mean squared norm of the gradients of parts of the batch, and how many examples a part has."""
         return seen.last_squared_norm, seen.last_batch_size
 
@@ -38,27 +36,25 @@ class NoiseScaleRule(Rule):
         """Nothing summed."""
         return no_sums_of(3)
 
-    def after_update(self, own, seen):
+    def after_update(self, own: Any, seen: Any):
         """The sums with this batch's estimates; without, where it has one part only."""
         if seen.has_weights:
             raise ValueError(
                 "the loss must have no weights, for noise_scale: its gradients would have several variances"
             )
-        batch, norm, (squares, part) = seen.batch_size, seen.squared_norm, self.part(seen)
-        assert batch is not None  # both are read
-        assert norm is not None
+        squares, part = self.part(seen)
         # Where there are two parts or more, a batch has twice the examples of the part or more.
-        is_known = batch > 1.5 * part
-        size = jnp.where(is_known, batch, 2 * part)
-        squared_norm = (size * norm - part * squares) / (size - part)
-        trace = (squares - norm) / (1 / part - 1 / size)
+        is_known = seen.batch_size > 1.5 * part
+        size = jnp.where(is_known, seen.batch_size, 2 * part)
+        squared_norm = (size * seen.squared_norm - part * squares) / (size - part)
+        trace = (squares - seen.squared_norm) / (1 / part - 1 / size)
         return own.plus(
             [jnp.where(is_known, size * x, 0) for x in (trace, squared_norm, jnp.ones_like(size))]
         )
 
     def history_names(self, problem):
         """The two means, and their ratio."""
-        return NOISE_TRACE, NOISE_SQUARED_NORM, NOISE_SCALE
+        return "noise_trace", "noise_squared_norm", "noise_scale"
 
     def measure(self, own, seen, state):
         """The epoch's means, NaN where no batch had two parts; their ratio, NaN where there is none."""
@@ -71,30 +67,29 @@ class NoiseScaleRule(Rule):
         return no_sums_of(3), 0
 
 
-class NoiseScaleOfAll(NoiseScaleRule):
+class GradientNoiseOfAll(GradientNoise):
     """The rule behind `noise_scale(parts="all")`: a batch's parts are all of its micro-batches."""
 
     reads = ("squared_norm", "micro_squared_norm", "batch_size", "micro_batch_size")
     parts = "all"
 
-    def part(self, seen):
+    def part(self, seen: Any):
         """The mean over them, and their harmonic mean."""
         return seen.micro_squared_norm, seen.micro_batch_size
 
 
-class NoiseScaleOfExamples(NoiseScaleRule):
+class GradientNoiseOfExamples(GradientNoise):
     """The rule behind `noise_scale(parts="examples")`."""
 
     reads = ("squared_norm", "example_squared_norm", "batch_size")
     parts = "examples"
 
-    def part(self, seen):
+    def part(self, seen: Any):
         """The mean over the examples, and 1."""
-        assert seen.batch_size is not None  # it is read
         return seen.example_squared_norm, jnp.ones_like(seen.batch_size)
 
 
-_RULES = {rule.parts: rule for rule in (NoiseScaleRule, NoiseScaleOfAll, NoiseScaleOfExamples)}
+_RULES = {rule.parts: rule for rule in (GradientNoise, GradientNoiseOfAll, GradientNoiseOfExamples)}
 
 
 def _ratio(trace: FloatScalar, squared_norm: FloatScalar) -> FloatScalar:
@@ -145,7 +140,7 @@ def noise_scale(trainer: Trainer, parts: str = "last") -> Trainer:
         ['noise_scale', 'noise_squared_norm', 'noise_trace']
     """
     rule = _RULES[one_of("parts", parts, _RULES)]()
-    if any(isinstance(other, NoiseScaleRule) for other in trainer.rules):
+    if any(isinstance(other, GradientNoise) for other in trainer.rules):
         raise ValueError("trainer measures its noise scale already: noise_scale was called before")
     if parts == "examples":
         if trainer.problem.coupled.value:
