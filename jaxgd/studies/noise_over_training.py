@@ -88,8 +88,7 @@ def _scale(traces: np.ndarray, squared_norms: np.ndarray, blocks: int) -> NoiseS
     is_there = ~np.isnan(traces) & ~np.isnan(squared_norms)
     if not is_there.any():
         reason = "no epoch has an estimate: each batch is one micro-batch, or the runs had ended"
-        nan = np.nan
-        return NoiseScale(nan, nan, nan, nan, nan, 0, reason)
+        return NoiseScale(np.nan, np.nan, np.nan, np.nan, np.nan, 0, reason)
     return ratio_of_means(traces[is_there], squared_norms[is_there], blocks, "epoch")
 
 
