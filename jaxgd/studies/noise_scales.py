@@ -103,7 +103,7 @@ def ratio_of_means(traces: np.ndarray, squared_norms: np.ndarray, blocks: int, u
     low = high = math.nan
     if not reason:
         low, high, reason = _jackknifed(traces, squared_norms, min(blocks, traces.size), unit)
-    return NoiseScale(value, low, high, trace, squared_norm, traces.size, reason)
+    return NoiseScale(value, float(low), float(high), trace, squared_norm, traces.size, reason)
 
 
 def _batches(name: str, given: Any, steps: int) -> np.ndarray:
