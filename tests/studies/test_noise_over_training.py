@@ -65,7 +65,7 @@ def test_runs_along_leading_axes_are_averaged():
 def make_trainer(hp):
     problem = noisy_quadratic([2.0, 0.5], [4.0, 1.0], start=[0.5, 2.0])
     trainer = jaxgd.trainer(problem, jaxgd.sgd(hp.learning_rate), 16, 4, sampling="replacement")
-    return jaxgd.noise_scale(trainer)
+    return jaxgd.noise_scale(trainer, parts="all")
 
 
 @pytest.fixture(scope="module")
