@@ -63,8 +63,6 @@ TRAINERS = {  # 100 examples: the last batch of 16 has 4, and so have the last o
     "traced": lambda **k: jaxgd.trainer(mlp, adam, jnp.int32(20), microbatch=8, **k),
     "weighted": lambda **k: jaxgd.trainer(weighted, adam, 16, **k),
     "dropout": lambda **k: jaxgd.trainer(dropout, adam, 16, **k),
-    "noise": lambda **k: jaxgd.noise_scale(jaxgd.trainer(mlp, adam, 32, microbatch=8, **k)),
-    "noise of examples": lambda **k: jaxgd.noise_scale(jaxgd.trainer(mlp, adam, 32, **k), "examples"),
     "augmented": lambda **k: jaxgd.trainer(augmented, adam, 16, **k),
     "batch norm": lambda **k: jaxgd.trainer(batch_norm, adam, 24, **k),
     "clipped": lambda **k: jaxgd.early_stopping(
