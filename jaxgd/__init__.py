@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         log_uniform as log_uniform,
         plan as plan,
         sweep as sweep,
+        sweep_function as sweep_function,
         throughput as throughput,
         uniform as uniform,
     )
@@ -109,8 +110,8 @@ _HOMES = {
     "find_learning_rate mixed_precision "
     "Rule Observation early_stopping early_stopping_trace reduce_on_plateau average_weights budget "
     "noise_scale",
-    "jaxgd.sweeps": "sweep SweepResult plan Plan Best load throughput draw uniform log_uniform int_uniform "
-    "calibrate Calibration enable_compilation_cache WorkerMismatchError",
+    "jaxgd.sweeps": "sweep sweep_function SweepResult plan Plan Best load throughput draw uniform "
+    "log_uniform int_uniform calibrate Calibration enable_compilation_cache WorkerMismatchError",
     "jaxgd.logs.event_files": "tensorboard",
     "jaxgd.machine.interrupts": "Interrupted",
     "jaxgd.tables.prepared": "table PreparedTable",

@@ -26,9 +26,9 @@ ROOMS = [
 ]
 # What a later part of `sweeps` may import of an earlier one, and never the other way.
 SWEEPS = [
-    *("axes", "draws", "cohorts", "making", "runs", "groups", "lanes", "blocks"),
+    *("axes", "draws", "cohorts", "making", "runs", "groups", "blocks", "lanes", "functions"),
     *("planning", "engine", "store", "results", "folders", "workers", "logged", "sinks", "timing", "probes"),
-    *("calibration", "sweeping"),
+    *("calibration", "conducting", "sweeping", "function_sweeps"),
 ]
 NAMEDTUPLE = {"_replace", "_asdict", "_fields", "_make"}
 # Public functions to come: no module may have their names either.

@@ -3,6 +3,7 @@
 from jaxgd.machine.compilation_cache import enable_compilation_cache
 from jaxgd.sweeps.calibration import Calibration, calibrate
 from jaxgd.sweeps.draws import draw, int_uniform, log_uniform, uniform
+from jaxgd.sweeps.function_sweeps import sweep_function
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.ranking import Best
 from jaxgd.sweeps.results.result import SweepResult, load
@@ -24,6 +25,7 @@ __all__ = [
     "log_uniform",
     "plan",
     "sweep",
+    "sweep_function",
     "throughput",
     "uniform",
 ]

@@ -29,7 +29,7 @@ class Logged:
 
     def __init__(self, logs: Delivery, axes: Mapping[str, Sequence[Any]], runs: Sequence[Run]):
         self.logs, self.sizes = logs, {name: len(values) for name, values in axes.items()}
-        coords = coordinates(axes, runs[0].trainer.problem.num_examples).items()
+        coords = coordinates(axes, runs[0].num_examples).items()
         self.columns = {name: (axis, values.tolist()) for name, (axis, values) in coords}
         self.nothing = dict.fromkeys(measured_in(runs), math.nan)
         if logs and _RUN in self.columns:
@@ -47,7 +47,8 @@ class Logged:
         if block.kept_epoch is not None:
             epochs = np.where(block.kept_epoch > 0, block.kept_epoch, epochs)
         columns: dict[str, Any] = {"status": words, "stopped_at": block.stopped_at.tolist()}
-        columns |= {name: block.history[name][:, -1].tolist() for name in COUNTS}
+        nobody_knows = np.full((len(block), 1), math.nan)  # how many examples a function has used
+        columns |= {name: block.history.get(name, nobody_knows)[:, -1].tolist() for name in COUNTS}
         columns["epoch"] = epochs.tolist()
         for name in self.nothing:  # the score of the run's parameters
             if name in block.history:

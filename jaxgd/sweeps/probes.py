@@ -19,7 +19,8 @@ from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.engine.programs import Compiled, lower
 from jaxgd.sweeps.groups import only_group
-from jaxgd.sweeps.lanes import Inputs, Occupancy
+from jaxgd.sweeps.lanes.inputs import Inputs
+from jaxgd.sweeps.lanes.slots import Occupancy
 from jaxgd.sweeps.planning.costs import Work, work_of
 from jaxgd.sweeps.planning.planner import merged
 from jaxgd.sweeps.planning.plans import Recipe

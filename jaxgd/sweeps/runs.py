@@ -40,9 +40,24 @@ class Run(NamedTuple):
         return self.made if isinstance(self.made, Row) else row_of(self.made)
 
     @property
-    def num_examples(self) -> int:
-        """The number of training examples."""
-        return (self.made.cohort.first if isinstance(self.made, Row) else self.made).problem.num_examples
+    def num_examples(self) -> int | None:
+        """The number of training examples, which is what a batch size of "full" is; None if nobody knows."""
+        return self.alike.problem.num_examples
+
+    @property
+    def measured(self) -> list[str]:
+        """The names of what it measures."""
+        return measured_names(self.alike)
+
+    @property
+    def like(self) -> Any:
+        """What tells the classes of its parameters."""
+        return self.alike.problem
+
+    @property
+    def alike(self) -> Any:
+        """A trainer of the same structure, at hand."""
+        return self.made.cohort.first if isinstance(self.made, Row) else self.made
 
 
 def row_of(trainer: Trainer) -> Row:
@@ -81,8 +96,8 @@ def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
 
 def measured_in(runs: Sequence[Run]) -> list[str]:
     """The names of what the runs measure, each once."""
-    firsts = (cohort.first for cohort in cohorts_of(run.row for run in runs))
-    return list(dict.fromkeys(name for trainer in firsts for name in measured_names(trainer)))
+    firsts = {id(run.row.cohort): run for run in reversed(runs)}
+    return list(dict.fromkeys(name for run in reversed(firsts.values()) for name in run.measured))
 
 
 def check_names(axes: Mapping[str, Sequence[Any]], trainer: Trainer) -> None:

@@ -66,7 +66,7 @@ class Collected:
         known, per_update = self.seconds_per_update, None
         if known:
             per_update = [known.get(run.index, math.nan) for run in runs]
-        num_examples = runs[0].trainer.problem.num_examples
+        num_examples = runs[0].num_examples
         dataset = assemble(axes, num_examples, self.blocks, per_update, plan, measured_in(runs))
         return SweepResult(dataset, plan, axes, states_of(self.blocks, len(runs)))
 
@@ -86,6 +86,7 @@ class Shown:
 
 def _best(block: Block) -> float | None:
     """The lowest loss that a run ended with: on validation data where there are any."""
-    losses = block.history["valid_loss" if "valid_loss" in block.history else "train_loss"][:, -1]
+    name = next((name for name in ("valid_loss", "train_loss") if name in block.history), None)
+    losses = np.zeros(0) if name is None else block.history[name][:, -1]
     losses = losses[~np.isnan(losses)]
     return float(losses.min()) if losses.size else None

@@ -80,6 +80,25 @@ def following(window: Window, position: Any, width: int) -> Batch:
     return jax.tree.map(lambda rows: jax.lax.dynamic_slice_in_dim(rows, begin, width, 0), window.rows)
 
 
+def filled_up(positions: Int32[jax.Array, " width"], first: Any, end: Any) -> tuple[jax.Array, jax.Array]:
+    """`(positions, mask)` of a batch that begins at `first` and ends before `end`.
+
+    Beyond its end stands its first example, masked: a row of zeros could give a NaN gradient.
+    """
+    mask = positions < end
+    return jnp.where(mask, positions, first), mask
+
+
+def batch_at(data: Split, order: Int[jax.Array, " examples"], position: Any, size: Any, capacity: int) -> Any:
+    """`(batch, mask)`: see `jaxgd.datasets.take_batch`."""
+    num = order.shape[0]
+    first = jnp.minimum(jnp.asarray(position, jnp.int32), num - 1)
+    positions = first + jnp.arange(capacity, dtype=jnp.int32)
+    end = position + jnp.minimum(size, num - position)  # position + size may be more than 32 bits hold
+    used, mask = filled_up(positions, first, end)
+    return take(jax.tree.map(jnp.asarray, data), order[used]), mask & (positions >= position)
+
+
 def take(data: Split, indices: Int[jax.Array, " examples"]) -> Batch:
     """The examples `indices` of every array in `data`; they must be in range."""
     if isinstance(data, Window):

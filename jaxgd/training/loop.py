@@ -17,7 +17,7 @@ from jaxgd.numerics import common_dtype, has_finite_squares, no_sums_of, squared
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
 from jaxgd.training import carrying
-from jaxgd.training.batching import augment_key, example_keys, following, take
+from jaxgd.training.batching import augment_key, example_keys, filled_up, following, take
 from jaxgd.training.carrying import Rows
 from jaxgd.training.gradients import (
     BatchLoss,
@@ -296,8 +296,7 @@ def _micro_batch(trainer: Trainer, order: Any, position: Any) -> tuple[Any, jax.
     if is_even or trainer.problem.coupled.value:
         used = positions if order is None else jax.lax.dynamic_slice(order, (position,), (width,))
         return _taken(trainer, used), positions, None, end
-    mask = positions < end
-    used = jnp.where(mask, positions, first)
+    used, mask = filled_up(positions, first, end)
     return _taken(trainer, used if order is None else order[used]), positions, mask, end
 
 

@@ -15,6 +15,8 @@ class Progress:
 
     Of a number of examples that is not known, None, no time left is said. A note is said each time.
 
+    counted: what `advance` is told of, if it is not examples.
+
     It draws a bar with rich where that is installed and the output is a terminal, in a notebook a line that
     is written over, else a line at every tenth. What comes before the first `advance`, compiling above all,
     does not count as time that examples took.
@@ -27,8 +29,10 @@ class Progress:
         examples: int | None,
         unit: str,
         note: str = "",
+        counted: str = "examples",
     ):
         self._show, self._total, self._all_examples, self._unit = show, total, examples, unit
+        self._counted = counted
         self._note = f", {note}" if note else ""
         self._done = self._examples = 0
         self._first: tuple[float, int] | None = None
@@ -62,7 +66,7 @@ class Progress:
             return f"compiled{self._note}"
         seconds, examples = now - self._first[0], self._examples - self._first[1]
         rate = max(examples, 1) / max(seconds, 1e-9)
-        text = f"{rate:,.0f} examples/s"
+        text = f"{rate:,.0f} {self._counted}/s" if rate >= 10 else f"{rate:.2g} {self._counted}/s"
         if self._all_examples is not None:
             text += f", {(self._all_examples - self._examples) / rate:.0f} s left"
         best = "" if self._best is None else f", lowest loss {self._best:.4g}"

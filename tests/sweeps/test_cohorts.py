@@ -9,7 +9,8 @@ import jaxgd
 from jaxgd.sweeps.axes import points
 from jaxgd.sweeps.cohorts import Cohort, LeafColumn
 from jaxgd.sweeps.groups import group_runs
-from jaxgd.sweeps.lanes import Inputs, Sources
+from jaxgd.sweeps.lanes.inputs import Inputs
+from jaxgd.sweeps.lanes.sources import Sources
 from jaxgd.sweeps.runs import make_runs
 
 ARRAYS = [np.arange(3.0), np.ones(3)]

@@ -7,7 +7,7 @@ import pytest
 import jaxgd
 from jaxgd.specs.choices import check_choices
 from jaxgd.specs.spec import parse_spec
-from jaxgd.sweeps.lanes import Sources
+from jaxgd.sweeps.lanes.sources import Sources
 from jaxgd.sweeps.runs import checked_runs
 
 X = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)

@@ -154,3 +154,59 @@ def test_traced_batch_sizes_take_each_example_once(num, microbatch, remainder):
 @pytest.mark.parametrize("num", range(1, 33))
 def test_every_batch_size_of_every_number_takes_each_example_once(num, remainder):
     check_all_batch_sizes(num, remainder, microbatch=1 + num % 5)
+
+
+@pytest.mark.parametrize(("position", "size", "rows"), [(0, 3, [0, 1, 2]), (4, 4, [4, 5, 6]), (6, 2, [6])])
+def test_a_batch_of_a_traced_size_is_filled_up_with_its_first_example(position, size, rows):
+    order = jnp.array([3, 1, 4, 0, 5, 2, 6], jnp.int32)
+    data = {"x": np.arange(7) * 10, "y": jnp.arange(14.0).reshape(7, 2)}
+    take = jax.jit(jaxgd.datasets.take_batch, static_argnums=4)
+    batch, mask = take(data, order, position, size, 4)
+    used = np.asarray(order)[[*rows, *[position] * (4 - len(rows))]]
+    np.testing.assert_array_equal(batch["x"], 10 * used)
+    np.testing.assert_array_equal(batch["y"], np.asarray(data["y"])[used])
+    np.testing.assert_array_equal(mask, np.arange(4) < len(rows))
+
+
+def test_beyond_the_end_of_an_epoch_a_batch_is_empty():
+    order = jaxgd.datasets.epoch_order(KEY, 5)
+    _, mask = jaxgd.datasets.take_batch(jnp.arange(5.0), order, 5, 2, 3)
+    assert not mask.any()
+
+
+def test_a_loop_over_these_batches_is_fit():
+    inputs = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
+    problem = jaxgd.regression(jaxgd.linear(3), (inputs, inputs[:, 0]))
+    whole = jaxgd.fit(jaxgd.trainer(problem, jaxgd.sgd(0.1), 4), KEY, epochs=2)
+    params = jax.tree.map(jnp.asarray, problem.init(init_key(KEY)))
+
+    def mean_loss(params, batch, mask):
+        return jnp.mean(problem.loss(params, batch), where=mask)
+
+    for epoch in range(2):
+        order = jaxgd.datasets.epoch_order(KEY, 10, epoch)
+        np.testing.assert_array_equal(order, epoch_order(KEY, epoch, 10, "shuffle"))
+        for position in (0, 4, 8):
+            batch, mask = jaxgd.datasets.take_batch(problem.train, order, position, 4, 6)
+            gradient = jax.grad(mean_loss)(params, batch, mask)
+            params = jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient)
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)  # noqa: E731
+    jax.tree.map(close, params, whole.state.params)
+
+
+FIVE, ORDER = jnp.ones(5), jnp.arange(5)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: jaxgd.datasets.epoch_order(3, 5), "key must be one PRNG key"),
+        (lambda: jaxgd.datasets.epoch_order(KEY, 0), "num_examples must be a whole number"),
+        (lambda: jaxgd.datasets.take_batch(FIVE, ORDER[:4], 0, 2, 3), "a place for each of 5 examples"),
+        (lambda: jaxgd.datasets.take_batch(FIVE, ORDER, 0, 4, 3), "batch_size .* from 1 to 3, got 4"),
+        (lambda: jaxgd.datasets.take_batch((FIVE, ORDER[:4]), ORDER, 0, 2, 3), "differ in length"),
+    ],
+)
+def test_orders_and_batches_that_there_are_not(call, text):
+    with pytest.raises((ValueError, TypeError), match=text):
+        call()

@@ -12,7 +12,14 @@ from jaxgd.arguments import one_of
 from jaxgd.reports.scales import ScoreScale, rounded, score_scale
 from jaxgd.reports.style import base_layout
 from jaxgd.sweeps import SweepResult
-from jaxgd.sweeps.results.ranking import axes_over, better, check_metric, final_places, values_and_ends
+from jaxgd.sweeps.results.ranking import (
+    axes_over,
+    better,
+    check_metric,
+    final_places,
+    tells_better,
+    values_and_ends,
+)
 from jaxgd.sweeps.results.selection import linked_names, places_of
 from jaxgd.training.states import NOT_RUN
 
@@ -204,8 +211,19 @@ def _scale(metric: str, values: np.ndarray) -> ScoreScale:
 
 
 def default_metric(dataset: xr.Dataset) -> str:
-    """The accuracy where there is one, else the validation loss, else the training loss."""
-    return next(name for name in ("valid_accuracy", "valid_loss", "train_loss") if name in dataset)
+    """The accuracy where there is one, else the validation loss, else the training loss.
+
+    Of a function that returns none of them the first history whose name says what is better.
+
+    Raises:
+        ValueError: there is none.
+    """
+    histories = [str(name) for name, variable in dataset.data_vars.items() if "epoch" in variable.dims]
+    known = [name for name in ("valid_accuracy", "valid_loss", "train_loss") if name in histories]
+    known += [name for name in histories if tells_better(name)]
+    if not known:
+        raise ValueError(f"metric is needed: of {', '.join(histories)} no name says what is better")
+    return known[0]
 
 
 def _given(data: SweepResult | xr.Dataset) -> Mapping[str, Sequence[Any]]:

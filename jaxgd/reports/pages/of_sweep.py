@@ -15,6 +15,7 @@ from jaxgd.reports.scales import seconds_text
 from jaxgd.specs.wording import count_text, list_text
 from jaxgd.studies.edges import edge_of
 from jaxgd.sweeps import SweepResult
+from jaxgd.sweeps.planning.plans import Program
 from jaxgd.sweeps.results.ranking import better, check_metric
 from jaxgd.training.states import NOT_RUN
 
@@ -214,8 +215,7 @@ def _plan_table(result: SweepResult) -> SortedTable | None:
     """A row for each program of the plan."""
     rows = [
         {
-            "optimizer": group.optimizer,
-            "batch size": group.batch_size,
+            **_named(group),
             "runs": f"{len(group.runs):,}",
             "how": str(group.recipe),
             "compile": _took(group.compile_seconds),
@@ -225,6 +225,13 @@ def _plan_table(result: SweepResult) -> SortedTable | None:
         for group in result.plan.groups[:_MOST_PROGRAMS]
     ]
     return SortedTable.of(rows) if rows else None
+
+
+def _named(program: Program) -> dict[str, str]:
+    """What a program trains: a function has no batch size."""
+    if not program.batch_size:
+        return {"function": program.optimizer}
+    return {"optimizer": program.optimizer, "batch size": program.batch_size}
 
 
 def _took(seconds: float | None) -> TableCell:

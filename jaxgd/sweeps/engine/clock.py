@@ -9,7 +9,7 @@ import numpy as np
 from jaxgd.machine.interrupts import Interrupts
 from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.groups import largest_batch
-from jaxgd.sweeps.lanes import Occupancy
+from jaxgd.sweeps.lanes.slots import Occupancy
 from jaxgd.sweeps.planning.costs import num_bytes
 from jaxgd.training.segments import extent
 

@@ -9,13 +9,12 @@ import jax
 import numpy as np
 
 from jaxgd.machine.kept import Kept
-from jaxgd.sweeps.blocks import Block, StackedStates
+from jaxgd.sweeps.blocks import Block
 from jaxgd.sweeps.engine.programs import Compiled
-from jaxgd.sweeps.lanes import Inputs, Occupancy, Slots
+from jaxgd.sweeps.lanes.inputs import Inputs
+from jaxgd.sweeps.lanes.slots import Occupancy, Slots
 from jaxgd.sweeps.planning.costs import num_bytes
 from jaxgd.sweeps.planning.plans import Program, Recipe
-from jaxgd.training.carrying import COUNTS, as_history
-from jaxgd.training.rules.rule import kept_epochs
 from jaxgd.training.segments import extent
 from jaxgd.training.states import RUNNING
 
@@ -82,7 +81,7 @@ class Driver:
         self.inputs, self.recipe = inputs, recipe
         self.executable, self.digest = compiled
         self.compile_seconds = compile_seconds
-        self.group, self.num, self.epochs = inputs.group, inputs.group.num_examples, inputs.sources.epochs
+        self.group, self.num, self.epochs = inputs.group, inputs.num, inputs.epochs
         self.shardings = self.executable.input_shardings[0]
 
     def run(self, expected_seconds: float, snapshot: Snapshot | None = None) -> Iterator[Ended]:
@@ -163,7 +162,7 @@ class Driver:
         part = extent(self.used, self.used + moved, self.num)
         occupancy = Occupancy.of(active, fresh, self.recipe.devices, self.recipe.width)
         self.slots = self.executable(self.shared, self.given, self.slots, occupancy, part)
-        counts = self.slots.packed.counts_on_host()
+        counts = self.inputs.counts(self.slots)
         status, epoch = counts["status"], counts["epoch"]
         self._pace(time.perf_counter() - started, moved, int(active.sum()))
         self.used = (self.used + moved) % self.num
@@ -287,24 +286,7 @@ class Driver:
         """The runs in these slots, which are free from now on; None where there are none."""
         if not len(ended):
             return None
-        moving = self.slots.packed.moving
-        on_host = jax.device_get((moving.params, moving.model_state, self.slots.rows))
-        params, model_state, rows = jax.tree.map(lambda x: x[ended], on_host)
-        kept = kept_epochs(self.group.first.rules, moving.rules)
-        lanes = [self.lane_of[slot] for slot in ended.tolist()]
+        lanes = [lane for slot in ended.tolist() if (lane := self.lane_of[slot]) is not None]
         for slot in ended.tolist():
             self.lane_of[slot] = None
-        return Block(
-            places=np.array([self.group.runs[lane].index for lane in lanes if lane is not None]),
-            history=_completed(as_history(self.group.first, rows), counts["epoch"][ended]),
-            status=counts["status"][ended],
-            stopped_at=counts["stopped_at"][ended],
-            kept_epoch=None if kept is None else kept[ended],
-            states=StackedStates((params, model_state), len(ended)),
-        )
-
-
-def _completed(history: dict[str, np.ndarray], epochs: np.ndarray) -> dict[str, np.ndarray]:
-    """The history of runs that have ended after so many epochs, their counts carried on over those after."""
-    places = np.minimum(np.arange(history[COUNTS[0]].shape[1]), epochs[:, None] - 1)
-    return history | {name: np.take_along_axis(history[name], places, axis=1) for name in COUNTS}
+        return self.inputs.block(self.slots, ended, counts, lanes)

@@ -20,11 +20,12 @@ from jaxgd.machine.interrupts import Interrupts
 from jaxgd.sweeps.engine.driver import AtWork, Driver, Ended, Snapshot
 from jaxgd.sweeps.engine.identity import ProgramIdentity, identity_of
 from jaxgd.sweeps.engine.programs import bytes_of, compiled, digest, known, lower
+from jaxgd.sweeps.functions.whole_lanes import inputs_of
 from jaxgd.sweeps.groups import Group, only_group
-from jaxgd.sweeps.lanes import Inputs, Sources
+from jaxgd.sweeps.lanes.inputs import Inputs
+from jaxgd.sweeps.lanes.sources import Sources
 from jaxgd.sweeps.planning.planner import Planned
 from jaxgd.sweeps.planning.plans import Program, Recipe
-from jaxgd.training.problems.coupling import check_coupling
 
 # What makes a driver, or raises what compiling its program has raised; its group and its program.
 Ready = tuple[Callable[[], Driver], Group, Program]
@@ -43,16 +44,20 @@ class Engine:
         self.devices, self.sources, self.named = devices, Sources(epochs), named
         self.driver = with_settings_of_caller(self._driver)
 
+    def inputs(self, group: Group) -> Inputs:
+        """What the program of a group is given."""
+        return inputs_of(group, self.sources)
+
     def _driver(self, group: Group, recipe: Recipe) -> Driver:
         """The driver of a group, its program compiled; in any thread."""
         begun = time.perf_counter()
-        inputs = Inputs(group, self.sources)
+        inputs = self.inputs(group)
         program = compiled(inputs, recipe, self.devices, self.named)
         return Driver(inputs, recipe, program, time.perf_counter() - begun)
 
     def identity(self, group: Group, recipe: Recipe) -> ProgramIdentity:
         """What the runs of a group depend on, with nothing compiled."""
-        inputs = Inputs(group, self.sources)
+        inputs = self.inputs(group)
         return identity_of(inputs, recipe, digest(inputs, recipe, self.devices))
 
     def bytes_of(self, inputs: Inputs, recipe: Recipe) -> float:
@@ -93,7 +98,7 @@ class Engine:
 
     def _known(self, group: Group, recipe: Recipe) -> Driver | None:
         """The driver of a group whose program is compiled; None of another."""
-        inputs = Inputs(group, self.sources)
+        inputs = self.inputs(group)
         program = known(inputs, recipe, self.devices, self.named)
         return None if program is None else Driver(inputs, recipe, program)
 
@@ -120,18 +125,13 @@ class Engine:
 
         Importing that takes Python as long as tracing a program does, which would wait for it.
         """
-        for run in (run for group, _ in planned for run in group.runs):
+        every = [self.inputs(group) for group, _ in planned]
+        for one, run in [(each, run) for each in every for run in each.group.runs]:
             if not interrupts:
-                self.sources.make(run)
-        if not interrupts:
-            self._check_coupling([group for group, _ in planned])
+                one.make(run)
+        for one in every if not interrupts else ():
+            one.check()
         importlib.import_module("xarray")
-
-    def _check_coupling(self, groups: Sequence[Group]) -> None:
-        """Raise ValueError if a group's problem does not say that its examples are coupled."""
-        for group in groups:
-            size = getattr(group.first.batch_size, "value", None)
-            check_coupling(group.first.problem, self.sources.params(group.runs[0]), size)
 
     def _in_memory(
         self, make: Callable[[], Driver], group: Group, program: Program, snapshot: Snapshot | None = None
@@ -187,9 +187,9 @@ def halved(program: Program, devices: Sequence[Any], error: BaseException | None
     recipe = program.recipe
     if recipe.lanes == 1:
         raise MemoryError(
-            f"one run of batch {program.batch_size}, {program.optimizer}, needs about "
-            f"{program.predicted_bytes:,} bytes on each device, {free_bytes(devices):,} are free: use a "
-            "smaller batch size, or micro-batches (trainer(..., microbatch=...))"
+            f"one run of {program.name}, needs about {program.predicted_bytes:,} bytes on each device, "
+            f"{free_bytes(devices):,} are free: use a smaller batch size, or micro-batches "
+            "(trainer(..., microbatch=...))"
         ) from error
     width = min(recipe.width, recipe.lanes // 2)
     lanes = recipe.lanes // 2 // width * width

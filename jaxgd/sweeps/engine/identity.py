@@ -5,7 +5,7 @@ import json
 from typing import NamedTuple
 
 from jaxgd.fingerprints.contents import sha256_of
-from jaxgd.sweeps.lanes import Inputs
+from jaxgd.sweeps.lanes.inputs import Inputs
 from jaxgd.sweeps.planning.plans import Recipe
 
 
@@ -37,11 +37,8 @@ _WORDS = (
 
 def identity_of(inputs: Inputs, recipe: Recipe, program: str) -> ProgramIdentity:
     """The identity of a group's program, of whose text the digest is given."""
-    group, sources = inputs.group, inputs.sources
-    numbers = (
-        (lane, sources.key_data(run), sources.params(run), run.start)
-        for run, lane in zip(group.runs, group.lanes, strict=True)
-    )
+    group = inputs.group
+    numbers = ((lane, *inputs.begins_with(run)) for run, lane in zip(group.runs, group.lanes, strict=True))
     return ProgramIdentity(program, sha256_of([inputs.shared]), sha256_of(numbers), _digest_of(recipe))
 
 

@@ -14,31 +14,28 @@ from jax.sharding import NamedSharding
 from jaxgd.machine.compiling import setting
 from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
 from jaxgd.machine.kept import Kept
-from jaxgd.pytrees import check_unchanged, shape_of
-from jaxgd.sweeps.groups import Group
-from jaxgd.sweeps.lanes import Inputs, LaneInputs, Occupancy, Slots, abstract, initial_slot
+from jaxgd.pytrees import check_unchanged
+from jaxgd.sweeps.lanes.inputs import Inputs
+from jaxgd.sweeps.lanes.slots import LaneInputs, Occupancy, Slots, abstract
 from jaxgd.sweeps.planning.plans import Recipe
-from jaxgd.training import carrying
-from jaxgd.training.loop import finish
-from jaxgd.training.segments import Extent, advance, extent
-from jaxgd.training.states import RUNNING
+from jaxgd.training.segments import Extent, extent
 
 
-def build_program(group: Group, recipe: Recipe, epochs: int, devices: Sequence[Any]) -> Callable:
+def build_program(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Callable:
     """The jitted `(shared, inputs, slots, occupancy, extent) -> slots` of a group.
 
     Each call moves every active lane on by `extent`; a lane at its start gets its initial state first. A lane
     that has ended comes out as it is to be handed over, and must not go in again.
     """
-    mesh = mesh_of(devices[: recipe.devices])
+    mesh, program = mesh_of(devices[: recipe.devices]), inputs
 
     def on_device(shared, inputs, slots, occupancy, extent):
-        run = functools.partial(_run_lane, group, epochs, not recipe.is_alone, shared)
+        run = functools.partial(program.move, not recipe.is_alone, shared)
         if recipe.kind == "vmap":
-            return _run_together(run, recipe, extent, inputs, slots, occupancy)
+            return _run_together(program, run, recipe, extent, inputs, slots, occupancy)
         if recipe.width == 1:
             return _run_in_turn(functools.partial(run, extent, None), None, inputs, slots, occupancy)
-        run = functools.partial(_run_at_once, run, epochs, recipe, group.place_of_choice, extent)
+        run = functools.partial(_run_at_once, program, run, recipe, extent)
         return _run_in_turn(run, recipe.width, inputs, slots, occupancy)
 
     sharded = over_devices(on_device, mesh, WHOLE, BY_LANE, BY_LANE, BY_LANE, WHOLE)
@@ -68,34 +65,40 @@ def _run_in_turn(
 
 
 def _run_together(
-    run: Callable, recipe: Recipe, extent: Extent, inputs: LaneInputs, slots: Slots, occupancy: Occupancy
+    program: Inputs,
+    run: Callable,
+    recipe: Recipe,
+    extent: Extent,
+    inputs: LaneInputs,
+    slots: Slots,
+    occupancy: Occupancy,
 ) -> Slots:
     """All lanes moved at once; of those that share their batches, `width` are side by side."""
     if not recipe.shares_batches:
         return jax.vmap(functools.partial(run, extent, None))(inputs, slots, occupancy)
     side_by_side = lambda x: x.reshape(-1, recipe.width, *x.shape[1:])  # noqa: E731
-    beside = jax.vmap(functools.partial(_run_beside, run, recipe, None, extent))
+    beside = jax.vmap(functools.partial(_run_beside, program, run, recipe, None, extent))
     moved = beside(*jax.tree.map(side_by_side, (inputs, slots, occupancy)))
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), moved)
 
 
 def _run_at_once(
+    program: Inputs,
     run: Callable,
-    epochs: int,
     recipe: Recipe,
-    place_of_choice: int | None,
     extent: Extent,
     inputs: LaneInputs,
     slots: Slots,
     occupancy: Occupancy,
 ) -> Slots:
     """Lanes of one batch size moved at once, until the first of them that is active has ended."""
-    left = epochs - jnp.max(_epochs_gone(slots, occupancy))
+    left = program.epochs - jnp.max(program.epochs_gone(slots, occupancy))
     extent = extent._replace(epochs=jnp.minimum(extent.epochs, left))
-    return _run_beside(run, recipe, place_of_choice, extent, inputs, slots, occupancy)
+    return _run_beside(program, run, recipe, program.place_of_choice, extent, inputs, slots, occupancy)
 
 
 def _run_beside(
+    program: Inputs,
     run: Callable,
     recipe: Recipe,
     place_of_choice: int | None,
@@ -112,49 +115,13 @@ def _run_beside(
         leaves[place_of_choice], axes.leaves[place_of_choice] = leaves[place_of_choice][0], None
     inputs = inputs._replace(leaves=leaves)
     if recipe.shares_batches:  # they came together, so they are in one epoch
-        place = jnp.max(_epochs_gone(slots, occupancy))
+        place = jnp.max(program.epochs_gone(slots, occupancy))
         key_data, orders = jax.tree.map(lambda x: x[0], (inputs.key_data, inputs.orders))
         inputs, axes = (
             inputs._replace(key_data=key_data, orders=orders),
             axes._replace(key_data=None, orders=None),
         )
     return jax.vmap(functools.partial(run, extent, place), (axes, 0, 0))(inputs, slots, occupancy)
-
-
-def _epochs_gone(slots: Slots, occupancy: Occupancy) -> jax.Array:
-    """Epochs that lanes have behind them, 0 in slots without one."""
-    gone = jnp.where(occupancy.fresh, 0, slots.packed.count("epoch"))
-    return jnp.where(occupancy.active, gone, 0)
-
-
-def _run_lane(
-    group: Group,
-    epochs: int,
-    in_step: bool,
-    shared: list[Any],
-    extent: Extent,
-    place: Any,
-    lane: LaneInputs,
-    slot: Slots,
-    occupancy: Occupancy,
-) -> Slots:
-    """A lane moved on. `place`: its epoch where that is known to be the one of others, else None."""
-    trainer = group.trainer(lane.leaves, shared)
-    key = jax.random.wrap_key_data(lane.key_data)
-    slot = jax.lax.cond(occupancy.fresh, lambda: initial_slot(group, epochs, shared, lane), lambda: slot)
-    if not in_step:  # a lane ends after its last epoch, whichever the others are in
-        extent = extent._replace(epochs=jnp.minimum(extent.epochs, epochs - slot.packed.count("epoch")))
-    place = slot.packed.count("epoch") if place is None else place
-
-    def move(state, rows):
-        state, rows = advance(trainer, state, rows, lane.orders, place, extent, in_step)
-        if trainer.rules:
-            has_ended = (state.status != RUNNING) | (state.epoch == epochs)
-            is_over = (extent.end == group.num_examples) & has_ended
-            state = carrying.cond(is_over, functools.partial(finish, trainer), state)
-        return state, rows
-
-    return Slots(*carrying.moved(move, slot.packed, slot.rows, key))
 
 
 class Compiled(NamedTuple):
@@ -200,13 +167,12 @@ def known(
 
 def lower(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     """The group's program before it is compiled."""
-    group, epochs, num = inputs.group, inputs.sources.epochs, inputs.group.num_examples
     slots_of = functools.partial(jax.ShapeDtypeStruct, (recipe.slots,))
     occupancy = Occupancy(slots_of(np.bool_), slots_of(np.bool_), slots_of(np.int32))
     lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
-    arguments = abstract((inputs.shared, lanes, slots, occupancy, extent(0, num, num)))
-    lowered = build_program(group, recipe, epochs, devices).lower(*arguments)  # pyright: ignore[reportFunctionMemberAccess]
-    check_unchanged(group.first)  # since the program is traced in a thread, when others may act
+    arguments = abstract((inputs.shared, lanes, slots, occupancy, extent(0, inputs.num, inputs.num)))
+    lowered = build_program(inputs, recipe, devices).lower(*arguments)  # pyright: ignore[reportFunctionMemberAccess]
+    check_unchanged(inputs.group.first)  # since the program is traced in a thread, when others may act
     return lowered
 
 
@@ -240,13 +206,9 @@ def bytes_of(executable: Any) -> int:
 
 def _key(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     """What the program is kept under: what shapes and dtypes of all of its arguments come from."""
-    group, sources = inputs.group, inputs.sources
-    run = group.runs[0]
     return (
-        group.cohort.key,
-        tuple(group.shared),
-        None if run.start is None else shape_of(run.start),
-        (sources.epochs, sources.has_orders(run), recipe, *devices),
+        inputs.key,
+        (recipe, *devices),
         str(jax.dtypes.canonicalize_dtype(float)),
         setting("jax_default_prng_impl"),
         setting("jax_default_matmul_precision"),

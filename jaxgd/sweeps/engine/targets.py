@@ -14,7 +14,6 @@ from jaxgd.machine.devices import free_bytes
 from jaxgd.sweeps.engine.execution import Engine, halved, is_out_of_memory
 from jaxgd.sweeps.engine.programs import bytes_of, lower
 from jaxgd.sweeps.groups import Group
-from jaxgd.sweeps.lanes import Inputs
 from jaxgd.sweeps.planning.planner import Planned
 from jaxgd.sweeps.planning.plans import Program, Recipe
 
@@ -72,7 +71,7 @@ def _compiled_program(engine: Engine, group: Group, program: Program) -> Compile
 def _compiled(engine: Engine, group: Group, recipe: Recipe) -> tuple[int, Mapping[str, int] | None]:
     """The bytes that a program needs, 0 if not known; its collectives, None if it does not fit."""
     try:
-        executable = lower(Inputs(group, engine.sources), recipe, engine.devices).compile()
+        executable = lower(engine.inputs(group), recipe, engine.devices).compile()
     except (jax.errors.JaxRuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

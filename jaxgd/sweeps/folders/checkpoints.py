@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from jaxgd.sweeps.engine.driver import Snapshot
-from jaxgd.sweeps.lanes import Inputs
+from jaxgd.sweeps.lanes.inputs import Inputs
 from jaxgd.sweeps.planning.plans import Recipe
 from jaxgd.sweeps.store.arrays import decoded, dtype_name, encoded
 
@@ -50,7 +50,7 @@ def snapshot_of(
 
 
 def _check_where(where: Mapping[str, np.ndarray], inputs: Inputs, recipe: Recipe) -> None:
-    lanes, num = len(inputs.group.runs), inputs.group.num_examples
+    lanes, num = len(inputs.group.runs), inputs.num
     lane_of, epoch_of, used, done = (where[name] for name in _WHERE)
     if {array.dtype.kind for array in where.values()} != {"i"}:
         raise ValueError("it stands at places that are no whole numbers")
@@ -59,6 +59,6 @@ def _check_where(where: Mapping[str, np.ndarray], inputs: Inputs, recipe: Recipe
         raise ValueError("its places are not those of the program's slots")
     taken = [*lane_of[lane_of >= 0].tolist(), *done.tolist()]
     is_lane = all(0 <= lane < lanes for lane in taken) and len(set(taken)) == len(taken)
-    is_epoch = np.all((epoch_of >= 0) & (epoch_of <= inputs.sources.epochs))
+    is_epoch = np.all((epoch_of >= 0) & (epoch_of <= inputs.epochs))
     if not is_lane or not is_epoch or not 0 <= used < num:
         raise ValueError("it stands at lanes, epochs or examples that the program does not have")

@@ -18,7 +18,7 @@ from jaxgd.sweeps.folders.keeper import Keeper
 from jaxgd.sweeps.folders.opening import ContradictionError, check_plan, extended
 from jaxgd.sweeps.folders.shared_keeper import SharedKeeper
 from jaxgd.sweeps.groups import Group
-from jaxgd.sweeps.lanes import Inputs
+from jaxgd.sweeps.lanes.inputs import Inputs
 from jaxgd.sweeps.planning.planner import Planned, plan_of, with_groups
 from jaxgd.sweeps.planning.plans import Plan, Recipe
 from jaxgd.sweeps.results.records import Record, Unit, is_record, labels_of, record_of, saved_runs
@@ -48,7 +48,7 @@ class Asked(NamedTuple):
                 plan_of([], len(runs), epochs, engine.devices, self.plan), seconds=0.0, clock_seconds=0.0
             ),
             axes=labels_of(self.axes),
-            num_examples=runs[0].trainer.problem.num_examples,
+            num_examples=runs[0].num_examples,
             measured=measured_in(runs),
             data=data_of(runs),
             clock=self.clock,
@@ -59,7 +59,9 @@ class Asked(NamedTuple):
 
 
 def data_of(runs: Sequence[Run]) -> list[str]:
-    """The SHA-256 of the splits of each problem."""
+    """The SHA-256 of the splits of each problem; functions have what they read among their constants."""
+    if runs[0].num_examples is None:
+        return []
     problems: dict[Any, Problem] = {}  # by their cohort and what of it they share, in the order of the runs
     rows = [run.row for run in runs]
     alike = {id(one): one.distinct(lambda trainer: _splits(trainer.problem)) for one in cohorts_of(rows)}
@@ -186,9 +188,8 @@ def check_identity(folder: Path, unit: Unit, now: ProgramIdentity) -> None:
     if changed:
         program = unit.program
         raise ContradictionError(
-            f"{folder} holds runs of {program.optimizer}, batch {program.batch_size}, that are not those of "
-            f"now: what has changed is {changed}; --replace (replace=True) begins anew, another folder keeps "
-            "both"
+            f"{folder} holds runs of {program.name}, that are not those of now: what has changed is "
+            f"{changed}; --replace (replace=True) begins anew, another folder keeps both"
         )
 
 
@@ -196,7 +197,7 @@ def _looked_at(
     folder: Path, manifest: Mapping[str, Any], unit: Unit, group: Group, engine: Engine
 ) -> KeptUnit:
     """What the folder has of a unit; what is damaged is left out, to be trained again."""
-    ended = ended_of(folder, manifest, unit, group.first.problem)
+    ended = ended_of(folder, manifest, unit, group.runs[0].like)
     if ended is None:
         return KeptUnit(Unit(unit.program), group, Ended())
     if unit.is_done:
@@ -205,10 +206,10 @@ def _looked_at(
     return KeptUnit(unit, group, ended, snapshot)
 
 
-def ended_of(folder: Path, manifest: Mapping[str, Any], unit: Unit, problem: Problem) -> Ended | None:
+def ended_of(folder: Path, manifest: Mapping[str, Any], unit: Unit, like: Any) -> Ended | None:
     """What has ended of a unit; None, and a warning, where its file is damaged."""
     try:
-        saved = saved_runs(folder, manifest, unit, problem)
+        saved = saved_runs(folder, manifest, unit, like)
     except (ValueError, FileNotFoundError) as error:
         warnings.warn(f"{damage_of(error)}: its {len(unit.runs)} runs are trained again", stacklevel=7)
         return None
@@ -227,7 +228,7 @@ def _standing(
     folder: Path, manifest: Mapping[str, Any], unit: Unit, group: Group, engine: Engine
 ) -> tuple[Unit, Snapshot | None]:
     """The unit and where it stands; without a checkpoint with those runs done that have ended."""
-    inputs, recipe = Inputs(group, engine.sources), unit.program.recipe
+    inputs, recipe = engine.inputs(group), unit.program.recipe
     if unit.checkpoint is not None:
         try:
             path, arrays, about = read_file(folder, manifest, unit.checkpoint, checkpoint_names)

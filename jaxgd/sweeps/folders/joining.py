@@ -61,8 +61,8 @@ def join(
     own = dealt({unit.key: unit.program.predicted_run_seconds for unit in record.units}, part)
     ended, left, by_index = [], [], {run.index: run for run in asked.runs}
     for key, unit in zip(keys, record.units, strict=True):
-        problem = by_index[unit.program.runs[0]].trainer.problem
-        found = ended_of(folder, manifest, unit, problem) if unit.is_done else None
+        like = by_index[unit.program.runs[0]].like
+        found = ended_of(folder, manifest, unit, like) if unit.is_done else None
         if found is not None:
             ended.append(found)
         elif key in own:

@@ -47,7 +47,7 @@ def work_of(trainer: Trainer, params: Any) -> Work:
         return example_losses(problem, params, batch, state, keys, training=True).losses
 
     jaxpr = jax.make_jaxpr(losses)(params, batch, state, keys).jaxpr
-    size, found = num_bytes(params), _products(jaxpr)
+    size, found = num_bytes(params), products(jaxpr)
     moments = num_bytes(jax.eval_shape(trainer.optimizer.init, params)) / max(size, 1)
     # The gradient takes twice what the loss takes, and the loss itself once more.
     flops = found.flops or (0 if found.convs else size / 2)
@@ -106,8 +106,8 @@ def run_seconds(
 
 def example_seconds(work: Work, core: Core = CORE) -> float:
     """Seconds of the arithmetic of one example's gradient."""
-    products = work.flops * core.flop + work.outputs * core.output
-    return products + work.conv_flops * core.conv_flop
+    multiplied = work.flops * core.flop + work.outputs * core.output
+    return multiplied + work.conv_flops * core.conv_flop
 
 
 def _num_valid(trainer: Trainer) -> int:
@@ -173,11 +173,12 @@ def num_bytes(tree: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def _is_jaxpr(value: Any) -> bool:
+def is_jaxpr(value: Any) -> bool:
+    """Whether it is a function as JAX traces it, or holds one."""
     return hasattr(value, "eqns") or hasattr(getattr(value, "jaxpr", None), "eqns")
 
 
-class _Found(NamedTuple):
+class Products(NamedTuple):
     """Flops of matrix products and of convolutions, numbers that both give, convolutions, their channels."""
 
     flops: float = 0.0
@@ -187,22 +188,22 @@ class _Found(NamedTuple):
     channels: float = 0.0
 
 
-def _products(jaxpr: Any) -> _Found:
+def products(jaxpr: Any) -> Products:
     """The matrix products and convolutions of a function."""
-    parts = [_Found()]
+    parts = [Products()]
     for equation in jaxpr.eqns:
         repeats = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
-        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
-            if _is_jaxpr(inner):
-                found = _products(getattr(inner, "jaxpr", inner))
-                parts.append(_Found(*(repeats * number for number in found)))
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=is_jaxpr):
+            if is_jaxpr(inner):
+                found = products(getattr(inner, "jaxpr", inner))
+                parts.append(Products(*(repeats * number for number in found)))
         size = math.prod(equation.outvars[0].aval.shape) if equation.outvars else 0
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             shape = equation.invars[0].aval.shape
-            parts.append(_Found(2 * size * math.prod(shape[i] for i in contracted), size))
+            parts.append(Products(2 * size * math.prod(shape[i] for i in contracted), size))
         elif equation.primitive.name == "conv_general_dilated":
             kernel = equation.invars[1].aval.shape
             channels = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
-            parts.append(_Found(0.0, size, 2 * size * math.prod(kernel) / channels, 1, channels))
-    return _Found(*map(sum, zip(*parts, strict=True)))
+            parts.append(Products(0.0, size, 2 * size * math.prod(kernel) / channels, 1, channels))
+    return Products(*map(sum, zip(*parts, strict=True)))

@@ -20,7 +20,8 @@ from jaxgd.optim.generalized import can_generalize, generalize
 from jaxgd.pytrees import Static, shape_of
 from jaxgd.sweeps.cohorts import Cohort, LeafColumn, Row, cohorts_of
 from jaxgd.sweeps.groups import Group, group_runs, largest_batch, only_group, warn_of_closures
-from jaxgd.sweeps.lanes import Inputs, Sources
+from jaxgd.sweeps.lanes.inputs import Inputs
+from jaxgd.sweeps.lanes.sources import Sources
 from jaxgd.sweeps.planning.constants import core_of
 from jaxgd.sweeps.planning.costs import (
     Work,

@@ -75,8 +75,9 @@ class Program:
     """One program of a sweep.
 
     Attributes:
-        optimizer: of its runs; several where they share the program.
-        batch_size: of its runs, in words.
+        optimizer: of its runs; several where they share the program. Of a person's own function its name,
+            with the values that are structure.
+        batch_size: of its runs, in words; "" of a function.
         runs: places in the grid of its runs, the last axis varying fastest.
         recipe: how it runs them.
         reason: why that recipe.
@@ -99,9 +100,14 @@ class Program:
     run_seconds: float | None = None
 
     @property
+    def name(self) -> str:
+        """Such as "batch 32, adam", or of a person's own function "train(width=32)"."""
+        return f"batch {self.batch_size}, {self.optimizer}" if self.batch_size else self.optimizer
+
+    @property
     def title(self) -> str:
         """Such as "8 runs, batch 32, adam"."""
-        return f"{len(self.runs)} runs, batch {self.batch_size}, {self.optimizer}"
+        return f"{len(self.runs)} runs, {self.name}"
 
     @property
     def costs(self) -> tuple[str, str, str]:

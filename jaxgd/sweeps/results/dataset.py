@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     import xarray
 
 SEED_POLICY = "seed s is jax.random.key(s): initial parameters and epoch orders depend on it alone"
+_KEY_POLICY = "seed s is jax.random.key(s), which the function was called with"
 
 
 def assemble(
     axes: Mapping[str, Sequence[Any]],
-    num_examples: int,
+    num_examples: int | None,
     blocks: Sequence[Block],
     seconds_per_update: Sequence[float] | None,
     plan: Plan,
@@ -31,7 +32,7 @@ def assemble(
 
     Args:
         axes: the values of each axis, as they were given.
-        num_examples: of training, which is what a batch size of "full" is.
+        num_examples: of training, which is what a batch size of "full" is; None of functions.
         blocks: the runs that have ended. Of one that was not run the history is NaN, and counts are 0.
         seconds_per_update: of each run alone, NaN where it is not known; None without a clock.
         plan: the programs that ran.
@@ -50,7 +51,8 @@ def assemble(
     ends = {name: (dims, column.reshape(shape)) for name, column in _ends(blocks, math.prod(shape)).items()}
     coords = clocks | coordinates(axes, num_examples)
     coords["epoch"] = ("epoch", np.arange(1, plan.epochs + 1))
-    return xarray.Dataset(histories | ends, coords, attributes(plan))
+    policy = _KEY_POLICY if num_examples is None else SEED_POLICY
+    return xarray.Dataset(histories | ends, coords, attributes(plan) | {"seed_policy": policy})
 
 
 def seconds_of(updates: np.ndarray, per_update: Sequence[float]) -> np.ndarray:
@@ -92,17 +94,17 @@ def _ends(blocks: Sequence[Block], num_runs: int) -> dict[str, np.ndarray]:
     return {"status": np.array(words)[place], **numbers}
 
 
-def coordinates(axes: Mapping[str, Sequence[Any]], num: int) -> dict[str, tuple[str, Any]]:
+def coordinates(axes: Mapping[str, Sequence[Any]], num: int | None) -> dict[str, tuple[str, Any]]:
     """By name the axis and the values along it: of each axis, and of each name of an axis of points.
 
-    num: of training examples, which is what a batch size of "full" is.
+    num: of training examples, which is what a batch size of "full" is; None where it is a word.
     """
     coords: dict[str, tuple[str, Any]] = {}
     for axis, values in axes.items():
         if is_linked(values):
             coords[axis] = (axis, np.arange(len(values)))
         for name, column in columns({axis: values}).items():
-            sizes = [num if name == "batch_size" and value == "full" else value for value in column]
+            sizes = [num if num and name == "batch_size" and value == "full" else value for value in column]
             coords[name] = (axis, kept(coordinate(sizes)))
     return coords
 

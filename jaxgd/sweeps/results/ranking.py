@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Metrics by the last word of their names: what is better when it is less, and when it is more.
 _LESS = ("loss", "error", "norm", "updates", "examples", "seconds", "at")
-_MORE = ("accuracy", "r2", "f1", "auc", "precision", "recall")
+_MORE = ("accuracy", "r2", "f1", "auc", "precision", "recall", "return", "reward")
 
 
 class Best(NamedTuple):
@@ -133,9 +133,14 @@ def better(metric: str, mode: str | None) -> str:
     if mode is not None:
         return one_of("mode", mode, ("min", "max"))
     word = metric.rpartition("_")[2]
-    if word not in (*_LESS, *_MORE):
+    if not tells_better(metric):
         raise ValueError(f'mode is needed for the metric {metric!r}: "min" where less is better, or "max"')
     return "min" if word in _LESS else "max"
+
+
+def tells_better(metric: str) -> bool:
+    """Whether the name of a metric says what is better."""
+    return metric.rpartition("_")[2] in (*_LESS, *_MORE)
 
 
 def _coords(dataset: "xarray.Dataset", places: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgd.arguments import whole_number
+from jaxgd.arguments import whole_number, whole_number_or_none
 from jaxgd.sweeps.axes import label
 from jaxgd.sweeps.blocks import states_of
 from jaxgd.sweeps.planning.plans import Plan, Program
@@ -49,13 +49,13 @@ class Record(NamedTuple):
     """A sweep as its manifest describes it.
 
     plan: without its programs, which are those of the units. axes: labels of the values. num_examples: in the
-    training data. measured: names of a history. data: SHA-256 of the splits of each problem. clock: whether
-    updates were to be timed alone; which were, the files of the units say.
+    training data, None of functions. measured: names of a history. data: SHA-256 of the splits of each
+    problem. clock: whether updates were to be timed alone; which were, the files of the units say.
     """
 
     plan: Plan
     axes: Mapping[str, Sequence[Any]]
-    num_examples: int
+    num_examples: int | None
     measured: Sequence[str]
     data: Sequence[str]
     clock: bool
@@ -106,7 +106,7 @@ def record_of(folder: Path, manifest: Mapping[str, Any]) -> Record:
         record = Record(
             plan=dataclasses.replace(plan, groups=()),
             axes={str(name): list(values) for name, values in manifest["axes"].items()},
-            num_examples=whole_number("num_examples", manifest["num_examples"]),
+            num_examples=whole_number_or_none("num_examples", manifest["num_examples"]),
             measured=_texts(manifest["measured"]),
             data=_texts(manifest["data"]),
             clock=_switch(manifest["clock"]),

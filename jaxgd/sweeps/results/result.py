@@ -46,8 +46,8 @@ class SweepResult:
             for one that was not run. A sequence, which makes a state when it is asked for.
         spec: the description of the sweep that a file gave, None for one that was called from Python.
         data_sha256: SHA-256 of the splits of each problem, where they were computed.
-        make_trainer: what the sweep called with each point; None where the result was loaded. A pickle leaves
-            it out.
+        make_trainer: what the sweep called with each point; None where the result was loaded, or
+            is of a function. A pickle leaves it out.
     """
 
     dataset: "xarray.Dataset"

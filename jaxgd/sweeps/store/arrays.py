@@ -201,12 +201,15 @@ class SavedStates(Sequence):
         for trees, leaves in zip(self._trees, self._leaves, strict=True):
             if sum(check_described(tree) for tree in trees) != len(leaves):
                 raise ValueError("its trees have not the leaves that it holds")
-        rows = [min((len(leaf) for leaf in leaves), default=1) for leaves in self._leaves]
+        placed = Counter(group for group, _ in self._places)
+        rows = [
+            min((len(leaf) for leaf in leaves), default=placed[group])  # a state may have no leaf
+            for group, leaves in enumerate(self._leaves)
+        ]
         for group, row in self._places:
             is_there = 0 <= group < len(rows) and 0 <= row < rows[group]
             if not is_there and (group, row) != _NOWHERE:
                 raise ValueError(f"it places a run at row {row} of group {group}, which it does not hold")
-        placed = Counter(group for group, _ in self._places)
         for group, leaves in enumerate(self._leaves):
             if any(len(leaf) != placed[group] for leaf in leaves):
                 raise ValueError(f"it holds states of group {group} that are no run's")

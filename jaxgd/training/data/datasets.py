@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxgd.aliases import WholeNumber
-from jaxgd.arguments import seed_number, whole_number
+from jaxgd.arguments import as_integer, seed_number, whole_number
 from jaxgd.tables.scaling import centre_and_scale, standardised
 from jaxgd.tables.splitting import random_parts
 
@@ -110,6 +110,70 @@ def batches(arrays: Any, batch_size: WholeNumber, key: Any) -> "ShuffledBatches"
     from jaxgd.training.data.shuffled import ShuffledBatches  # it needs JAX
 
     return ShuffledBatches(arrays, batch_size, key)
+
+
+def epoch_order(key: Any, num_examples: WholeNumber, epoch: Any = 0) -> Any:
+    """The order of an epoch's examples, int32[num_examples], in which each is once: that of `fit`.
+
+    With the key of a run and the epoch, from 0, it is the order in which `jaxgd.fit` uses its examples, for a
+    training loop of your own.
+
+    Args:
+        key: a PRNG key, which may be traced.
+        num_examples: 1 or more.
+        epoch: a whole number from 0 on, which may be traced.
+
+    Raises:
+        ValueError, TypeError: a number of examples below 1, or a key that is none.
+
+    Example:
+        >>> jaxgd.datasets.epoch_order(jax.random.key(0), 5)
+        Array([...], dtype=int32)
+    """
+    from jaxgd.training import batching  # it needs JAX
+    from jaxgd.training.fitting import check_key
+
+    check_key(key)
+    return batching.epoch_order(key, epoch, whole_number("num_examples", num_examples), "shuffle")
+
+
+def take_batch(data: Any, order: Any, position: Any, batch_size: Any, capacity: WholeNumber) -> Any:
+    """`(batch, mask)`: the examples of an epoch from a position on, with a batch size that may be traced.
+
+    A batch has `capacity` places whatever its size is, so that batch sizes are lanes of one program. Those
+    beyond its size, or beyond the epoch's end, hold its first example once more, and `mask` is False there:
+    the mean over a batch is `jnp.mean(losses, where=mask)`.
+
+    Args:
+        data: a tree of arrays with the examples on axis 0.
+        order: int32[num_examples], of `epoch_order`.
+        position: where in the order the batch begins, from 0.
+        batch_size: 1 to `capacity`.
+        capacity: how many places a batch has, 1 or more.
+
+    Returns:
+        The tree with arrays [capacity, ...], and bool[capacity].
+
+    Raises:
+        ValueError, TypeError: arrays of different lengths, or of another than the order, a capacity below 1
+            or a batch size that is above it.
+
+    Example:
+        >>> order = jaxgd.datasets.epoch_order(jax.random.key(0), 5)
+        >>> batch, mask = jaxgd.datasets.take_batch(jnp.arange(5.0), order, 3, 3, capacity=4)
+        >>> mask
+        Array([ True,  True, False, False], dtype=bool)
+    """
+    from jaxgd.training.batching import batch_at  # it needs JAX
+    from jaxgd.training.problems.problem import num_examples, with_checked_lengths
+
+    capacity = whole_number("capacity", capacity)
+    if (size := as_integer(batch_size)) is not None:
+        whole_number("batch_size", size, most=capacity)
+    found = num_examples(with_checked_lengths("data", data))
+    if order.shape != (found,):
+        raise ValueError(f"order must have a place for each of {found} examples, got {order.shape}")
+    return batch_at(data, order, position, batch_size, capacity)
 
 
 def split(inputs, labels, task: str, seed: int = 0) -> Splits:

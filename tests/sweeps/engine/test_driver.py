@@ -12,7 +12,7 @@ from jaxgd.machine.kept import Kept
 from jaxgd.sweeps.engine import driver, programs
 from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.engine.execution import is_out_of_memory
-from jaxgd.sweeps.lanes import Sources
+from jaxgd.sweeps.lanes.sources import Sources
 
 RATES = [0.01, 0.03, 0.1, 0.2, 0.3]
 KINDS = {

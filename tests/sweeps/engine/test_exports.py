@@ -14,7 +14,8 @@ import jaxgd
 from jaxgd.machine.topologies import described_devices
 from jaxgd.sweeps.engine.programs import build_program, bytes_of
 from jaxgd.sweeps.engine.targets import collectives_of
-from jaxgd.sweeps.lanes import Inputs, Occupancy
+from jaxgd.sweeps.lanes.inputs import Inputs
+from jaxgd.sweeps.lanes.slots import Occupancy
 from jaxgd.sweeps.planning.planner import Options
 from jaxgd.sweeps.sweeping import plan_on
 from jaxgd.training.fitting import begin_run
@@ -67,7 +68,7 @@ def program_of(name, kind, devices):
     lanes = inputs.gather(np.minimum(np.arange(recipe.slots), num - 1).tolist())
     whole = extent(0, EPOCHS * group.num_examples, group.num_examples)
     arguments = (inputs.shared, lanes, slots, occupancy, whole)
-    return build_program(group, recipe, EPOCHS, devices), arguments
+    return build_program(inputs, recipe, devices), arguments
 
 
 def of_leaves(program, arguments):

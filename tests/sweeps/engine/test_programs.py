@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from jaxgd.machine.compiling import with_settings_of_caller
-from jaxgd.sweeps.lanes import abstract
+from jaxgd.sweeps.lanes.slots import abstract
 
 
 def test_abstract_is_what_jax_takes_in(x64):

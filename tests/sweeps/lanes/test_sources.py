@@ -9,7 +9,7 @@ import pytest
 import jaxgd
 from jaxgd.machine.kept import Kept
 from jaxgd.sweeps import lanes
-from jaxgd.sweeps.lanes import Sources
+from jaxgd.sweeps.lanes.sources import Sources
 from jaxgd.sweeps.runs import Run
 
 

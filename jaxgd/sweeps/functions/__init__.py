@@ -1,0 +1,1 @@
+"""A person's own training function as the runs of a sweep."""
