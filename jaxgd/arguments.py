@@ -32,6 +32,12 @@ def unknown(what: str, given: str, known) -> str:
     return f"unknown {what} {given!r}{hint} (known: {', '.join(known)})"
 
 
+def shown(value: Any, most: int = 100) -> str:
+    """What a person gave, in one line of at most so many characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def one_of(name: str, value: str, known: Iterable[str]) -> str:
     """`value`, if it is known.
 
@@ -59,7 +65,7 @@ def whole_number(
         return count
     allowed = f"{least} or more" if most is None else f"from {least} to {most}"
     kind = TypeError if count is None else ValueError
-    raise kind(f"{name} must be a whole number{unit}, {allowed}{also}, got {value!r}")
+    raise kind(f"{name} must be a whole number{unit}, {allowed}{also}, got {shown(value)}")
 
 
 def whole_number_or_none(name: str, value: Any, unit: str = "") -> int | None:

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "jaxgd"
 PUBLIC = PACKAGE / "__init__.py"
 MODULES = sorted(set(PACKAGE.rglob("*.py")) - {PUBLIC})
 GROUND_FLOOR = ["aliases", "arguments", "fingerprints", "references", "pytrees", "machine", "numerics"]
-GROUND_FLOOR += ["strict_json", "html_text"]
+GROUND_FLOOR += ["strict_json", "html_text", "tracing"]
 ROOMS = [
     *GROUND_FLOOR,
     *("logs", "tables", "optim", "training", "sweeps", "specs"),

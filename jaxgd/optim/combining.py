@@ -1,6 +1,7 @@
 """Transforms made of transforms that are still pytrees of every number in them."""
 
 import functools
+import inspect
 from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import jax
 import optax
 
 from jaxgd.aliases import OptState
-from jaxgd.optim.foreign import set_to_zero
+from jaxgd.optim.foreign import Foreign, set_to_zero
 from jaxgd.optim.transform import Transform, foreign_update, tolerant
 from jaxgd.optim.trees.masks import for_optax, is_function, tree_of
 from jaxgd.pytrees import Static
@@ -125,6 +126,48 @@ class Combined(Transform):
 def is_transform(part: Any) -> bool:
     """Whether it has the two functions of a gradient transformation."""
     return hasattr(part, "update") and hasattr(part, "init")
+
+
+def check_direction(optimizer: Any) -> None:
+    """Raise ValueError if it is known to go uphill: it scales gradients, and nothing turns them round.
+
+    Parts that are not known by their names may do so.
+    """
+    names = _names_of(optimizer)
+    scaling = [name for name in names if name.startswith("scale_by_") and name not in _WITH_A_RATE]
+    if scaling and all(name in scaling or name in _KEEPING for name in names):
+        raise ValueError(
+            f"optimizer has {scaling[0]} and no learning rate, so its updates go uphill: "
+            f"jaxgd.chain({', '.join(f'{name}(...)' for name in names)}, "
+            "jaxgd.optim.scale_by_learning_rate(0.01)) goes down"
+        )
+
+
+# Transforms that have a rate, or a factor of any sign; and others that leave the sign as it is.
+_WITH_A_RATE = ("scale_by_learning_rate", "scale_by_schedule", "scale_by_moments")
+_KEEPING = ("add_decayed_weights", "clip", "clip_by_global_norm", "ema", "identity", "trace")
+
+
+def _names_of(optimizer: Any) -> list[str]:
+    """The names of a transform's parts, in turn."""
+    if isinstance(optimizer, Combined) and optimizer.combination in (_CHAIN, _NAMED_CHAIN):
+        parts = _unwrapped(optimizer._values).values()
+        return [name for part in parts for name in _names_of(part)]
+    if isinstance(optimizer, Transform):
+        return [optimizer.made_by if isinstance(optimizer, Foreign) else str(optimizer._kind)]
+    return _names_of_update(optimizer.update)
+
+
+def _names_of_update(update: Any) -> list[str]:
+    """The same of a transform of Optax's, by its function: what made it is in the function's name."""
+    if isinstance(update, functools.partial):  # of a transform of jaxgd's, which says what it is by itself
+        return [""]
+    name = getattr(update, "__qualname__", "").partition(".")[0]
+    if name not in ("chain", "with_extra_args_support"):
+        return [name]
+    held = inspect.getclosurevars(update).nonlocals
+    within = [held["tx"].update] if "tx" in held else held.get("update_fns", ())
+    return [part for one in within for part in _names_of_update(one)] or [name]
 
 
 def _text(part: Any) -> str:

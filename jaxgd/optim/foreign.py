@@ -33,6 +33,11 @@ class Foreign(Transform):
         return cls._rebuild(_KIND, {"factory": Static(factory), "arguments": arguments})
 
     @property
+    def made_by(self) -> str:
+        """The name of its factory."""
+        return repr(self._values["factory"])
+
+    @property
     def _arguments(self) -> dict[str, Any]:
         return self._values["arguments"]
 
@@ -56,8 +61,7 @@ class Foreign(Transform):
         return from_optax(self._values["factory"].value, **arguments | {name: value})
 
     def __repr__(self):
-        name = repr(self._values["factory"])
-        return f"{name}({', '.join(f'{key}={text(getattr(self, key))}' for key in self._arguments)})"
+        return f"{self.made_by}({', '.join(f'{key}={text(getattr(self, key))}' for key in self._arguments)})"
 
 
 def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: Any, **kwargs: Any) -> Foreign:

@@ -1,6 +1,7 @@
 """Numbers as pytree leaves: what an optimizer or a schedule holds, checked when it is built."""
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgd.arguments import unknown
+from jaxgd.arguments import shown, unknown
 from jaxgd.optim.trees.equality import identity
 from jaxgd.optim.trees.paths import Parted
 from jaxgd.pytrees import Static, as_static
@@ -49,7 +50,8 @@ def as_number(argument: str, value: Any) -> Any:
         return np.float64(value)
     kind = getattr(value, "dtype", None) or (np.dtype(int) if type(value) is int else None)
     if kind is None or not (jnp.issubdtype(kind, jnp.integer) or jnp.issubdtype(kind, jnp.floating)):
-        raise TypeError(f"{argument} must be a number, an array or a schedule, got {value!r}")
+        hint = "; a number has no quotes" if isinstance(value, str) else ""
+        raise TypeError(f"{argument} must be a number, an array or a schedule, got {shown(value)}{hint}")
     if np.ndim(value) == 0:
         return np.float64(value)
     return value if jnp.issubdtype(kind, jnp.floating) else np.asarray(value, np.float64)
@@ -72,6 +74,25 @@ class Role:
         if isinstance(value, bool):
             return Static(value)
         return stored_function(value) if callable(value) else as_number(name, value)
+
+
+def check_schedule(argument: str, value: Any) -> None:
+    """Raise TypeError unless the function can be called with a count of updates alone."""
+    if isinstance(value, Parametric):
+        return
+    try:
+        signature = inspect.signature(value)
+    except ValueError:  # one of C's without a signature
+        return
+    try:
+        signature.bind(0)
+    except TypeError:
+        name = getattr(value, "__name__", None) or shown(value)
+        names = f"({', '.join(signature.parameters)})"
+        raise TypeError(
+            f"{argument} must be a number, an array or a schedule of the number of updates, schedule(step); "
+            f"{name} takes {names}: call it with those, if it is what makes the schedule"
+        ) from None
 
 
 def stored_function(value: Any) -> Any:

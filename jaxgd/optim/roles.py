@@ -16,7 +16,7 @@ import optax
 
 from jaxgd.aliases import Number, NumberOrSchedule, WholeNumber
 from jaxgd.arguments import whole_number
-from jaxgd.optim.hyperparameters import PLAIN, Role, as_number, check_number, stored_function
+from jaxgd.optim.hyperparameters import PLAIN, Role, as_number, check_number, check_schedule, stored_function
 from jaxgd.pytrees import Static
 
 _RANGES: dict[str, Callable] = {
@@ -37,6 +37,7 @@ class _Number(Role):
 
     def store(self, name, value):
         if self.may_be_scheduled and callable(value):
+            check_schedule(name, value)
             return stored_function(value)
         leaf = as_number(name, value)
         check_number(name, leaf, _RANGES[self.allowed], self.allowed, self.below_0)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgd.arguments import NUM_SEEDS, as_integer, unknown
+from jaxgd.arguments import NUM_SEEDS, as_integer, shown, unknown
 
 # The axis of points that are given as a list.
 POINT = "point"
@@ -62,11 +62,19 @@ def checked_axes(axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
     Raises:
         ValueError: no axis, an empty one, a value or a point given twice, a seed outside 0 to 2**32 - 1,
             linked values whose names differ or are those of other axes.
+        TypeError: what is no list of values, numbers that are written as texts, PRNG keys.
     """
     if isinstance(axes, list | tuple):
+        if axes and not isinstance(axes[0], Mapping):
+            raise TypeError(
+                "axes must be a mapping from names to values, or a list of points, such as "
+                f'{{"learning_rate": 0.1}}, got a list with {shown(axes[0])}'
+            )
         axes = {POINT: axes}
     if not isinstance(axes, Mapping):
-        raise TypeError(f"axes must be a mapping from names to values, or a list of points, got {axes!r}")
+        raise TypeError(
+            f"axes must be a mapping from names to values, or a list of points, got {shown(axes)}"
+        )
     if not axes:
         raise ValueError('axes must have at least one entry, such as {"learning_rate": [0.01, 0.1]}')
     lists = {name: _checked_axis(name, values) for name, values in axes.items()}
@@ -87,13 +95,42 @@ def _checked_axis(name: str, values: Any) -> list[Any]:
     is_single = isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__")
     if is_single or getattr(values, "ndim", 1) == 0:
         raise TypeError(f"axis {name!r} must be a list of values, got {values!r}")
-    values = list(np.asarray(values) if hasattr(values, "__array__") else values)
+    if isinstance(values, set | frozenset):
+        raise TypeError(f"axis {name!r} must be a list of values, got a set, which has no order: sorted(...)")
+    is_array = hasattr(values, "__array__") and not _has_keys(values)
+    values = list(np.asarray(values) if is_array else values)
     if not values:
         raise ValueError(f"axis {name!r} is empty: give it at least one value")
+    _check_kinds(name, values)
     twice = [] if is_linked(values) else _twice([label(value) for value in values])
     if twice:
         raise ValueError(f"axis {name!r} has values twice: {', '.join(map(str, twice))}")
     return values
+
+
+def _has_keys(value: Any) -> bool:
+    """Whether it is an array of PRNG keys, or one."""
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+
+
+def _check_kinds(name: str, values: list[Any]) -> None:
+    """Raise TypeError if the values are PRNG keys, or numbers that are written as texts."""
+    if any(_has_keys(value) for value in values):
+        raise TypeError(
+            f"axis {name!r} holds PRNG keys: give seeds as axis 'seed', such as range({len(values)}); seed s "
+            "gives its runs jax.random.key(s)"
+        )
+    if all(isinstance(value, str) and _is_number(value) for value in values):
+        texts = ", ".join(repr(str(value)) for value in values[:2])
+        raise TypeError(f"axis {name!r} holds texts that are numbers, {texts}: give numbers, without quotes")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _twice(entries: Sequence[Any]) -> list[Any]:

@@ -81,6 +81,10 @@ def make_runs(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -
     return runs
 
 
+# What a person calls the axis `seed`.
+_LIKE_SEED = ("key", "keys", "random_seed", "random_state", "rng", "rngs", "seeds")
+
+
 def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
     """Warn of names that make_trainer never looked at and that change nothing."""
     read = set().union(*(point.read for point in grid)) | {"seed"}
@@ -89,8 +93,10 @@ def _warn_of_unread(grid: Sequence[Point], runs: Sequence[Run]) -> None:
             (run for point, run in zip(grid, runs, strict=True) if differ(point, grid[0], name)), None
         )
         if other and other.row.cohort.structure == runs[0].row.cohort.structure:
+            hint = "; the axis of seeds is called 'seed'" if name in _LIKE_SEED else ""
             warnings.warn(
-                f"make_trainer never uses axis {name!r}: the runs along it are all the same", stacklevel=5
+                f"make_trainer never uses axis {name!r}: the runs along it are all the same{hint}",
+                stacklevel=5,
             )
 
 

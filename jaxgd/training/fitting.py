@@ -11,15 +11,17 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.aliases import History, Key, Params, WholeNumber
-from jaxgd.arguments import whole_number
+from jaxgd.arguments import shown, whole_number
 from jaxgd.html_text import card
 from jaxgd.machine.compiling import Checks, own_programs, quick_jit
 from jaxgd.optim.trees.parameters import check_trainable
 from jaxgd.pytrees import Static, check_unchanged
+from jaxgd.tracing import explained
 from jaxgd.training import carrying
 from jaxgd.training.batching import epoch_order, init_key
 from jaxgd.training.carrying import Rows, as_history, empty_rows
 from jaxgd.training.loop import finish, initial_state, run_epoch
+from jaxgd.training.models.model import check_no_averages
 from jaxgd.training.pacing import Pace, pace_of
 from jaxgd.training.problems.coupling import check_coupling
 from jaxgd.training.replay import check_numbers
@@ -188,7 +190,8 @@ def check_first_loss(trainer: Trainer, state: TrainState) -> None:
     if int(state.status) == DIVERGED and int(state.stopped_at) == 0:
         raise ValueError(
             "the loss or its gradient on the first batch is NaN or infinite at the initial parameters: check "
-            "loss, init and the data's scale (trainer(..., halt_on_divergence=False) trains all the same)"
+            "loss, init, the data's scale and that labels are in range (trainer(..., "
+            "halt_on_divergence=False) trains all the same)"
         )
 
 
@@ -206,15 +209,19 @@ def check_run(trainer: Trainer, key: Any, epochs: Any, start: Any = None) -> int
 def check_trainer(trainer: Any) -> None:
     """Raise unless it is a trainer as it was made."""
     if not isinstance(trainer, Trainer):
-        raise TypeError(f"trainer must be a jaxgd.trainer(...), got {trainer!r}")
+        raise TypeError(f"trainer must be a jaxgd.trainer(...), got {shown(trainer)}")
     check_unchanged(trainer)
     check_mesh(trainer)
 
 
 def check_key(key: Any) -> None:
     """Raise unless it is one PRNG key."""
-    if not is_key(key):
-        raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
+    if is_key(key):
+        return
+    given = shown(key)
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        given = f"{key.size} of them: jax.vmap runs over keys, and jaxgd.sweep over an axis seed"
+    raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {given}")
 
 
 def fresh_run(trainer: Trainer, key: Key, epochs: int) -> tuple[TrainState, dict[str, Any]]:
@@ -250,7 +257,10 @@ def is_traced(tree: Any) -> bool:
 
 def initial_params(init: Any, key: Key) -> Params:
     """The initial parameters of a run with `key`, refused while traced where they cannot be trained."""
-    params = jax.tree.map(jnp.asarray, init(init_key(key)))
+    with explained("init"):
+        params = init(init_key(key))
+    check_no_averages(params)
+    params = jax.tree.map(jnp.asarray, params)
     check_trainable(params)
     return params
 

@@ -4,12 +4,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxgd.aliases import Batch, FloatScalar, ModelState, Params, Split, Updates
 from jaxgd.numerics import common_dtype, in_common_dtype, squared_norm
 from jaxgd.optim.in_place import value_and_gradient
+from jaxgd.tracing import explained
 from jaxgd.training.batching import take
+from jaxgd.training.models.model import in_training
 from jaxgd.training.problems.problem import Problem, num_examples
 
 # Validation runs in chunks of this many examples, so that its memory does not grow with the split.
@@ -48,7 +51,8 @@ def example_losses(
     training: bool = False,
 ) -> Losses:
     """The losses of a batch's examples, checked; weights are constants."""
-    returned = problem.loss(params, batch, keys=keys, model_state=model_state, training=training)
+    with explained("loss", batch), in_training(training):
+        returned = problem.loss(params, batch, keys=keys, model_state=model_state, training=training)
     parts = list(returned) if isinstance(returned, tuple) else [returned]
     if problem.model_state is not None:
         if len(parts) < 2:
@@ -75,6 +79,12 @@ def _checked_state(new: Any, old: Any) -> Any:
 
 
 def _check_vector(name: str, values: Any, size: int) -> None:
+    if not isinstance(values, jax.Array | np.ndarray | np.generic | float | int):
+        is_missing = "; is its return missing?" if values is None else ""
+        raise ValueError(
+            f"{name} must return one number per example, an array of shape ({size},), got "
+            f"{type(values).__name__}{is_missing}"
+        )
     if jnp.shape(values) != (size,):
         scalar = "; a mean or sum over the batch must be dropped" if jnp.shape(values) == () else ""
         raise ValueError(
@@ -203,6 +213,7 @@ def example_metrics(
     """The value of each metric for each of a batch's examples, checked."""
     found = {}
     for name, metric in problem.metrics.items():
-        found[name] = metric(params, batch, keys=None, model_state=model_state, training=False)
+        with explained(f"metric {name!r}", batch):
+            found[name] = metric(params, batch, keys=None, model_state=model_state, training=False)
         _check_vector(f"metric {name!r}", found[name], num_examples(batch))
     return found

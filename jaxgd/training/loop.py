@@ -16,6 +16,7 @@ from jaxgd.machine.devices import WHOLE, specs_of, split, with_axes_split
 from jaxgd.numerics import common_dtype, has_finite_squares, no_sums_of, squared_norm
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates
+from jaxgd.tracing import explained
 from jaxgd.training import carrying
 from jaxgd.training.batching import augment_key, example_keys, filled_up, following, take
 from jaxgd.training.carrying import Rows
@@ -342,7 +343,8 @@ def _moved(
     """What the update makes of parameters and states. A transform that asks for the loss gets its mean."""
     update = optax.with_extra_args_support(trainer.optimizer).update
     value = total.loss / or_one(total.weight)
-    updates, opt_state = update(total.grads, state.opt_state, state.params, value=value, grad=total.grads)
+    with explained("optimizer"):
+        updates, opt_state = update(total.grads, state.opt_state, state.params, value=value, grad=total.grads)
     pairs = _with_rules(trainer, state.rules)
     for scale in (rule.scale(own) for rule, own in pairs):
         if scale is not None:
@@ -351,7 +353,10 @@ def _moved(
     if rules:
         numbers = numbers_read(trainer, state, total, last)
         seen = observation(trainer, params, state.model_state, has_weights=is_weighted, **numbers)
-        rules = tuple(rule.after_update(own, seen) if rule.acts_on_updates else own for rule, own in pairs)
+        with explained("after_update of a rule"):
+            rules = tuple(
+                rule.after_update(own, seen) if rule.acts_on_updates else own for rule, own in pairs
+            )
     return moving_part(state)._replace(params=params, opt_state=opt_state, rules=rules)
 
 
@@ -420,7 +425,8 @@ def _measure(trainer: Trainer, state: TrainState) -> dict[str, jax.Array]:
         row |= {f"valid_{name}": value for name, value in means.items()}
     seen = observation(trainer, state.params, state.model_state)
     for rule, own in _with_rules(trainer, state.rules):
-        row |= rule.measure(own, seen, state)
+        with explained(f"measure of {type(rule).__name__}"):
+            row |= rule.measure(own, seen, state)
     for name, value in row.items():
         if jnp.shape(value) != ():
             raise ValueError(f"{name} must be one number an epoch, got shape {jnp.shape(value)}")
@@ -431,7 +437,8 @@ def _apply_rules(trainer: Trainer, state: TrainState, row: dict) -> tuple[tuple,
     """The rules' states after the epoch, and the run's status: the first that is not 0 wins."""
     rules, status = [], state.status
     for rule, own in _with_rules(trainer, state.rules):
-        own, given = rule.after_epoch(own, scored(trainer, state, rule.watches()), state, row)
+        with explained(f"after_epoch of {type(rule).__name__}"):
+            own, given = rule.after_epoch(own, scored(trainer, state, rule.watches()), state, row)
         rules.append(own)
         status = jnp.where(status == RUNNING, given, status).astype(state.status.dtype)
     return tuple(rules), status

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from numbers import Integral
+from types import FunctionType
 from typing import Any
 
 import jax
@@ -13,13 +14,14 @@ from jax.core import Tracer
 from jax.sharding import PartitionSpec
 
 from jaxgd.aliases import WholeNumber
-from jaxgd.arguments import one_of, whole_number, whole_number_or_none
+from jaxgd.arguments import one_of, shown, whole_number, whole_number_or_none
 from jaxgd.html_text import card
 from jaxgd.machine.devices import axes_of, checked_spec, num_parts
-from jaxgd.optim.combining import chain, is_transform
+from jaxgd.optim.combining import chain, check_direction, is_transform
 from jaxgd.optim.hyperparameters import Parametric
 from jaxgd.optim.transform import Transform
 from jaxgd.pytrees import PyTree, Static, as_static
+from jaxgd.tracing import explained
 from jaxgd.training.batching import Window
 from jaxgd.training.problems.lookahead import paired
 from jaxgd.training.problems.problem import Problem
@@ -82,7 +84,8 @@ class Trainer(PyTree):
         if not self.has_schedule:
             return self
         num = self.problem.num_examples
-        size = jnp.clip(jnp.round(self.batch_size(epoch)), 1, num).astype(jnp.int32)
+        with explained("batch_size"):
+            size = jnp.clip(jnp.round(self.batch_size(epoch)), 1, num).astype(jnp.int32)
         # As a float, a number of examples above 2**24 may have been rounded up.
         return dataclasses.replace(self, batch_size=jnp.minimum(size, num))
 
@@ -198,7 +201,8 @@ def trainer(
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxgd.Problem, got {type(problem).__name__}")
     if not is_transform(optimizer):
-        raise TypeError(f"optimizer must be a gradient transformation, got {optimizer!r}")
+        raise TypeError(f"optimizer must be a gradient transformation, got {_no_transform(optimizer)}")
+    check_direction(optimizer)
     micro = whole_number_or_none("microbatch", microbatch)
     problem, optimizer = paired(problem, optimizer)
     if problem.coupled.value:
@@ -219,6 +223,15 @@ def trainer(
         Static(bool(grad_norm)),
         Static(checked_spec("batch_spec", batch_spec)),
     )
+
+
+def _no_transform(given: Any) -> str:
+    """What was given for an optimizer, and what to give instead."""
+    if isinstance(given, type | FunctionType):
+        return f"the function {given.__name__}: call it, as in {given.__name__}(0.01)"
+    if isinstance(given, tuple | list):
+        return f"{len(given)} in a {type(given).__name__}: jaxgd.chain(...) makes one of them"
+    return shown(given)
 
 
 def _check_coupled(batch_size: Any, microbatch: int | None) -> None:

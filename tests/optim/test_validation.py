@@ -3,9 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxgd import optim
+from jaxgd.optim.combining import check_direction
 
 NAN, INF = float("nan"), float("inf")
 NOT_NEGATIVE = "must be finite and 0 or more"
@@ -113,3 +115,63 @@ def test_momentum_decay_belongs_to_the_look_ahead():
 def test_wrong_arguments(arguments):
     with pytest.raises(TypeError):
         optim.adam(**arguments)
+
+
+class Halving:
+    """A schedule that is an object."""
+
+    def __call__(self, step):
+        return 0.5**step
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        (lambda: 0.1, r"<lambda> takes \(\)"),
+        (
+            optim.cosine_decay_schedule,
+            r"cosine_decay_schedule takes \(init_value, decay_steps, alpha, exponent\)",
+        ),
+        (lambda step, epoch: 0.1, r"<lambda> takes \(step, epoch\)"),
+    ],
+)
+def test_a_schedule_is_a_function_of_a_count_alone(schedule, said):
+    with pytest.raises(TypeError, match=rf"^learning_rate must be .*, schedule\(step\); {said}: call it"):
+        optim.adam(schedule)
+
+
+@pytest.mark.parametrize(
+    "schedule", [Halving(), lambda step, low=0.1: low, optim.constant_schedule(0.1), abs]
+)
+def test_any_function_of_a_count_is_a_schedule(schedule):
+    assert callable(optim.adam(schedule).learning_rate)
+
+
+def test_a_chain_without_a_rate_goes_uphill():
+    clip = optim.clip_by_global_norm(1.0)
+    for uphill in [
+        optax.scale_by_adam(),
+        optax.adadelta(),  # whose rate is None
+        optax.chain(optax.clip(1.0), optax.chain(optax.scale_by_rms())),
+        optim.chain(clip, optim.from_optax(optax.scale_by_lion)),
+    ]:
+        with pytest.raises(ValueError, match=r"^optimizer has scale_by_\w+ and no learning rate"):
+            check_direction(uphill)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optax.adam(0.1),
+        optax.adafactor(0.1),
+        optax.lbfgs(),
+        optax.chain(optax.scale_by_adam(), optax.scale(0.1)),  # uphill, and perhaps meant so
+        optax.identity(),
+        optax.MultiSteps(optax.adam(0.1), 2),
+        optim.chain(optax.scale_by_adam(), optim.scale_by_learning_rate(0.1)),
+        optim.chain(optim.adam(0.1), optax.scale_by_trust_ratio()),
+        optim.adam(0.1).as_optax(),
+    ],
+)
+def test_what_has_a_rate_or_a_factor_may_go_where_it_will(optimizer):
+    check_direction(optimizer)

@@ -154,3 +154,40 @@ def test_a_rule_that_measures_no_number():
 
     with pytest.raises(ValueError, match=r"pair must be one number an epoch, got shape \(2,\)"):
         sweep(make, {"learning_rate": [0.1]})
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"rate": ["0.1", "1e-3"]}, "axis 'rate' holds texts that are numbers, '0.1', '1e-3'"),
+        ({"rate": np.array([0.1, "0.2", "0.3"])}, "axis 'rate' holds texts that are numbers, '0.1', '0.2':"),
+        ({"rate": {0.1, 0.2}}, "axis 'rate' must be a list of values, got a set"),
+        ({"key": [jax.random.key(0)]}, "axis 'key' holds PRNG keys: give seeds"),
+        ({"seed": jax.random.split(jax.random.key(0), 2)}, "axis 'seed' holds PRNG keys: give seeds"),
+        ([0.1, 0.2], "axes must be .*, got a list with 0.1"),
+    ],
+)
+def test_values_of_another_kind_than_was_meant(axes, message):
+    with pytest.raises(TypeError, match=message):
+        checked_axes(axes)
+
+
+def test_texts_among_which_one_is_no_number_are_names():
+    assert checked_axes({"size": ["8", "full"]}) == {"size": ["8", "full"]}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            make_trainer(Point(DRAWN[1])),
+            r"make_trainer must be a function, such as lambda hp: .* got trainer\(",
+        ),
+        (lambda: None, r"called with one argument, a point, .* hp\.batch_size; got \(\)"),
+        (lambda hp, size: None, r"called with one argument, a point, .* got \(hp, size\)"),
+        (lambda hp: None, r"got None at \(learning_rate=0\.1, batch_size='full'\): is its return missing"),
+    ],
+)
+def test_what_makes_no_trainers(make, message):
+    with pytest.raises(TypeError, match=message):
+        make_runs(make, points({"point": DRAWN}))

@@ -1,5 +1,6 @@
 """The trainers of a grid: one traced call for each combination of what is structure, numbers in columns."""
 
+import inspect
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgd.arguments import shown
 from jaxgd.fingerprints.readings import Reading
 from jaxgd.pytrees import kind_of
 from jaxgd.sweeps.axes import Point, values_of
@@ -37,6 +39,7 @@ def make_rows(make_trainer: Callable[[Point], Trainer], grid: Sequence[Point]) -
         ValueError: state that functions of a trainer read was changed after it was made.
         Exception: what it raises, with the point at which it did.
     """
+    _check_callable(make_trainer, grid[0])
     tracing = _Tracing(make_trainer, grid)
     rows = tracing.rows() if len(grid) >= FEW else {}
     making = tracing.making if rows else Making()  # equal arrays are one in all of them
@@ -56,8 +59,28 @@ def made_at(make_trainer: Callable[[Point], Trainer], point: Point) -> Trainer:
         error.add_note(f"make_trainer raised this at {point}")
         raise
     if not isinstance(trainer, Trainer):
-        raise TypeError(f"make_trainer must return a jaxgd.trainer(...), got {trainer!r} at {point}")
+        what = (
+            f"None at {point}: is its return missing?" if trainer is None else f"{shown(trainer)} at {point}"
+        )
+        raise TypeError(f"make_trainer must return a jaxgd.trainer(...), got {what}")
     return trainer
+
+
+def _check_callable(make_trainer: Any, point: Point) -> None:
+    """Raise TypeError unless it is a function that can be called with a point."""
+    like = f"lambda hp: jaxgd.trainer(...), which reads {', '.join(f'hp.{name}' for name in point)}"
+    if not callable(make_trainer):
+        raise TypeError(f"make_trainer must be a function, such as {like}; got {shown(make_trainer)}")
+    try:
+        signature = inspect.signature(make_trainer)
+    except ValueError:  # one of C's without a signature
+        return
+    try:
+        signature.bind(point)
+    except TypeError:
+        raise TypeError(
+            f"make_trainer is called with one argument, a point, such as {like}; got {signature}"
+        ) from None
 
 
 class _Base(NamedTuple):

@@ -32,7 +32,12 @@ def from_linen(module: Any, inputs: Any, rngs: tuple[str, ...] = ("dropout",)) -
         module: a Linen module, called with a batch of inputs.
         inputs: a batch of any size; only shapes and dtypes matter.
         rngs: names of the random streams that the module uses in training.
+
+    Raises:
+        TypeError: a class of modules in place of a module.
     """
+    if isinstance(module, type):
+        raise TypeError(f"module must be a module, such as {module.__name__}(), got the class")
     leaves, structure = jax.tree.flatten(inputs)
     shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
     parameters = inspect.signature(module.__call__).parameters
@@ -67,6 +72,7 @@ def from_nnx(build: Callable) -> Model:
 
     Raises:
         TypeError: a module instead of what builds one, which the seed would not change.
+        ValueError: a Dropout without random streams, which would drop nothing.
     """
     from flax import nnx
 
@@ -75,6 +81,7 @@ def from_nnx(build: Callable) -> Model:
     module = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     _, _, streams, others = nnx.split(module, nnx.Param, nnx.RngState, ...)
     leaves, structure = jax.tree.flatten(nnx.to_pure_dict(streams))
+    _check_streams(module)
     module.train()
     training = functools.partial(_call_nnx, nnx.graphdef(module), tuple(leaves), structure)
     module.eval()
@@ -168,6 +175,18 @@ def _call_linen(module, options, rngs, params, inputs, key=None, state=None):
         return module.apply({"params": params}, inputs, rngs=streams, **options)
     variables = {"params": params, **state}
     return module.apply(variables, inputs, rngs=streams, mutable=list(state), **options)
+
+
+def _check_streams(module):
+    """Raise ValueError if a Dropout has no random streams: it could be called in evaluation alone."""
+    from flax import nnx
+
+    for path, part in nnx.iter_modules(module):
+        if isinstance(part, nnx.Dropout) and part.rngs is None and part.rate:
+            where = ".".join(map(str, path)) or "module"
+            raise ValueError(
+                f"{where} is a Dropout without rngs: build it with nnx.Dropout({part.rate}, rngs=rngs)"
+            )
 
 
 def _init_nnx(build, key):

@@ -1,8 +1,10 @@
 """Models: a pair of functions, `init(key) -> params` and `apply(params, inputs) -> outputs`."""
 
+import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -10,7 +12,7 @@ import jax.numpy as jnp
 from jax.custom_batching import sequential_vmap
 
 from jaxgd.aliases import Batch, ModelState, Params
-from jaxgd.arguments import one_of
+from jaxgd.arguments import one_of, shown
 from jaxgd.pytrees import PyTree, Static, as_function
 
 ACTIVATIONS: dict[str, Callable] = {
@@ -57,8 +59,29 @@ INITIALIZERS: dict[str, Callable] = {
 }
 
 
+# What makes a Model of a module of another library.
+_ADAPTERS = {
+    "flax.linen": "jaxgd.from_linen(module, inputs)",
+    "flax.nnx": "jaxgd.from_nnx(lambda rngs: Net(..., rngs=rngs))",
+    "equinox": "jaxgd.from_equinox(lambda key: Net(..., key=key))",
+}
+
 # What a loss, a metric or a model may ask for, by the name of a parameter.
 _OFFERED = ("keys", "model_state", "training")
+
+
+# Whether it is a loss in training that is traced.
+_TRAINING = ContextVar("training", default=False)
+
+
+@contextlib.contextmanager
+def in_training(is_training: bool) -> Iterator[None]:
+    """A context in which a loss is traced, for training or for evaluation."""
+    before = _TRAINING.set(is_training)
+    try:
+        yield
+    finally:
+        _TRAINING.reset(before)
 
 
 class Asking(PyTree):
@@ -72,7 +95,17 @@ class Asking(PyTree):
     names: Any
 
     def __call__(self, *arguments, **options):
-        """What the function gives; of the options offered, those that it does not ask for are left out."""
+        """What the function gives; of the options offered, those that it does not ask for are left out.
+
+        Raises:
+            TypeError: it asks for keys, and a loss that is traced for training gave it none, not even None.
+        """
+        if _TRAINING.get() and "keys" not in options and self.asks("keys"):
+            raise TypeError(
+                "loss calls a model that draws random numbers, such as those of dropout, without keys: give "
+                "loss a parameter keys and hand it on, apply(params, inputs, keys=keys); keys=None switches "
+                "them off"
+            )
         kept = {name: x for name, x in options.items() if self.asks(name) or name not in _OFFERED}
         return self.function(*arguments, **kept)
 
@@ -136,12 +169,35 @@ def as_model(model: Any) -> Model:
     """`model`, or any object or pair with the two functions, as a Model."""
     if isinstance(model, Model):
         return model
+    if found := _adapter_of(model):
+        raise TypeError(f"model is a module of {found[0]}: give {found[1]}, the Model of it")
     if hasattr(model, "init") and hasattr(model, "apply"):
         coupled, state = (getattr(model, name, None) for name in ("coupled", "model_state"))
         return Model(model.init, model.apply, coupled, state)
     if isinstance(model, tuple) and len(model) == 2:
         return Model(*model)
-    raise TypeError(f"model must have the functions init(key) and apply(params, inputs), got {model!r}")
+    raise TypeError(f"model must have the functions init(key) and apply(params, inputs), got {shown(model)}")
+
+
+def _adapter_of(model: Any) -> tuple[str, str] | None:
+    """The library whose module, or class of modules, it is, and the call that makes a Model of it."""
+    for base in (model if isinstance(model, type) else type(model)).__mro__:
+        for library, call in _ADAPTERS.items():
+            # A module of Equinox that has the two functions is a model.
+            if f"{base.__module__}.".startswith(f"{library}.") and not (
+                library == "equinox" and hasattr(model, "init") and hasattr(model, "apply")
+            ):
+                return library, call
+    return None
+
+
+def check_no_averages(params: Any) -> None:
+    """Raise ValueError if there are a Flax module's running averages among parameters."""
+    if isinstance(params, Mapping) and "batch_stats" in params:
+        raise ValueError(
+            "params has batch_stats, running averages that no gradient may train: "
+            "jaxgd.from_linen(module, inputs) gives a Model that keeps them as model_state"
+        )
 
 
 def evaluated(model: Model, params: Params, inputs: Batch) -> Any:

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -178,5 +179,19 @@ def _largest_of_four(images):
 def dense(layer: dict[str, jax.Array], inputs: jax.Array) -> jax.Array:
     """`inputs @ w + b`, of a layer `{"w": [in, out], "b": [out]}`, `b` optional."""
     inputs, weights = in_common_dtype(inputs, layer["w"])
+    _check_width(inputs.shape, len(weights))
     outputs = inputs @ weights
     return outputs + jax.lax.broadcast_to_rank(layer["b"], outputs.ndim) if "b" in layer else outputs
+
+
+def _check_width(shape: Sequence[int], num_inputs: int) -> None:
+    """Raise ValueError unless inputs of this shape are those of a layer with so many inputs."""
+    if shape[-1] == num_inputs:
+        return
+    is_flat = len(shape) < 3 or math.prod(shape[1:]) != num_inputs
+    remedy = (
+        f"make the model for {shape[-1]}"
+        if is_flat
+        else "flatten each example, inputs.reshape(len(inputs), -1)"
+    )
+    raise ValueError(f"a dense layer has {num_inputs} inputs and is given {shape[-1]}: {remedy}")

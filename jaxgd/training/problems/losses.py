@@ -1,5 +1,6 @@
 """Problems of a model and a criterion: classification and regression, their labels and targets checked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -8,7 +9,9 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.aliases import Split
-from jaxgd.training.models.model import Model, as_model, evaluated
+from jaxgd.arguments import shown
+from jaxgd.tracing import explained
+from jaxgd.training.models.model import Model, as_model, check_no_averages, evaluated
 from jaxgd.training.problems.criteria import (
     criterion_of,
     cross_entropy,
@@ -135,15 +138,27 @@ def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *jnp.shape(x)[1:]), jnp.result_type(x)), data[0])
     shapes = jax.tree.map(lambda x: x.shape, one)
     key = jax.eval_shape(lambda: jax.random.key(0))
+
+    def evaluate(key, inputs):
+        with explained("init"):
+            params = model.init(key)
+        check_no_averages(params)
+        with explained("apply"):
+            return evaluated(model, params, inputs)
+
     try:
-        output = jax.eval_shape(lambda k, x: evaluated(model, model.init(k), x), key, one)
+        output = jax.eval_shape(evaluate, key, one)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"the model cannot be applied to {split} inputs of shape {shapes} (one example): {error}"
         ) from error
     if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (1,):
+        given, hint = shown(output), ""
+        if isinstance(output, tuple):  # as of a Flax module that is called with mutable=[...]
+            given = f"{len(output)} values"
+            hint = "; of a Flax module with a state jaxgd.from_linen(module, inputs) is the Model"
         raise ValueError(
-            f"the model must give one array [batch, ...], got {output} for inputs of shape {shapes}"
+            f"the model must give one array [batch, ...], got {given} for inputs of shape {shapes}{hint}"
         )
     return output.shape
 
@@ -151,7 +166,18 @@ def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
 def _pairs(splits: dict[str, Any]) -> dict[str, Any]:
     """The splits that are there, each inputs and labels of one length."""
     there = {name: _pair(name, data) for name, data in splits.items() if data is not None}
-    return {name: with_checked_lengths(name, pair) for name, pair in there.items()}
+    return {name: _arrays(name, with_checked_lengths(name, pair)) for name, pair in there.items()}
+
+
+def _arrays(name: str, pair: Any) -> Any:
+    """The pair, refused if something in it has no dtype of NumPy's, such as a table or another's tensor."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(pair):
+        if not isinstance(leaf, jax.Array) and not isinstance(getattr(leaf, "dtype", None), np.dtype):
+            where = name + jax.tree_util.keystr(path)
+            raise ValueError(
+                f"{where} must be an array, got {type(leaf).__name__}: numpy.asarray(...) makes one of it"
+            )
+    return pair
 
 
 def _pair(name: str, data: Any) -> Any:
@@ -173,15 +199,29 @@ def check_labels(name: str, labels: Any, shape: tuple[int, ...]) -> None:
         what = "place of a sequence" if places else "example"
         raise ValueError(
             f"{name} must have shape [{axes}], one class number per {what}, got shape {values.shape}"
+            f"{_remedy_of_shape(values.shape, places, num_classes)}"
         )
     if values.dtype.kind in "iu" and values.size and values.min() >= 0 and values.max() < num_classes:
         return
     bad = ~((values >= 0) & (values < num_classes) & (values == np.floor(values)))
     if bad.any():
         place = tuple(np.argwhere(bad)[0])
+        outputs = "1 output" if num_classes == 1 else f"{num_classes} outputs"
         raise ValueError(
-            f"{name} must be whole numbers from 0 to {num_classes - 1}, got {values[place]} in row {place[0]}"
+            f"{name} must be whole numbers from 0 to {num_classes - 1}, got {values[place]} in row "
+            f"{place[0]}: the model gives {outputs}, one for each class, and classes are numbered from 0"
         )
+
+
+def _remedy_of_shape(given: tuple[int, ...], places: Sequence[int], num_classes: int) -> str:
+    """What to do with labels of this shape, or with the inputs."""
+    if given[1:] == (*places, num_classes):
+        return "; of one-hot rows these are labels.argmax(axis=-1)"
+    if given[1:] == (*places, 1):
+        return "; labels[..., 0] are"
+    if places and len(given) == 1:
+        return f"; flatten inputs that are no sequences of {places[0]}: inputs.reshape(len(inputs), -1)"
+    return ""
 
 
 def _check_targets(name: str, targets: Any, output_shape: tuple[int, ...]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxgd.aliases import ModelState, Split
-from jaxgd.arguments import one_of
+from jaxgd.arguments import one_of, shown
 from jaxgd.fingerprints.contents import sha256_of
 from jaxgd.pytrees import PyTree, Static, as_function
 from jaxgd.training.batching import Window
@@ -145,7 +145,8 @@ def with_checked_lengths(split: str, data: Any) -> Any:
     for path, leaf in jax.tree_util.tree_leaves_with_path(data):
         name = split + jax.tree_util.keystr(path)
         if np.ndim(leaf) == 0:
-            raise ValueError(f"{name} must be an array with examples on axis 0, got {leaf!r}")
+            in_list = "" if len(path) < 2 else "; numpy.asarray(...) makes a list of numbers one"
+            raise ValueError(f"{name} must be an array with examples on axis 0, got {shown(leaf)}{in_list}")
         if isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "biufcV":
             raise ValueError(f"{name} must be an array of numbers, got dtype {leaf.dtype}")
         lengths[name] = np.shape(leaf)[0]

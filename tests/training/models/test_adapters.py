@@ -332,3 +332,8 @@ def test_a_global_that_a_network_reads_is_part_of_it(build, monkeypatch):
     with pytest.raises(ValueError, match=r"reads FACTOR, which was 1\.0 then and is 10\.0 now"):
         check_unchanged(model)
     assert jax.tree.structure(build()) != jax.tree.structure(model)
+
+
+def test_a_class_of_modules_is_no_module():
+    with pytest.raises(TypeError, match=r"^module must be a module, such as Dense\(\), got the class$"):
+        jaxgd.from_linen(nn.Dense, np.ones((1, 4)))

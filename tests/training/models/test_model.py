@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.training.models.model import ACTIVATIONS, INITIALIZERS, asking
+from jaxgd.training.models.model import ACTIVATIONS, INITIALIZERS, as_model, asking
 
 # Oracle 15: the variance and the limit of initial weights of shape (256, 128).
 FANS = {
@@ -208,3 +208,41 @@ def test_a_stranger_is_offered_and_told_no_more_than_it_asks_for():
     assert asked(1, 2, training=True, keys=None, model_state=3, other=4) == (1, 2, True, 4)
     with pytest.raises(TypeError, match="unexpected keyword argument 'keyz'"):
         asked(1, 2, training=True, keyz=3)
+
+
+def test_a_loss_in_training_gives_a_model_its_keys():
+    model = jaxgd.mlp([2, 3, 1], dropout=0.5)
+    data = np.ones((4, 2), np.float32)
+
+    def fitted(loss):
+        trainer = jaxgd.trainer(jaxgd.Problem(model.init, loss, data, data), jaxgd.sgd(0.1), 2)
+        return jaxgd.fit(trainer, jax.random.key(0), 1)
+
+    with pytest.raises(TypeError, match=r"^loss calls a model that draws random numbers"):
+        fitted(lambda params, batch: model.apply(params, batch)[:, 0])
+    assert fitted(lambda params, batch: model.apply(params, batch, keys=None)[:, 0])
+    assert fitted(lambda params, batch, keys: model.apply(params, batch, keys=keys)[:, 0])
+    assert model.apply(model.init(jax.random.key(0)), data).shape == (4, 1)  # by hand, after training
+
+
+def test_modules_of_other_libraries_are_named_with_what_makes_them_models():
+    import equinox as eqx
+    from flax import linen, nnx
+
+    for module, call in [
+        (linen.Dense(3), "from_linen"),
+        (linen.Dense, "from_linen"),
+        (nnx.Linear(2, 3, rngs=nnx.Rngs(0)), "from_nnx"),
+        (eqx.nn.Linear(2, 3, key=jax.random.key(0)), "from_equinox"),
+    ]:
+        with pytest.raises(TypeError, match=rf"^model is a module of \S+: give jaxgd\.{call}\("):
+            as_model(module)
+
+    class Pair(eqx.Module):
+        def init(self, key):
+            return jnp.zeros(2)
+
+        def apply(self, params, inputs):
+            return inputs @ params
+
+    assert isinstance(as_model(Pair()), jaxgd.Model)
