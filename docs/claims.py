@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from building.blocks import BLOCK
 from scipy.stats import t as student
 
 PAGES = Path(__file__).parent / "concepts"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EPOCHS = re.compile(r"\bepochs=\d+")
 FIRST_SEED = re.compile(r"^first_seed = 0\b", re.MULTILINE)
 ERROR = 0.001

@@ -1,16 +1,35 @@
+import sys
+from pathlib import Path
+
 from jaxgd import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "jaxgd"
 copyright = "2026, The jaxgd authors"
 release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "building.mathml",
+    "building.outputs",
+    "building.reference",
+    "building.gallery",
+    "building.notebooks",
+    "building.llms",
+]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"jaxgd {release}"
+html_static_path = ["building/static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
 # A docstring's `name` is code.
 default_role = "literal"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 # Functions of Optax under their own names bring docstrings that refer to pages of Optax.
 suppress_warnings = ["ref.doc"]
@@ -21,5 +40,14 @@ def skip_bare_fields(app, what, name, obj, skip, options):
     return True if (obj.__doc__ or "").startswith("Alias for field number") else None
 
 
+def add_mistakes(app, docname, source):
+    # The page on common mistakes has its place once it is there.
+    if docname == "index" and Path(__file__).with_name("mistakes.md").exists():
+        line = "- [Common mistakes](mistakes.md): what goes wrong most often, and how to see it\n"
+        source[0] = source[0].replace("\n## Concepts", f"{line}\n## Concepts")
+        source[0] = source[0].replace("\ncluster\n", "\ncluster\nmistakes\n")
+
+
 def setup(app):
+    app.connect("source-read", add_mistakes)
     app.connect("autodoc-skip-member", skip_bare_fields)

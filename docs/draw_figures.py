@@ -12,8 +12,8 @@ import runpy
 import sys
 
 import jax
-from claims import BLOCK
-from draw_concepts import DOCS, svg_of
+from building.blocks import DOCS, shown_by
+from draw_concepts import svg_of
 
 # Width and height of each figure; None for the others of a page.
 SIZES = {
@@ -34,9 +34,8 @@ def figures_of(page: str) -> dict:
     """The figures of a page by name."""
     if page in EXAMPLES:
         return runpy.run_path(str(DOCS.parent / "examples" / f"{EXAMPLES[page]}.py"))["figures"]()
-    namespace = {"__name__": page}
-    for block in BLOCK.findall((DOCS / f"{page}.md").read_text()):
-        exec(compile(block, f"{page}.md", "exec"), namespace)
+    namespace = {}
+    shown_by(DOCS / f"{page}.md", namespace)
     return namespace["figures"]
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +9,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from building import reference
+from building.blocks import blocks
 
 import jaxgd
 
@@ -215,8 +216,7 @@ def test_every_public_name_loads(name):
 
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-DOCUMENTED = re.findall(r"automodule:: (\S+)", (ROOT / "docs" / "api.md").read_text())
+DOCUMENTED = {entry.module for page in reference.pages() for entry in reference.entries(page.read_text())}
 
 
 def public_names(module: str) -> set[str]:
@@ -242,9 +242,9 @@ def names_used(tree: ast.AST) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_use_public_names_only(page):
-    for block in BLOCK.findall(page.read_text()):
+    for block in blocks(page):
         for module, name in names_used(ast.parse(block)):
-            assert module in ("jaxgd", *DOCUMENTED), f"{module} is not in docs/api.md"
+            assert module in DOCUMENTED, f"{module} is not in docs/reference"
             assert name in public_names(module), f"{module} does not export {name}"
 
 

@@ -1,6 +1,7 @@
 """Every Python block of the README and of the pages in docs runs, in order, page by page.
 
-Those of docs/concepts run in tests/test_claims_of_docs.py.
+What the blocks of a page show is kept for the site, which shows it and runs no page that ran here. Those of
+docs/concepts run in tests/test_claims_of_docs.py.
 """
 
 import os
@@ -10,23 +11,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from building.blocks import blocks, keep, shown_by
 
 ROOT = Path(__file__).parents[1]
 CONCEPTS = sorted((ROOT / "docs" / "concepts").glob("*.md"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *CONCEPTS]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *NOTEBOOKS, *CONCEPTS]
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:\s]+)\)")
 
 
-def blocks(page: Path) -> list[str]:
-    """The page's Python blocks, each behind as many blank lines as put it on its own line of the page."""
-    text = page.read_text()
-    return ["\n" * text.count("\n", 0, found.start(1)) + found[1] for found in BLOCK.finditer(text)]
-
-
 # Pages whose blocks train for seconds: with the slow tests.
 LONG = {"curvature", "landscapes", "study", "sweep_files", "sweeps", "training"}
+LONG |= {"from_keras", "from_lightning", "from_optuna", *(page.stem for page in NOTEBOOKS)}
 RUN = [
     pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.stem in LONG else [])
     for page in PAGES
@@ -38,9 +35,9 @@ RUN = [
 @pytest.mark.parametrize("page", RUN)
 def test_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a page may write files
-    namespace = {"__name__": page.stem}
-    for block in blocks(page):
-        exec(compile(block, str(page), "exec"), namespace)
+    shown = shown_by(page)
+    if page.is_relative_to(ROOT / "docs"):
+        keep(page, shown)
 
 
 @pytest.mark.parametrize("page", [p for p in CONCEPTS if p.stem != "index"], ids=lambda page: page.name)

@@ -14,7 +14,7 @@ from jaxgd import cli
 from jaxgd.cli import jax_start
 from jaxgd.landscape.networks import close_up
 from jaxgd.studies.comparison import comparing
-from jaxgd.sweeps import sweeping
+from jaxgd.sweeps import conducting
 
 pytestmark = pytest.mark.usefixtures("default_handlers")
 
@@ -46,7 +46,7 @@ def folder(tmp_path, monkeypatch):
 
 def send_after(monkeypatch, count, number=signal.SIGINT):
     """A signal when so many calls of sweeps have ended runs."""
-    take, calls = sweeping.Shown.take, []
+    take, calls = conducting.Shown.take, []
 
     def taken(shown, ended):
         take(shown, ended)
@@ -54,7 +54,7 @@ def send_after(monkeypatch, count, number=signal.SIGINT):
         if len(calls) == count and ended.block is not None:
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(sweeping.Shown, "take", taken)
+    monkeypatch.setattr(conducting.Shown, "take", taken)
 
 
 def last_line(capsys):
@@ -81,13 +81,13 @@ def test_a_sweep_keeps_what_has_ended(number, code, folder, monkeypatch, capsys)
 
 
 def test_a_sweep_of_which_nothing_has_ended(folder, monkeypatch, capsys):
-    make = sweeping.Engine.run
+    make = conducting.Engine.run
 
     def signalled(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
         return make(*arguments)
 
-    monkeypatch.setattr(sweeping.Engine, "run", signalled)
+    monkeypatch.setattr(conducting.Engine, "run", signalled)
     assert cli.main(SWEEP) == 130
     assert last_line(capsys).startswith(
         "jaxgd sweep: interrupted: 0 of 4 runs ended and are kept in out; to go on"

@@ -15,7 +15,7 @@ import pytest
 import jaxgd
 from jaxgd import cli
 from jaxgd.cli import jax_start
-from jaxgd.sweeps import sweeping
+from jaxgd.sweeps import conducting
 from jaxgd.sweeps.store.lock import only_writer
 
 SPEC = """
@@ -104,13 +104,13 @@ def test_two_at_once(kept, capsys):
 
 
 def test_status_while_it_trains_and_after(folder, capsys, monkeypatch):
-    take, seen = sweeping.Shown.take, []
+    take, seen = conducting.Shown.take, []
 
     def asking(shown, ended):
         seen.append(command(capsys, "status", "out", "--check"))
         take(shown, ended)
 
-    monkeypatch.setattr(sweeping.Shown, "take", asking)
+    monkeypatch.setattr(conducting.Shown, "take", asking)
     assert cli.main(COMMAND) == 0
     code, lines, err = seen[0]
     assert (code, lines[:2], lines[-1], err) == (

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import jaxgd
+from jaxgd.sweeps import conducting
 from jaxgd.sweeps.engine import programs
 from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.folders import keeper
@@ -139,6 +140,28 @@ def test_a_run_that_diverges_is_marked_and_touches_no_other(result):
         beside = result if options else sweep()
         same = beside.dataset.sel(learning_rate=[0.01, 0.1])
         np.testing.assert_array_equal(without.dataset.train_loss, same.train_loss)
+
+
+@pytest.mark.parametrize(
+    ("axes", "options", "error", "text"),
+    [
+        ({"learning_rte": [0.1]}, {}, ValueError, "did you mean 'learning_rate'"),
+        ({"learning_rate": []}, {}, ValueError, "axis 'learning_rate' is empty"),
+        ({"learning_rate": [0.1], "updates": [1]}, {}, ValueError, "unknown axis 'updates'"),
+        ({"learning_rate": [0.1], "seed": [-1]}, {}, ValueError, "whole numbers from 0"),
+        (AXES, {"part": (3, 2)}, ValueError, "number of a part must be from 1 to 2|part needs folder="),
+    ],
+)
+def test_bad_input_compiles_nothing(monkeypatch, axes, options, error, text):
+    monkeypatch.setattr(conducting, "Engine", lambda *_, **__: pytest.fail("it ran"))
+    with pytest.raises(error, match=text):
+        sweep(axes, **options)
+
+
+def test_what_looks_for_nan_does_not_stop_the_others():
+    with jax.debug_nans(True), pytest.warns(UserWarning, match="4 of 12 runs diverged.*call the function by"):
+        found = sweep(exact=True)
+    assert (found.dataset.status == "diverged").sum() == 4
 
 
 def test_several_lanes_at_a_time_give_nearly_the_same(result):

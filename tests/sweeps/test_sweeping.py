@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxgd
-from jaxgd.sweeps import sweeping as running
+from jaxgd.sweeps import conducting
 from jaxgd.sweeps.engine import programs
 
 RATES = [0.01, 0.1, 1e30]
@@ -175,7 +175,7 @@ def refuse(hp):
     ],
 )
 def test_bad_input_compiles_nothing(monkeypatch, make, axes, epochs, error, message):
-    monkeypatch.setattr(running, "Engine", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr(conducting, "Engine", lambda *_: pytest.fail("it ran"))
     with pytest.raises(error, match=message):
         sweep(make, axes, epochs)
 

@@ -236,7 +236,7 @@ def sweep_of(loss, folder, **options):
 
 def test_an_edited_loss_does_not_mix_with_what_it_was_before(tmp_path):
     before = sweep_of(squares, tmp_path)
-    with pytest.raises(ContradictionError, match="runs of sgd, batch 6, that are not those of now"):
+    with pytest.raises(ContradictionError, match="runs of batch 6, sgd, that are not those of now"):
         sweep_of(cubes, tmp_path)
     assert_same(sweep_of(squares_again, tmp_path), before)
 

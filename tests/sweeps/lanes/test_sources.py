@@ -8,14 +8,14 @@ import pytest
 
 import jaxgd
 from jaxgd.machine.kept import Kept
-from jaxgd.sweeps import lanes
+from jaxgd.sweeps.lanes import sources as home
 from jaxgd.sweeps.lanes.sources import Sources
 from jaxgd.sweeps.runs import Run
 
 
 @pytest.fixture
 def run(monkeypatch):
-    monkeypatch.setattr(lanes, "_DRAWN", Kept(0))  # nothing of other tests is there
+    monkeypatch.setattr(home, "_DRAWN", Kept(0))  # nothing of other tests is there
     data = np.zeros((4, 2), np.float32), np.zeros(4, np.int32)
     problem = jaxgd.classification(jaxgd.mlp([2, 3, 2]), data)
     return Run(0, jaxgd.trainer(problem, jaxgd.sgd(0.1), 2), 0)
@@ -29,7 +29,7 @@ def test_shapes_and_orders_are_there_while_parameters_are_drawn(run, monkeypatch
         assert may_go_on.wait(60)
         return {"w": np.zeros(2)}
 
-    monkeypatch.setattr(lanes, "drawn_params", draw)
+    monkeypatch.setattr(home, "drawn_params", draw)
     with ThreadPoolExecutor(1) as pool:
         drawn = pool.submit(sources.params, run)
         assert is_drawing.wait(60)
@@ -53,7 +53,7 @@ def test_two_threads_make_a_thing_once(run, monkeypatch):
         both.wait(60)
         return sources.params(run)
 
-    monkeypatch.setattr(lanes, "drawn_params", draw)
+    monkeypatch.setattr(home, "drawn_params", draw)
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(ask, range(2))
     assert first is second
