@@ -240,15 +240,15 @@ def test_numbers_of_other_libraries(two, tmp_path):
 def test_idle_cores_are_told_and_no_warning(monkeypatch, capsys):
     """Progress says so; a sweep that was long says what to set. With no progress nothing is said."""
     told = []
-    monkeypatch.setattr(running, "num_cores", lambda: 64)
+    monkeypatch.setattr(conducting, "num_cores", lambda: 64)
     sweep(progress=lambda done, total, text: told.append(text))
     assert told[-1].endswith(f", on {jax.device_count()} of 64 cores")
-    monkeypatch.setattr(running, "_LONG", 0)
+    monkeypatch.setattr(conducting, "_LONG", 0)
     sweep(progress=True)
     line = capsys.readouterr().err.splitlines()[-1]
     note = f"the sweep ran on {jax.device_count()} of 64 cores; with all: "
     assert line == note + 'jax.config.update("jax_num_cpu_devices", 64) before the first use of JAX'
     sweep()
-    monkeypatch.setattr(running, "num_cores", lambda: jax.device_count())
+    monkeypatch.setattr(conducting, "num_cores", lambda: jax.device_count())
     sweep(progress=True)
     assert "cores" not in capsys.readouterr().err
