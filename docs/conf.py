@@ -40,14 +40,5 @@ def skip_bare_fields(app, what, name, obj, skip, options):
     return True if (obj.__doc__ or "").startswith("Alias for field number") else None
 
 
-def add_mistakes(app, docname, source):
-    # The page on common mistakes has its place once it is there.
-    if docname == "index" and Path(__file__).with_name("mistakes.md").exists():
-        line = "- [Common mistakes](mistakes.md): what goes wrong most often, and how to see it\n"
-        source[0] = source[0].replace("\n## Concepts", f"{line}\n## Concepts")
-        source[0] = source[0].replace("\ncluster\n", "\ncluster\nmistakes\n")
-
-
 def setup(app):
-    app.connect("source-read", add_mistakes)
     app.connect("autodoc-skip-member", skip_bare_fields)
