@@ -1,5 +1,6 @@
 """A routine: a person's function with what a point gives it, as a pytree of its numbers."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -58,7 +59,7 @@ class Routine(PyTree):
 
     def _trace(self) -> TracedRoutine:
         key = jax.eval_shape(lambda: jax.random.key(0))
-        name, numbers = repr(self.function), {n: _abstract(value) for n, value in self.numbers.items()}
+        name, numbers = name_of(self.function.value), {n: _abstract(x) for n, x in self.numbers.items()}
 
         def call(key, numbers):
             returned = self.function(key, **numbers, **self.settings.value)
@@ -74,8 +75,14 @@ class Routine(PyTree):
         return TracedRoutine(jaxpr, shapes, returns_of(name, shapes))
 
     def __repr__(self):
-        settings = self.settings.value.items()
-        return f"{self.function}({', '.join(f'{name}={label(value)!r}' for name, value in settings)})"
+        settings = (f"{name}={label(value)!r}" for name, value in self.settings.value.items())
+        return f"{name_of(self.function.value)}({', '.join(settings)})"
+
+
+def name_of(function: Any) -> str:
+    """What a function is called; of an object that is called its class, of a partial the function."""
+    inner = function.func if isinstance(function, functools.partial) else function
+    return getattr(inner, "__name__", type(inner).__name__)
 
 
 def _abstract(number: Any) -> jax.ShapeDtypeStruct:
@@ -96,7 +103,7 @@ def names_given(train: Callable, axes: Mapping[str, Any]) -> list[str]:
         parameters = list(inspect.signature(train).parameters.values())
     except (ValueError, TypeError):  # some that are written in C have none
         return [name for name in axes if name != "seed"]
-    name = getattr(train, "__name__", repr(train))
+    name = name_of(train)
     first = parameters[0] if parameters else None
     if first is None or first.kind not in _BY_PLACE or first.name in axes:
         listed = ", ".join(map(str, parameters))

@@ -12,7 +12,7 @@ from jaxgd.pytrees import Static
 from jaxgd.sweeps.axes import Point, columns, points, values_of
 from jaxgd.sweeps.cohorts import Cohort, Row, is_number
 from jaxgd.sweeps.functions.returns import TAKEN
-from jaxgd.sweeps.functions.routines import Routine, names_given
+from jaxgd.sweeps.functions.routines import Routine, name_of, names_given
 from jaxgd.sweeps.runs import Run
 from jaxgd.training.carrying import COUNTS
 
@@ -68,7 +68,7 @@ def function_runs(train: Callable, axes: Mapping[str, Sequence[Any]]) -> tuple[l
 
 def _checked_epochs(axes: Mapping[str, Sequence[Any]], firsts: Sequence[tuple[FunctionRun, Point]]) -> int:
     """The length of all histories, of one run of each program."""
-    name = str(firsts[0][0].routine.function)
+    name = name_of(firsts[0][0].routine.function.value)
     epochs = firsts[0][0].routine.traced.returns.epochs
     for run, point in firsts:
         returns = run.routine.traced.returns

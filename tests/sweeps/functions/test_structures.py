@@ -1,5 +1,7 @@
 """Which values of a point are numbers to trace, which are structure, and what is no training function."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -83,6 +85,26 @@ def test_a_seed_is_the_key_and_an_argument_where_it_is_asked_for():
     assert epochs == 2
     assert [(run.seed, run.routine.numbers) for run in runs] == [(4, {"seed": 4}), (5, {"seed": 5})]
     assert [run.routine.numbers for run in runs_of(train, {"rate": [1.0], "seed": [4]})[0]] == [{"rate": 1.0}]
+
+
+class Trainer:
+    def __call__(self, key, rate):
+        return {"loss": jnp.full(2, rate)}
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (jax.jit(train, static_argnames="width"), "train(width=3)"),
+        (functools.partial(train, name="b"), "train(width=3)"),
+        (Trainer(), "Trainer()"),
+        (Trainer().__call__, "__call__()"),
+    ],
+)
+def test_whatever_can_be_called_is_a_function(function, text):
+    width = {"width": [3]} if "width" in text else {}
+    runs, _ = runs_of(function, {"rate": [0.5], **width})
+    assert repr(runs[0].routine) == text
 
 
 LEAKED = []
