@@ -224,11 +224,11 @@ def test_bad_names():
         trials_of(rows, "loss")
     with pytest.raises(ValueError, match="unknown metric 'los'; did you mean 'loss'"):
         trials_of(table(), "los")
-    with pytest.raises(ValueError, match="mode is needed for the metric 'reward'"):
-        trials_of(table(reward=ROWS["loss"]), "reward")
-    assert trials_of(table(reward=ROWS["loss"]), "reward", "max").mode == "max"
-    with pytest.raises(ValueError, match="metric must be given, one of loss, reward"):
-        trials_of(table(reward=ROWS["loss"]))
+    with pytest.raises(ValueError, match="mode is needed for the metric 'gain'"):
+        trials_of(table(gain=ROWS["loss"]), "gain")
+    assert trials_of(table(gain=ROWS["loss"]), "gain", "max").mode == "max"
+    with pytest.raises(ValueError, match="metric must be given, one of loss, gain"):
+        trials_of(table(gain=ROWS["loss"]))
     with pytest.raises(ValueError, match="unknown column 'widht'"):
         trials_of(table(), widht=3)
     with pytest.raises(ValueError, match="batch_size has no value 9; it has 8, 32"):
