@@ -45,7 +45,7 @@ def _walk(jaxpr: Any) -> FunctionWork:
         name, params = equation.primitive.name, equation.params
         inner = [x for x in jax.tree.leaves(list(params.values()), is_leaf=is_jaxpr) if is_jaxpr(x)]
         repeats = params.get("length", 1) if name == "scan" else 1
-        carried = _bytes_of(equation.outvars[: params["num_carry"]]) if name == "scan" else 0
+        carried = _carried(equation) if name == "scan" else 0
         parts = [_walk(getattr(one, "jaxpr", one)) for one in inner]
         if not inner:
             parts = [total._replace(operations=1.0, written=_bytes_of(equation.outvars), size=1, carried=0)]
@@ -59,6 +59,13 @@ def _walk(jaxpr: Any) -> FunctionWork:
             or any(part.has_branches for part in parts),
         )
     return total
+
+
+def _carried(scan: Any) -> int:
+    """The bytes that a scan carries: what it gives stacked has a dimension more than its step gives."""
+    step = scan.params["jaxpr"]
+    given = zip(scan.outvars, getattr(step, "jaxpr", step).outvars, strict=True)
+    return _bytes_of([whole for whole, one in given if len(whole.aval.shape) == len(one.aval.shape)])
 
 
 def _bytes_of(variables: Any) -> int:
