@@ -10,6 +10,13 @@ _QUIET_SECONDS = 2.0
 _PAUSE_SECONDS = 0.1
 
 
+def tell(is_shown: bool, text: str) -> None:
+    """Write a line on stderr, if it is to be shown: stdout holds the result alone."""
+    if is_shown:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
 class Progress:
     """A context in which `advance` draws how much is done, examples per second and the time left.
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,13 +19,14 @@ from jaxgd.specs.wording import count_text
 from jaxgd.studies.batch_size.default_goal import middle_place
 from jaxgd.studies.batch_size.found import NoiseAt, Study
 from jaxgd.studies.batch_size.noise import noise_along
-from jaxgd.studies.batch_size.of_trials import study_of
+from jaxgd.studies.batch_size.of_trials import study_of, with_noise
 from jaxgd.studies.scaling.passages import Goal, checked_goal
 from jaxgd.sweeps import SweepResult, sweep
 from jaxgd.tables.prepared import PreparedTable
 from jaxgd.tables.roles import check_roles
 from jaxgd.training import Problem, Trainer, trainer
 from jaxgd.training.fitting import check_epochs
+from jaxgd.training.progress import tell
 from jaxgd.training.trainers import measured_names
 
 if TYPE_CHECKING:
@@ -166,9 +166,8 @@ def run_study(
     """
     began = time.perf_counter()
     axes = plan.axes
-    counts = [len(values) for values in axes.values()]
-    runs = counts[0] * counts[1] * counts[2]
-    _say(progress, f"{count_text(runs, 'run')} of {count_text(plan.choices.epochs, 'epoch')}")
+    runs = math.prod(map(len, axes.values()))
+    tell(progress, f"{count_text(runs, 'run')} of {count_text(plan.choices.epochs, 'epoch')}")
     result = sweep(
         lambda hp: plan.trainer(hp.optimizer, hp.learning_rate, hp.batch_size),
         axes,
@@ -177,25 +176,20 @@ def run_study(
         clock=True,
         folder=folder,
     )
-    found = _concluded(plan, result)
-    if noise:
-        _say(progress, "The gradient noise scale")
-        found = _concluded(plan, result, _noise(plan, found))
-    facts = _facts(plan, result, time.perf_counter() - began, command)
-    return found._replace(facts=facts)
-
-
-def _concluded(plan: StudyPlan, result: SweepResult, noise: NoiseAt | None = None) -> Study:
-    return study_of(
+    found = study_of(
         result,
         None if plan.goal is None else dict([plan.goal]),
         metric=plan.metric,
         tuning=plan.choices.seeds.num_tuning,
         margin=plan.choices.margin,
         schedule="constant",
-        noise=noise,
         name=plan.source.data,
     )
+    if noise:
+        tell(progress, "The gradient noise scale")
+        found = with_noise(found, _noise(plan, found))
+    facts = _facts(plan, result, time.perf_counter() - began, command)
+    return found._replace(facts=facts)
 
 
 def _noise(plan: StudyPlan, found: Study) -> NoiseAt | None:
@@ -234,10 +228,3 @@ def _facts(plan: StudyPlan, result: SweepResult, seconds: float, command: str | 
         "Command": command or "",
     }
     return {name: text for name, text in facts.items() if text}
-
-
-def _say(progress: bool, text: str) -> None:
-    """Progress goes to stderr, so that stdout holds the result alone."""
-    if progress:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()

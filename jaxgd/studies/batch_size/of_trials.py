@@ -92,3 +92,9 @@ def study_of(
     return study._replace(
         sentence=write_answer(study), details=write_details(study), warnings=write_warnings(study)
     )
+
+
+def with_noise(study: Study, noise: NoiseAt | None) -> Study:
+    """The study with a noise scale that was measured after it, told beside what it found."""
+    study = study._replace(noise=noise)
+    return study._replace(details=write_details(study))

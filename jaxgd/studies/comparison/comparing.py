@@ -1,7 +1,6 @@
 """Which optimizer, batch size and learning rate: one call that trains them all and says what it found."""
 
 import functools
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from jaxgd.tables.prepared import PreparedTable
 from jaxgd.tables.roles import Roles, check_roles
 from jaxgd.training import Problem
 from jaxgd.training.fitting import check_epochs
+from jaxgd.training.progress import tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ def run_comparison(
     Raises:
         Interrupted: see `compare`.
     """
-    ticks, say = [time.perf_counter()], functools.partial(_say, progress)
+    ticks, say = [time.perf_counter()], functools.partial(tell, progress)
     say(_announcement(experiment))
     imports = begin_imports()  # while programs compile
     with raised_sigterm():
@@ -178,10 +178,3 @@ def _announcement(experiment: Experiment) -> str:
         count_text(experiment.seeds.num_tuning, "seed"),
     ]
     return f"{' x '.join(parts)}: {count_text(runs, 'run')} of {count_text(experiment.epochs, 'epoch')}"
-
-
-def _say(progress: bool, text: str):
-    """Progress goes to stderr, so that stdout holds the result alone."""
-    if progress:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()

@@ -177,7 +177,7 @@ def _fitted(evidence: LogMeans) -> FittedBatchSize:
         return _refused("the updates do not fall with the batch size", worst, least)
     if fewest <= 0:
         reason = f"updates fall in proportion to the batch size up to {sizes[-1]:g}: no bend is in sight"
-        low = _fit_ends(evidence, fit, (examples, max(fewest, 0.0)))[0]
+        low = _fit_ends(evidence, fit, (examples, 0.0))[0]
         return FittedBatchSize(math.inf, low, math.inf, fewest, examples, worst, least, reason)
     low, high = _fit_ends(evidence, fit, (examples, fewest))
     reason = "" if math.isfinite(high) else "there may be no bend: larger batch sizes are needed"
@@ -211,7 +211,7 @@ def _by_overhead(evidence: LogMeans, overhead: float) -> OverheadBatchSize:
     logs, margin = np.log(evidence.batch_sizes), math.log1p(overhead)
     pieces = [np.linspace(a, b, _BETWEEN, endpoint=False) for a, b in itertools.pairwise(logs)]
     places = np.append(np.concatenate(pieces), logs[-1])
-    weights = np.stack([np.interp(places, logs, row) for row in np.eye(num)], axis=-1)
+    weights = _between(places, logs)
     examples = evidence.means + logs
     cheapest = int(examples.argmin())
     above = weights @ examples - examples.min() - margin
@@ -223,7 +223,7 @@ def _by_overhead(evidence: LogMeans, overhead: float) -> OverheadBatchSize:
     if evidence.has_chance:
         drawn = evidence.draws() + logs
         errors = (drawn @ weights.T - drawn.min(-1, keepdims=True)).std(0)
-        near = np.array([np.interp(min(value, logs[-1]), logs, row) for row in np.eye(num)])
+        near = _between(min(value, logs[-1]), logs)
         reach = evidence.quantile(near - np.eye(num)[cheapest]) * errors
         low = math.exp(_first_above(places, np.where(right, above + reach, -math.inf)))
         high = math.exp(_stays_above(places, np.where(right, above - reach, -math.inf)))
@@ -233,6 +233,11 @@ def _by_overhead(evidence: LogMeans, overhead: float) -> OverheadBatchSize:
         reason = f"up to batch size {largest:g}, examples stay within {100 * overhead:.0f} % of their least"
         return OverheadBatchSize(math.nan, low, math.inf, largest, overhead, reason)
     return OverheadBatchSize(math.exp(value), low, high, float(within[-1]), overhead, reason)
+
+
+def _between(places: np.ndarray | float, logs: np.ndarray) -> np.ndarray:
+    """Weights [..., n] of the batch sizes in what lies on the lines between them."""
+    return np.stack([np.interp(places, logs, row) for row in np.eye(len(logs))], axis=-1)
 
 
 def _first_above(places: np.ndarray, heights: np.ndarray) -> float:

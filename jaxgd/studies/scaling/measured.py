@@ -131,8 +131,8 @@ def steps_of(trials: Trials, goal: Goal, place: int, split: SeedsSplit) -> Measu
     tuning, reporting = (passages.log_steps[place][..., part] for part in split)
     best = chosen_rates(tuning)
     there = np.maximum(best, 0)[:, None, None]
-    own = np.where(best[:, None] < 0, np.inf, np.take_along_axis(reporting, there, 1)[:, 0])
-    own = np.where(np.isnan(np.take_along_axis(reporting, there, 1)[:, 0]), np.nan, own)
+    at_best = np.take_along_axis(reporting, there, 1)[:, 0]
+    own = np.where((best[:, None] < 0) & ~np.isnan(at_best), np.inf, at_best)
     early = np.take_along_axis(passages.at_first[place][..., split.reporting], there, 1)[:, 0]
     retuned = _retuned(tuning, reporting)
     rates = np.take_along_axis(trials.learning_rates[place], there[..., 0], 1)[:, 0]
