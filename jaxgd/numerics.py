@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxgd.machine.devices import is_split
+from jaxgd.machine.meshes import is_split
 
 
 def common_dtype(one: Any, other: Any) -> Any:

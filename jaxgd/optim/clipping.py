@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgd.aliases import FloatScalar, IntScalar, Number, NumberOrSchedule, Updates, WholeNumber
-from jaxgd.machine.devices import is_split
+from jaxgd.machine.meshes import is_split
 from jaxgd.numerics import Sums, common_dtype, no_sums_of, squared_norm
 from jaxgd.optim.counts import incremented
 from jaxgd.optim.moments import cast, root, scheduled, square

@@ -13,7 +13,7 @@ import optax
 from jax.core import Tracer
 
 from jaxgd.arguments import unknown
-from jaxgd.machine.devices import split_alike
+from jaxgd.machine.meshes import split_alike
 from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, text
 from jaxgd.optim.moments import widened
 from jaxgd.optim.roles import Finite, Fraction, Rate, Strength, role_of

@@ -10,11 +10,9 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
-
 from jaxgd.logs.delivery import Delivery, Log
 from jaxgd.machine.compiling import own_programs
-from jaxgd.machine.devices import device_name
+from jaxgd.machine.devices import device_name, num_devices
 from jaxgd.machine.host import num_cores, versions
 from jaxgd.machine.interrupts import Interrupts, deferred_interrupts
 from jaxgd.sweeps.axes import Point, points
@@ -33,7 +31,7 @@ from jaxgd.sweeps.results.result import SweepResult
 from jaxgd.sweeps.runs import Run
 from jaxgd.sweeps.sinks import Collected, Shown
 from jaxgd.sweeps.workers.manager import Workers, WorkExecutor
-from jaxgd.sweeps.workers.sharing import folder_for, sharing_of
+from jaxgd.sweeps.workers.sharing import folder_for, sharing_of, worker_devices
 from jaxgd.training.progress import Progress
 from jaxgd.training.states import DIVERGED
 from jaxgd.training.trainers import Trainer
@@ -41,8 +39,8 @@ from jaxgd.training.trainers import Trainer
 # Seconds from which on a sweep was long enough to say how it would have been shorter.
 _LONG = 30
 MakePlanner = type[Planner] | type[FunctionPlanner]
-# The axes, the run of every point, and the length of their histories.
-Made = tuple[Mapping[str, Sequence[Any]], Sequence[Run], int]
+# The axes, the run of every point, the length of their histories, and the devices that runs go over.
+Made = tuple[Mapping[str, Sequence[Any]], Sequence[Run], int, Sequence[Any]]
 
 
 class Ways(NamedTuple):
@@ -70,7 +68,7 @@ def conduct(
     """The result of a sweep.
 
     Args:
-        make: gives its axes, checked, and its runs.
+        make: gives its axes, checked, its runs, and what these go over.
         planner: what chooses the programs of such runs.
         ways: how it is done.
         spec: what a file describes, where there is one.
@@ -83,9 +81,9 @@ def conduct(
     folder, executor, plan = ways.folder, ways.executor, ways.plan
     sharing = sharing_of(ways.part, executor, folder, ways.replace, ways.clock)
     logs = Delivery(ways.log)
-    lists, runs, epochs = make()
+    lists, runs, epochs, devices = make()
     logged = Logged(logs, lists, runs)
-    devices = jax.devices() if executor is None else jax.devices()[:1]  # a worker's
+    devices = devices if executor is None else worker_devices(devices)
     engine = Engine(devices, epochs, named=folder is not None)
     choose = functools.partial(_planned, engine, planner, plan=plan, exact=ways.exact)
     asked = Asked(lists, runs, spec, ways.exact, plan, ways.clock)
@@ -256,8 +254,9 @@ def _tell_of_divergence(axes: Mapping[str, Sequence[Any]], found: Collected, alo
 def _idle_cores(devices: Sequence[Any], num_runs: int) -> str:
     """Such as "on 1 of 2 cores", where JAX has fewer devices of a CPU than it could have; else nothing."""
     cores = num_cores()
-    is_idle = devices[0].platform == "cpu" and len(devices) < min(cores, num_runs)
-    return f"on {len(devices)} of {cores} cores" if is_idle else ""
+    num = num_devices(devices)
+    is_idle = devices[0].platform == "cpu" and num < min(cores, num_runs)
+    return f"on {num} of {cores} cores" if is_idle else ""
 
 
 def _tell_of_idle_cores(devices: Sequence[Any], num_runs: int) -> None:

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
+
 from jaxgd.logs.delivery import Log
 from jaxgd.sweeps.axes import checked_axes
 from jaxgd.sweeps.conducting import Ways, conduct
@@ -85,6 +87,6 @@ def sweep_function(
 
     def make():
         lists = checked_axes(axes)
-        return lists, *function_runs(train, lists)
+        return lists, *function_runs(train, lists), jax.devices()
 
     return conduct(make, FunctionPlanner, ways)

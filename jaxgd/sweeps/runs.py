@@ -1,12 +1,13 @@
 """The runs of a sweep: what `make_trainer` gives for each point of the axes."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
 from jaxgd.machine.compiling import own_programs
+from jaxgd.machine.meshes import lane_devices
 from jaxgd.sweeps.axes import Point, columns, differ, points, values_of
 from jaxgd.sweeps.cohorts import Cohort, Row, cohorts_of
 from jaxgd.sweeps.making.combinations import make_rows
@@ -14,7 +15,7 @@ from jaxgd.training.carrying import COUNTS
 from jaxgd.training.fitting import check_epochs, fresh_run
 from jaxgd.training.starts import check_start
 from jaxgd.training.states import Moving, TrainState, moving_part
-from jaxgd.training.trainers import Trainer, measured_names
+from jaxgd.training.trainers import Trainer, check_mesh, measured_names
 
 
 class Run(NamedTuple):
@@ -126,18 +127,18 @@ def checked_runs(
     check_names(axes, runs[0].trainer)
     cohorts = cohorts_of(run.row for run in runs)
     for one in cohorts:
-        _check_whole(one.first)
+        check_mesh(one.first)
     epochs = max(check_epochs(epochs, one.first.problem.num_examples) for one in cohorts)
     return runs if start is None else _with_starts(runs, grid, start, epochs), epochs
 
 
-def _check_whole(trainer: Trainer) -> None:
-    """Raise ValueError if the trainer's batches are to be split over devices."""
-    if (spec := trainer.batch_spec.value) is not None:
-        raise ValueError(
-            f"batch_spec is {spec!r}, but a sweep has each run whole on one device: leave it out, or map "
-            "jaxgd.fit over the runs with jax.shard_map, its axis_names the mesh axis of the runs alone"
-        )
+def devices_of(runs: Iterable[Run]) -> Sequence[Any]:
+    """What the runs go over: all devices, or groups of them where their batches are split.
+
+    Raises:
+        ValueError: as in `lane_devices`.
+    """
+    return lane_devices({one.first.batch_spec.value for one in cohorts_of(run.row for run in runs)})
 
 
 def _with_starts(runs: Sequence[Run], grid: Sequence[Point], start: Any, epochs: int) -> list[Run]:

@@ -4,8 +4,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
-
 from jaxgd.logs.delivery import Log
 from jaxgd.machine.compiling import own_programs
 from jaxgd.sweeps.axes import Point, checked_axes
@@ -14,7 +12,7 @@ from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.planning.planner import Options, Planned, Planner, checked_options, plan_of
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.result import SweepResult
-from jaxgd.sweeps.runs import checked_runs
+from jaxgd.sweeps.runs import checked_runs, devices_of
 from jaxgd.sweeps.workers.manager import WorkExecutor
 from jaxgd.training.states import TrainState
 from jaxgd.training.trainers import Trainer
@@ -44,6 +42,8 @@ def sweep(
     makes a program of its own, unless the planner finds it cheaper to merge batch sizes or optimizers;
     programs compile in threads while others run. Lanes are spread over all devices, and one that ends makes
     room for the next. Each seed's initial parameters and epoch orders are made once and shared by its lanes.
+    Where trainers have a `batch_spec`, lanes go over groups of the devices of the mesh that is set: those
+    along the axes that it names split the batches of one lane.
 
     What a lane computes depends on its recipe (see `result.plan`) and not on the lanes beside it, their order
     or how the sweep was cut. Between recipes float32 results differ by rounding, which training amplifies.
@@ -153,7 +153,8 @@ def run_sweep(
 
     def make():
         lists = checked_axes(axes)
-        return lists, *checked_runs(make_trainer, lists, epochs, start)
+        runs, length = checked_runs(make_trainer, lists, epochs, start)
+        return lists, runs, length, devices_of(runs)
 
     return conduct(make, Planner, ways, spec, make_trainer)
 
@@ -192,18 +193,22 @@ def plan(
         ValueError, TypeError: as in `sweep`, and an option out of range.
     """
     options = checked_options(merge, kind, lanes, width, generalize, exact)
-    return plan_on(jax.devices(), make_trainer, axes, epochs, options)[0]
+    return plan_on(None, make_trainer, axes, epochs, options)[0]
 
 
 def plan_on(
-    devices: Sequence[Any],
+    devices: Sequence[Any] | None,
     make_trainer: Callable[[Point], Trainer],
     axes: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
     epochs: int,
     options: Options,
 ) -> tuple[Plan, Planned, Engine]:
-    """The plan of a sweep on these devices, its programs with their groups, and what compiles them."""
+    """The plan of a sweep on these devices, its programs with their groups, and what compiles them.
+
+    devices: None for those that are here, in groups where batches are split.
+    """
     runs, epochs = checked_runs(make_trainer, checked_axes(axes), epochs)
+    devices = devices_of(runs) if devices is None else devices
     engine = Engine(devices, epochs)
     with own_programs():
         planned = planner_for(engine, Planner, options).choose(runs)

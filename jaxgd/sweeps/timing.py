@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxgd.arguments import whole_number
@@ -13,7 +12,7 @@ from jaxgd.sweeps.axes import Point, checked_axes, points
 from jaxgd.sweeps.engine.clock import LaneAlone
 from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.planning.planner import Options, Planner
-from jaxgd.sweeps.runs import Run, make_runs
+from jaxgd.sweeps.runs import Run, devices_of, make_runs
 from jaxgd.training.fitting import check_epochs
 from jaxgd.training.trainers import Trainer
 
@@ -70,7 +69,7 @@ class Timed(NamedTuple):
 
 def time_alone(runs: Sequence[Run], epochs: int, repeats: int, seconds: float) -> Timed:
     """What an update of each run costs, alone on the first device; the runs take turns."""
-    engine = Engine(jax.devices(), epochs)
+    engine = Engine(devices_of(runs), epochs)
     planner = Planner(engine.devices, engine.sources, engine.bytes_of, _ALONE)
     pool = Background(2)
     try:

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgd.aliases import ModelState
-from jaxgd.machine.devices import WHOLE, specs_of, split, with_axes_split
+from jaxgd.machine.devices import WHOLE
+from jaxgd.machine.meshes import specs_of, split, with_axes_split
 from jaxgd.numerics import common_dtype, has_finite_squares, no_sums_of, squared_norm
 from jaxgd.optim.moments import root
 from jaxgd.optim.transform import apply_updates

@@ -16,7 +16,7 @@ from jax.sharding import PartitionSpec
 from jaxgd.aliases import WholeNumber
 from jaxgd.arguments import one_of, shown, whole_number, whole_number_or_none
 from jaxgd.html_text import card
-from jaxgd.machine.devices import axes_of, checked_spec, num_parts
+from jaxgd.machine.meshes import axes_of, checked_spec, num_parts
 from jaxgd.optim.combining import chain, check_direction, is_transform
 from jaxgd.optim.hyperparameters import Parametric
 from jaxgd.optim.transform import Transform

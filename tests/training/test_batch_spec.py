@@ -272,11 +272,6 @@ def test_an_axis_that_shard_map_has(mesh):
         jax.shard_map(run, in_specs=PartitionSpec(), out_specs=DATA)(np.zeros(1, np.float32))
 
 
-def test_a_sweep_has_whole_runs(mesh):
-    with pytest.raises(ValueError, match="a sweep has each run whole on one device"):
-        jaxgd.sweep(lambda hp: trainer(), {"seed": [0, 1]}, 1)
-
-
 def test_it_is_structure():
     one, other = trainer(), trainer(PartitionSpec("data"))
     assert (

@@ -1,5 +1,6 @@
 """The program of a group: lanes over devices, and on each device one lane after the other or all at once."""
 
+import contextlib
 import functools
 import hashlib
 import threading
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 
 from jaxgd.machine.compiling import setting
 from jaxgd.machine.devices import BY_LANE, WHOLE, mesh_of, over_devices
@@ -40,7 +41,10 @@ def build_program(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Cal
 
     sharded = over_devices(on_device, mesh, WHOLE, BY_LANE, BY_LANE, BY_LANE, WHOLE)
     on_all, by_lane = NamedSharding(mesh, WHOLE), NamedSharding(mesh, BY_LANE)
-    return jax.jit(sharded, in_shardings=(on_all, by_lane, by_lane, by_lane, on_all), donate_argnums=2)
+    given = (on_all, by_lane, by_lane, by_lane, on_all)
+    # Of a group, whose devices have parts of a batch, each is to have the whole of what comes of it.
+    out = by_lane if len(mesh.axis_names) > 1 else None
+    return jax.jit(sharded, in_shardings=given, out_shardings=out, donate_argnums=2)
 
 
 def _run_in_turn(
@@ -171,9 +175,16 @@ def lower(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> Any:
     occupancy = Occupancy(slots_of(np.bool_), slots_of(np.bool_), slots_of(np.int32))
     lanes, slots = inputs.shapes(recipe.slots), inputs.slots(recipe.slots)
     arguments = abstract((inputs.shared, lanes, slots, occupancy, extent(0, inputs.num, inputs.num)))
-    lowered = build_program(inputs, recipe, devices).lower(*arguments)  # pyright: ignore[reportFunctionMemberAccess]
+    with _set(mesh_of(devices[: recipe.devices])):
+        lowered = build_program(inputs, recipe, devices).lower(*arguments)  # pyright: ignore[reportFunctionMemberAccess]
     check_unchanged(inputs.group.first)  # since the program is traced in a thread, when others may act
     return lowered
+
+
+def _set(mesh: Mesh) -> contextlib.AbstractContextManager:
+    """The mesh is set in here, where that matters: its batches are split, or another one is set."""
+    matters = len(mesh.axis_names) > 1 or not jax.sharding.get_abstract_mesh().empty
+    return jax.set_mesh(mesh) if matters else contextlib.nullcontext()
 
 
 def digest(inputs: Inputs, recipe: Recipe, devices: Sequence[Any]) -> str:

@@ -452,9 +452,10 @@ def is_fixed(trainer: Trainer) -> bool:
 
 
 def can_merge(trainer: Trainer) -> bool:
-    """Whether the batch size could be a number: not where a batch is more than its examples."""
+    """Whether the batch size could be a number: not where a batch is more than its examples, or is split."""
     free = not trainer.problem.coupled.value and trainer.problem.augment is None
-    return is_fixed(trainer) and free and trainer.microbatch.value is None
+    is_whole = trainer.microbatch.value is None and trainer.batch_spec.value is None
+    return is_fixed(trainer) and free and is_whole
 
 
 def merged(runs: Sequence[Run], recipe: Recipe) -> list[Run]:

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
-
 from jaxgd.machine.compiling import own_programs
 from jaxgd.machine.interrupts import Interrupts
 from jaxgd.sweeps.axes import Point, points
@@ -13,7 +11,7 @@ from jaxgd.sweeps.engine.execution import Engine
 from jaxgd.sweeps.engine.timed import timed_programs
 from jaxgd.sweeps.planning.plans import Plan
 from jaxgd.sweeps.results.dataset import attributes, seconds_of
-from jaxgd.sweeps.runs import make_runs
+from jaxgd.sweeps.runs import devices_of, make_runs
 from jaxgd.training.trainers import Trainer
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ def with_clock(
         ValueError: `make_trainer` makes other trainers than the sweep had.
     """
     runs = make_runs(make_trainer, points(axes))
-    engine = Engine(jax.devices(), plan.epochs)
+    engine = Engine(devices_of(runs), plan.epochs)
     with own_programs():
         timed = list(timed_programs(engine, plan.groups, runs, Interrupts()))
     per_update = {place: seconds for each in timed for place, seconds in each.per_update.items()}

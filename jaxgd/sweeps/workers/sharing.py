@@ -2,9 +2,10 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from jaxgd.machine.devices import DeviceGroup
 from jaxgd.sweeps.folders.in_folder import Sharing
 from jaxgd.sweeps.planning.cutting import SweepPart, checked_part
 from jaxgd.sweeps.workers.manager import checked_executor, num_workers
@@ -36,6 +37,20 @@ def sharing_of(part: Any, executor: Any, folder: Any, replace: bool, clock: bool
     assert part is not None
     own = checked_part(part)
     return Sharing(own, own.of)
+
+
+def worker_devices(devices: Sequence[Any]) -> Sequence[Any]:
+    """The device of a worker, of those that a sweep would go over here.
+
+    Raises:
+        ValueError: each of them is a group.
+    """
+    if isinstance(devices[0], DeviceGroup):
+        raise ValueError(
+            "batch_spec splits each batch over devices of this process, and a worker of executor= trains on "
+            "one device: leave one of them out"
+        )
+    return devices[:1]
 
 
 @contextlib.contextmanager
