@@ -216,6 +216,11 @@ def test_a_function_with_metrics_of_its_own_is_drawn():
         jaxgd.views.learning_curves(unknown)
 
 
+def test_a_function_has_no_updates_to_time(result):
+    with pytest.raises(ValueError, match=r"result of a function: clocked\(\) times the updates of trainers"):
+        result.clocked()
+
+
 def test_a_log_gets_a_row_for_each_run():
     rows = []
     sweep({"learning_rate": [0.1], "seed": [0, 1]}, exact=True, log=rows.append)

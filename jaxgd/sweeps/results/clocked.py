@@ -44,8 +44,10 @@ def with_clock(
     return dataset.assign_attrs(attributes(plan)), plan
 
 
-def missing_trainers(spec: Mapping[str, Any] | None) -> str:
+def missing_trainers(plan: Plan, spec: Mapping[str, Any] | None) -> str:
     """What to do where a result has no trainers."""
+    if not any(program.batch_size for program in plan.groups):
+        return "this is the result of a function: clocked() times the updates of trainers"
     text = "a result that was loaded has no trainers to time: give them, as result.clocked(make_trainer)"
     if spec is None:
         return text

@@ -130,11 +130,11 @@ class SweepResult:
 
         Raises:
             ValueError: the result was loaded, and `make_trainer` is not given; it makes other trainers than
-                the sweep had.
+                the sweep had; it is the result of a function.
         """
         make = self.make_trainer if make_trainer is None else make_trainer
         if make is None:
-            raise ValueError(missing_trainers(self.spec))
+            raise ValueError(missing_trainers(self.plan, self.spec))
         dataset, plan = with_clock(self.dataset, self.plan, self.axes, make)
         return dataclasses.replace(self, dataset=dataset, plan=plan)
 
