@@ -2,9 +2,9 @@
 
 import dataclasses
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from threading import Event
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -30,7 +30,7 @@ from jaxgd.training.carrying import COUNTS
 from jaxgd.training.states import STATUS_WORDS
 
 _TRIES = 3
-# Seconds between two looks at what is done, at first and at last.
+# Seconds between two looks at what is done, at first and at last, where nothing calls back.
 _SOON, _LATE = 0.01, 0.5
 
 
@@ -116,6 +116,7 @@ class Workers:
         self._runs = {run.index: run for run in runs}
         self._scattered = Scattered(keeper.folder)
         self._versions, self._settings = versions(), settings_of_caller()
+        self._some_are_done = Event()
 
     def run(
         self, planned: Planned, interrupts: Interrupts, begun: Mapping = MappingProxyType({})
@@ -136,6 +137,7 @@ class Workers:
         pause = _SOON
         try:
             while (compiling or running) and not interrupts:
+                self._some_are_done.clear()
                 done = [future for future in (*compiling, *running) if future.done()]
                 pause = _SOON if done else min(2 * pause, _LATE)
                 for future in done:
@@ -148,7 +150,7 @@ class Workers:
                         yield from ended
                         running |= {} if again is None else {self._submit(train_unit, again): again}
                 if not done:
-                    time.sleep(pause)
+                    self._some_are_done.wait(pause)
         finally:
             for future in (*compiling, *running):
                 future.cancel()
@@ -169,9 +171,13 @@ class Workers:
 
     def _submit(self, function: Any, task: _Task) -> WorkFuture:
         try:
-            return self.executor.submit(function, task.recipe)
+            future = self.executor.submit(function, task.recipe)
         except Exception as error:  # a pool whose processes are gone
             return _Raised(error)
+        call_back: Any = getattr(future, "add_done_callback", None)  # of `concurrent.futures`, Dask and loky
+        if call_back is not None:
+            call_back(lambda _: self._some_are_done.set())
+        return future
 
     def _ended(self, future: WorkFuture, task: _Task) -> tuple[list[Ended], _Task | None]:
         """What a unit has brought, and the unit once more where it is to be tried again."""

@@ -18,7 +18,7 @@ from jaxgd.sweeps.axes import checked_axes
 from jaxgd.sweeps.planning import cutting
 from jaxgd.sweeps.runs import checked_runs
 from jaxgd.sweeps.store.manifest import MANIFEST
-from jaxgd.sweeps.workers import unit
+from jaxgd.sweeps.workers import manager, unit
 from jaxgd.sweeps.workers.recipes import ImportPaths, Scattered, runs_of
 from jaxgd.sweeps.workers.unit import WorkerMismatchError
 
@@ -209,6 +209,21 @@ def test_folders_of_modules_are_searched_where_they_arrive(monkeypatch):
     again = pickle.loads(pickle.dumps(paths))
     assert again.paths == ("a", "b")
     assert sys.path == ["a", "b"]
+
+
+def test_a_unit_that_ends_is_heard_of_at_once(small_units, monkeypatch):
+    waits = []
+
+    class Heard(threading.Event):
+        def wait(self, timeout=None):
+            waits.append(super().wait(60))
+            return waits[-1]
+
+    monkeypatch.setattr(manager, "Event", Heard)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        train(executor=pool)
+    assert waits
+    assert all(waits)
 
 
 def test_threads_are_workers_too(small_units):
