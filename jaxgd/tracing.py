@@ -16,7 +16,8 @@ from jaxgd.fingerprints.code_reads import is_library
 _TRACED: dict[type[Exception], str] = {
     jax.errors.TracerBoolConversionError: "branches in Python on a traced number{at}: use jnp.where or "
     "jax.lax.cond in place of if, and, or, min, max",
-    jax.errors.TracerArrayConversionError: "gives a traced array to NumPy{at}: use the function of jax.numpy",
+    jax.errors.TracerArrayConversionError: "gives a traced array to NumPy{at}: use "
+    "the function of jax.numpy, and jnp.asarray(data) of data that it indexes",
     jax.errors.TracerIntegerConversionError: "takes a traced number for an index or a length{at}: index an "
     "array of JAX by it, or take what does not change, such as x.shape[0]",
     jax.errors.NonConcreteBooleanIndexError: "picks places by a traced mask{at}: use jnp.where(mask, x, 0)",

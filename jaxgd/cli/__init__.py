@@ -26,7 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Errors are one line on stderr.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    arguments = parser_of_commands().parse_args(argv)
+    parser = parser_of_commands()
+    if not argv:
+        parser.print_help()
+        return OK
+    arguments = parser.parse_args(argv)
     try:
         with raised_sigterm():
             arguments.run(arguments, shlex.join(["jaxgd", *argv]))

@@ -2,13 +2,17 @@
 
 import argparse
 import pkgutil
+import re
 from importlib import import_module
 
+from jaxgd.arguments import unknown
 from jaxgd.cli import commands
 from jaxgd.cli.about import print_about
 
 BAD_INPUT = 2
 _SUFFIX = "_command"
+# What argparse says of a word that is the name of no command.
+_NO_COMMAND = re.compile(r"argument [^:]* \| .*: invalid choice: '([^']*)'")
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,6 +31,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         """End the process with one line."""
+        if (found := _NO_COMMAND.match(message)) and len(self.parsers) > 1:
+            names = [parser.prog.split()[-1] for parser in self.parsers]
+            message = unknown("command", found[1], names)
         self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
 
     def parse_known_args(self, args=None, namespace=None):
@@ -34,12 +41,14 @@ class Parser(argparse.ArgumentParser):
 
         Before Python 3.13, argparse takes words of a `nargs="*"` together with SPEC or not at all.
         """
-        found, unknown = super().parse_known_args(args, namespace)
+        found, others = super().parse_known_args(args, namespace)
         if any(argument.dest == "overrides" for argument in self.arguments):
-            later = [word for word in unknown if "=" in word and not word.startswith("-")]
+            later = [word for word in others if "=" in word and not word.startswith("-")]
             found.overrides = [*found.overrides, *later]
-            unknown = [word for word in unknown if word not in later]
-        return found, unknown
+            others = [word for word in others if word not in later]
+            if others and not others[0].startswith("-"):
+                self.error(f"{others[0]!r} is no KEY=VALUE, which is one word, such as epochs=5")
+        return found, others
 
 
 class _About(argparse.Action):

@@ -44,6 +44,11 @@ def overridden(document: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
     return changed
 
 
+def names_of(overrides: Sequence[str]) -> set[str]:
+    """The keys that the words give."""
+    return {word.partition("=")[0].strip() for word in overrides}
+
+
 def _table_at(document: dict[str, Any], path: Sequence[str], word: str) -> dict[str, Any]:
     """The table at a path, made where there is none."""
     table: Any = document

@@ -119,8 +119,11 @@ def load_splits(data: "str | Path | pd.DataFrame | PreparedTable", roles: Roles 
         data = str(data)
     if not isinstance(data, str) or has_table_suffix(data):
         return _table_splits(data, roles)
+    is_archive = Path(data).suffix.lower() == ".npz"
+    if not is_archive:
+        _check_known(data)
     check_no_roles(roles._replace(task=None), data)
-    if Path(data).suffix.lower() == ".npz":
+    if is_archive:
         _check_exists(data)
         return _archive_splits(data, roles.task)
     check_no_roles(roles, data)
@@ -154,9 +157,15 @@ def problem_source(problem: Problem, data: str = "your problem") -> Source:
     return Source(complete, data, f"{count:,} parameters", made or "as the problem came", made, None, None)
 
 
+def _check_known(name: str) -> None:
+    """Raise ValueError if it is the name of a file, which must be one that can be read."""
+    is_file = is_there("data", name)
+    if name not in datasets.DATASETS and (is_file or Path(name).suffix):
+        found = "" if is_file else "there is no such file, and "
+        raise ValueError(f"data is {name!r}; {found}a file must be a .csv, .tsv, .txt, .csv.gz, .npz or .py")
+
+
 def _named_splits(name: str) -> SplitData:
-    if name not in datasets.DATASETS and is_there("data", name):
-        raise ValueError(f"data is {name!r}; a file must be a .csv, .tsv, .txt, .csv.gz, .npz or .py")
     splits = datasets.load(name)
     task = datasets.DATASETS[name].task
     num_classes = 1 + int(max(labels.max() for _, labels in splits)) if task == "classification" else 1
@@ -166,9 +175,9 @@ def _named_splits(name: str) -> SplitData:
 
 def _table_splits(data: "str | pd.DataFrame", roles: Roles) -> SplitData:
     if isinstance(data, str):
+        _check_exists(data)
         if roles.target is None:
             raise ValueError(f"target is missing: name the column of {data} to predict")
-        _check_exists(data)
     given = [repr(data) if isinstance(data, str) else "frame"]
     given += [f"{role}={value!r}" for role, value in roles._asdict().items() if value]
     comment = (

@@ -21,7 +21,7 @@ from jaxgd.specs.keys import (
     TABLE,
     TOP,
 )
-from jaxgd.specs.overriding import overridden
+from jaxgd.specs.overriding import names_of, overridden
 from jaxgd.specs.settings import COUNT_OR_ZERO, Allowed, check_settings, known_settings
 from jaxgd.specs.sources import is_data_file, is_python
 from jaxgd.sweeps.draws import draw, int_uniform, log_uniform, uniform
@@ -81,7 +81,7 @@ def read_spec(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Spec:
         raise ValueError(f"{path}: {error}") from None
     except RecursionError:
         raise ValueError(f"{path}: {_TOO_DEEP}") from None
-    own_data = changed.get("data") != document.get("data")
+    own_data = "data" in names_of(overrides)
     file = " ".join([str(path), "with", *overrides] if overrides else [str(path)])
     return parse_spec(changed, file)._replace(folder="" if own_data else os.path.dirname(path))
 

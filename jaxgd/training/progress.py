@@ -2,12 +2,15 @@
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 _QUIET_SECONDS = 2.0
 _PAUSE_SECONDS = 0.1
+# A file gets a line after so many seconds, or after so much of the time until then, whichever is more.
+_FILE_SECONDS, _FILE_PART = 5.0, 0.1
 
 
 def tell(is_shown: bool, text: str) -> None:
@@ -22,11 +25,11 @@ class Progress:
 
     Of a number of examples that is not known, None, no time left is said. A note is said each time.
 
-    counted: what `advance` is told of, if it is not examples.
+    counted: what `advance` is told of, if it is not examples. done: what was done before, of the total.
 
     It draws a bar with rich where that is installed and the output is a terminal, in a notebook a line that
-    is written over, else a line at every tenth. What comes before the first `advance`, compiling above all,
-    does not count as time that examples took.
+    is written over, else a line at every tenth and every few seconds. What comes before the first `advance`,
+    compiling above all, does not count as time that examples took; after two seconds it is said.
     """
 
     def __init__(
@@ -37,25 +40,46 @@ class Progress:
         unit: str,
         note: str = "",
         counted: str = "examples",
+        done: int = 0,
     ):
         self._show, self._total, self._all_examples, self._unit = show, total, examples, unit
         self._counted = counted
         self._note = f", {note}" if note else ""
-        self._done = self._examples = 0
+        self._done, self._examples = done, 0
         self._first: tuple[float, int] | None = None
         self._best: float | None = None
         self._drawn: Any = None
+        self._lock = threading.Lock()
+        self._waiting: threading.Timer | None = None
 
     def __enter__(self) -> "Progress":
         self._begun = time.perf_counter()
+        if self._show is True:
+            self._waiting = threading.Timer(_QUIET_SECONDS, self._tell_of_compiling)
+            self._waiting.daemon = True
+            self._waiting.start()
         return self
 
     def __exit__(self, *_: Any) -> None:
+        self._wait_no_more()
         if self._drawn is not None:
             self._drawn.stop()
 
+    def _tell_of_compiling(self) -> None:
+        """Say what happens, in a thread, since whoever calls `advance` waits for it."""
+        with self._lock:
+            if self._waiting is not None:
+                self._draw(f"compiling{self._note}")
+
+    def _wait_no_more(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
+
     def advance(self, done: int, examples: int, loss: float | None = None) -> None:
         """Note that so many more units, of so many examples in all, are done; the best of them has a loss."""
+        self._wait_no_more()
         if loss is not None:
             self._best = min(loss, loss if self._best is None else self._best)
         self._done += done
@@ -99,14 +123,17 @@ def _is_notebook() -> bool:
 
 
 class _Lines:
-    """A line at every tenth, for a file."""
+    """A line at every tenth and every few seconds, for a file."""
 
     def __init__(self, total: int, unit: str):
         self._total, self._unit, self._tenths = total, unit, 0
+        self._begun = self._written = time.perf_counter()
 
     def update(self, done: int, text: str) -> None:
-        if done * 10 // self._total >= self._tenths:
-            self._tenths = done * 10 // self._total + 1
+        now = time.perf_counter()
+        is_due = now - self._written > max(_FILE_SECONDS, _FILE_PART * (now - self._begun))
+        if is_due or done * 10 // self._total >= self._tenths:
+            self._tenths, self._written = done * 10 // self._total + 1, now
             print(f"{done} of {self._total} {self._unit}, {text}", file=sys.stderr)  # noqa: T201
 
     def stop(self) -> None:
@@ -159,6 +186,6 @@ def _rich_bar(total: int, unit: str) -> _Bar | _OneLine:
         progress.TextColumn(unit + ", {task.fields[text]}"),
     )
     bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
-    bar.add_task(unit, total=total, text="")
+    bar.add_task(unit, total=total, text="compiling")
     bar.start()
     return _Bar(bar)

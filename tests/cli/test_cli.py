@@ -143,6 +143,8 @@ def test_list(capsys):
         ("--out .", "out is '.', a folder"),
         ("--task classify", "invalid choice: 'classify'"),
         ("--epoch 3 --bogus", "unrecognized arguments: --bogus"),
+        ("text.cvs --target y", "data is 'text.cvs'; there is no such file, and a file must be a .csv, .tsv"),
+        ("no.csv", "data is 'no.csv'; there is no such file"),
     ],
 )
 def test_bad_input(folder, capsys, arguments, message):
@@ -175,6 +177,22 @@ def infinite():
 def negative():
     return jaxgd.classification(jaxgd.linear(2, 2), (x, np.arange(10) - 1))
 """
+
+
+def test_no_command_is_the_help(capsys):
+    assert cli.main([]) == 0
+    assert "compare" in capsys.readouterr().out
+
+
+def test_an_unknown_command(capsys):
+    line = refused(capsys, "swep")
+    assert line.startswith("jaxgd: error: unknown command 'swep'; did you mean 'sweep'? (known: calibrate, ")
+
+
+@pytest.mark.parametrize("words", ["epochs 3", "epochs = 3"])
+def test_words_that_change_nothing(folder, capsys, words):
+    line = refused(capsys, "sweep", "mine.toml", "--out", "out", *words.split())
+    assert "'epochs' is no KEY=VALUE, which is one word, such as epochs=5" in line
 
 
 def test_a_folder_that_cannot_be_written(capsys):

@@ -144,8 +144,10 @@ def test_status_of_a_damaged_file_and_the_command_that_mends_it(kept, capsys):
 
 @pytest.mark.parametrize("name", ["nothing", "spec.toml", "a\0b"])
 def test_status_of_no_sweep(folder, capsys, name):
-    code, out, err = command(capsys, "status", name)
-    assert (code, out, len(err)) == (2, [], 1)
+    for options in ([], ["--check"]):
+        code, out, err = command(capsys, "status", name, *options)
+        assert (code, out, len(err)) == (2, [], 1)
+        assert "no sweep was saved there" in err[0] or name != "nothing"
 
 
 def test_links_of_somebody_else_are_not_followed(folder, capsys):

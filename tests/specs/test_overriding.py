@@ -93,6 +93,7 @@ def test_data_that_are_typed_are_looked_for_here(read, tmp_path):
     assert read(*words).data == "digits"
     (tmp_path / "mine.toml").write_text(FILE.replace("digits", "b.csv"))
     assert read(*words).data == str(tmp_path / "b.csv")
+    assert read("data=b.csv", *words).data == "b.csv"  # the file has the same word, of another place
 
 
 @pytest.mark.parametrize(

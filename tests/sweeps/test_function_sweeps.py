@@ -9,11 +9,13 @@ import optax
 import pytest
 
 import jaxgd
+from jaxgd.pytrees import Static
 from jaxgd.sweeps import conducting
 from jaxgd.sweeps.engine import programs
 from jaxgd.sweeps.engine.driver import Driver
 from jaxgd.sweeps.folders import keeper
 from jaxgd.sweeps.folders.opening import ContradictionError
+from jaxgd.sweeps.functions.routines import Routine, num_operations
 
 X = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
 Y = np.sin(X.sum(axis=1))
@@ -214,6 +216,49 @@ def test_a_function_with_metrics_of_its_own_is_drawn():
     unknown = sweep({"rate": [1.0, 2.0]}, lambda key, rate: {"other": rate * jnp.ones(3)})
     with pytest.raises(ValueError, match="metric is needed: of other no name says what is better"):
         jaxgd.views.learning_curves(unknown)
+
+
+def returns_a_list(key, rate):
+    return {"loss": [rate, rate / 2]}
+
+
+def indexes_numpy(key, rate):
+    _, losses = jax.lax.scan(lambda at, row: (at, rate * DATA[row]), 0.0, jnp.arange(3))
+    return {"loss": losses}
+
+
+def loops_in_python(key, rate):
+    place = rate
+    for _ in range(3000):
+        place = place - rate * 2 * place
+    return {"loss": place}
+
+
+DATA = np.arange(3.0, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("train", "text"),
+    [
+        (returns_a_list, "got a list of numbers in 'loss': jnp.stack makes an array of it"),
+        (
+            indexes_numpy,
+            r"indexes_numpy gives a traced array to NumPy .*jnp\.asarray\(data\) of data",
+        ),
+    ],
+)
+def test_what_a_function_does_wrong_is_one_line(train, text):
+    with pytest.raises(TypeError, match=text):
+        jaxgd.sweep_function(train, {"rate": [0.1, 0.2]}, progress=False)
+
+
+def test_a_python_loop_is_told_of_before_it_compiles(monkeypatch):
+    key, numbers = jax.random.key(0), {"rate": jnp.float32(0.1)}
+    with pytest.warns(
+        UserWarning, match=r"loops_in_python has 9,\d+ operations, .* a Python loop is unrolled"
+    ):
+        Routine(Static(loops_in_python), numbers, Static({}))._trace()
+    assert num_operations(jax.make_jaxpr(jax.jit(lambda x: jnp.sin(x) + 1))(1.0)) == 3
 
 
 def test_a_function_has_no_updates_to_time(result):

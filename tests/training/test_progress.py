@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -39,10 +40,49 @@ def run(monkeypatch):
     return run
 
 
-def test_a_file_gets_a_line_at_every_tenth(run):
+def test_a_file_gets_a_line_at_every_tenth(run, monkeypatch):
+    monkeypatch.setattr(progress, "_FILE_SECONDS", 1e9)
     lines = run(io.StringIO()).splitlines()
     assert lines[0] == "1 of 40 runs, compiled"
     assert [int(line.split()[0]) for line in lines[1:]] == [4, 8, 12, 16, 20, 24, 28, 32, 36, 40]
+
+
+def test_a_file_gets_a_line_every_few_seconds_and_fewer_as_work_goes_on(monkeypatch):
+    now, stderr = [0.0], io.StringIO()
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with Progress(True, 10, 10_000, "runs") as shown:
+        for second in range(3, 1003):  # of a first run that takes that long
+            now[0] = float(second)
+            shown.advance(0, 1)
+            if second in (30, 102, 1002):
+                now[0] += 0.5
+                stderr.write("so far\n")
+    early, later, last = (part.count("0 of 10 runs") for part in stderr.getvalue().split("so far\n")[:3])
+    assert early == 5  # at 3, 9, 15, 21 and 27 seconds
+    assert 8 <= later <= 12
+    assert 20 <= last <= 25
+
+
+def test_what_compiles_for_long_is_said_to(monkeypatch):
+    stderr, wrote = io.StringIO(), threading.Event()
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    drawn = progress.Progress._tell_of_compiling
+    monkeypatch.setattr(Progress, "_tell_of_compiling", lambda self: (drawn(self), wrote.set()))
+    with Progress(True, 40, 400, "runs", "on 1 of 2 cores") as shown:
+        assert wrote.wait(60)
+        assert stderr.getvalue() == "0 of 40 runs, compiling, on 1 of 2 cores\n"
+        shown.advance(4, 40)
+    assert stderr.getvalue().splitlines()[1] == "4 of 40 runs, compiled, on 1 of 2 cores"
+
+
+def test_what_was_done_before_counts(run, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    told = []
+    with Progress(lambda *so_far: told.append(so_far[:2]), 40, 100, "runs", done=30) as shown:
+        shown.advance(2, 20)
+    assert told == [(32, 40)]
 
 
 @pytest.mark.parametrize("stderr", [io.StringIO, Terminal])

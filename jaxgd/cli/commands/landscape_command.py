@@ -111,7 +111,7 @@ def _write_surface_page(choices: dict, out: Path, command: str) -> None:
     from jaxgd.reports.pages.of_surface import surface_page
 
     with bad_input():
-        study = study_surface(**choices, command=command)
+        study = study_surface(**choices, command=command, progress=True)
     print(study.sentence)
     write_page(out, surface_page(study))
 

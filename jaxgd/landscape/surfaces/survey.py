@@ -16,6 +16,7 @@ from jaxgd.landscape.surfaces.critical_points import CriticalPoints, find_critic
 from jaxgd.landscape.surfaces.exploration import RATES, at_best_rate, at_their_rates, checked_sizes, explore
 from jaxgd.specs.choices import check_optimizers
 from jaxgd.specs.wording import count_text
+from jaxgd.training.progress import tell
 
 STARTS = 16
 SHOWN = 5  # of the starts
@@ -47,6 +48,7 @@ def study_surface(
     batch_sizes: Any = ("full", 16, 1),
     noise: float | None = None,
     command: str = "",
+    progress: bool = False,
 ) -> SurfaceStudy:
     """A surface of two coordinates with the paths and basins of the named optimizers, each at its best rate.
 
@@ -58,6 +60,7 @@ def study_surface(
         noise: standard deviation of the gradient of one example. None: the median length of the gradient over
             the domain.
         command: what was typed, for the report.
+        progress: say what comes next, on stderr.
     """
     begun = time.perf_counter()
     shown, names, updates = surface(name), check_optimizers(optimizers), whole_number("updates", updates)
@@ -65,10 +68,13 @@ def study_surface(
     if set(batch_sizes) == {"full"}:
         noise = 0.0
     checked_sizes(batch_sizes, noise)
+    tell(progress, f"{shown.name}: its critical points")
     critical = find_critical_points(shown)
+    tell(progress, f"{count_text(len(names), 'optimizer')} at {len(RATES)} rates from {STARTS} starts")
     paths = at_best_rate(explore(shown, names, _starts(shown), updates)).isel(batch_size=0)
     basins = None
     if "minimum" in critical.kinds:
+        tell(progress, "where starts of a grid end")
         options = {"cells": 61, "batch_sizes": batch_sizes, "noise": noise}
         basins = attraction(shown, at_their_rates(paths), updates, **options)
     lowest = float(min(critical.values.min(initial=np.inf), paths.loss.min()))
@@ -109,7 +115,7 @@ def _sentence(shown: Surface, paths: xr.Dataset, critical: CriticalPoints) -> st
     if reached:
         return f"{start}: {reached} of {len(near)} optimizers reach a minimum {every}."
     final = paths.loss.isel(updates=-1).median(["start", "seed"])
-    best = paths.optimizer.values[int(final.argmin())]
+    best = paths.optimizer.values[int(final.argmin("optimizer"))]
     return f"{start}: no optimizer reaches a minimum {every}; {best} has the lowest median loss."
 
 

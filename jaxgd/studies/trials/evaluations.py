@@ -65,7 +65,8 @@ def metric_of(columns: Columns, metric: str | None, mode: str | None) -> tuple[s
     names = [name for name in columns.cells if name not in (*_KNOWN, *(columns.axes or ()))]
     if metric is None:
         if "valid_loss" not in names and len(names) != 1:
-            raise ValueError(f"metric must be given, one of {', '.join(names) or 'the columns'}")
+            known = ", ".join(names) or "the columns"
+            raise ValueError(f"metric must be given (--goal METRIC=VALUE), one of {known}")
         metric = "valid_loss" if "valid_loss" in names else names[0]
     if metric not in names:
         raise ValueError(unknown("metric", metric, names))

@@ -28,6 +28,7 @@ from jaxgd.sweeps.store.files import damage_named, damage_of
 from jaxgd.sweeps.store.folder import has_saved_result, read_file
 from jaxgd.sweeps.store.manifest import MANIFEST, read_manifest
 from jaxgd.training.problems.problem import Problem
+from jaxgd.training.trainers import Trainer
 
 
 class Asked(NamedTuple):
@@ -150,7 +151,7 @@ def _found(
     found = []
     for unit, (group, _) in zip(record.units, grouped, strict=True):
         if is_here and unit.identity:
-            check_identity(folder, unit, engine.identity(group, unit.program.recipe))
+            check_identity(folder, unit, group, engine.identity(group, unit.program.recipe))
         found.append(_looked_at(folder, manifest, unit, group, engine))
     return found
 
@@ -181,14 +182,16 @@ def _machine(content: Mapping[str, Any]) -> str:
     return f"{content['device']} with {versions}"
 
 
-def check_identity(folder: Path, unit: Unit, now: ProgramIdentity) -> None:
-    """Raise ContradictionError if a unit would not give the same numbers any more."""
+def check_identity(folder: Path, unit: Unit, group: Group, now: ProgramIdentity) -> None:
+    """Raise ContradictionError if a unit would not give the same numbers any more; its runs are those now."""
     with damage_named(folder / MANIFEST):
         changed = ProgramIdentity(**(unit.identity or {})).difference(now)
     if changed:
-        program = unit.program
+        program, first = unit.program, group.first
+        own = repr(first.optimizer) if isinstance(first, Trainer) else repr(first)
+        others = "that are not those of now" if own in program.optimizer else f"and those of now are of {own}"
         raise ContradictionError(
-            f"{folder} holds runs of {program.name}, that are not those of now: what has changed is "
+            f"{folder} holds runs of {program.name}, {others}: what has changed is "
             f"{changed}; --replace (replace=True) begins anew, another folder keeps both"
         )
 

@@ -70,7 +70,7 @@ def join(
     planned = with_groups([unit.program for unit in left], asked.runs)
     if is_here:
         for unit, (group, program) in zip(left, planned, strict=True):
-            check_identity(folder, unit, engine.identity(group, program.recipe))
+            check_identity(folder, unit, group, engine.identity(group, program.recipe))
     there = {id(unit) for unit in left}
     units = tuple(unit._replace(runs=(), file=None) if id(unit) in there else unit for unit in record.units)
     return Begun(ended, planned, {}, SharedKeeper(folder, record._replace(units=units), ended))

@@ -118,6 +118,9 @@ def check_returned(train: str, returned: Any) -> None:
         kind = f"a {type(returned).__name__}" if not isinstance(returned, dict) else "a dict without any"
         raise TypeError(f"{wanted}, got {kind}")
     for name, entry in returned.items():
+        is_list = isinstance(entry, list) and name != _PARAMS
+        if is_list and entry and all(jnp.ndim(number) == 0 for number in entry):
+            raise TypeError(f"{wanted}, got a list of numbers in {name!r}: jnp.stack makes an array of it")
         for leaf in jax.tree.leaves(entry):
             if not isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
                 raise TypeError(f"{wanted}, got a {type(leaf).__name__} in {name!r}")

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,11 +17,15 @@ from jaxgd.machine.kept import Kept
 from jaxgd.pytrees import PyTree, Static, shape_of
 from jaxgd.sweeps.axes import label
 from jaxgd.sweeps.functions.returns import Returns, check_returned, returns_of
+from jaxgd.sweeps.planning.costs import is_jaxpr
+from jaxgd.tracing import explained
 
 # Of these JAX makes numbers that take the dtype of what they meet.
 _WEAK = (int, float, complex)
 # Functions as they were traced, by structure and kinds of numbers.
 _TRACES = Kept()
+# Of a training function written as scans there are some hundreds.
+_MANY_OPERATIONS = 4000
 
 
 class TracedRoutine(NamedTuple):
@@ -62,11 +67,13 @@ class Routine(PyTree):
         name, numbers = name_of(self.function.value), {n: _abstract(x) for n, x in self.numbers.items()}
 
         def call(key, numbers):
-            returned = self.function(key, **numbers, **self.settings.value)
+            with explained(name):
+                returned = self.function(key, **numbers, **self.settings.value)
             check_returned(name, returned)
             return returned
 
         jaxpr, shapes = jax.make_jaxpr(call, return_shape=True)(key, numbers)
+        _tell_of_length(name, jaxpr)
         if any(isinstance(constant, Tracer) for constant in jaxpr.consts):
             raise ValueError(
                 f"{name} uses a value of an earlier trace, which it has kept outside: what it needs later it "
@@ -77,6 +84,24 @@ class Routine(PyTree):
     def __repr__(self):
         settings = (f"{name}={label(value)!r}" for name, value in self.settings.value.items())
         return f"{name_of(self.function.value)}({', '.join(settings)})"
+
+
+def _tell_of_length(name: str, jaxpr: ClosedJaxpr) -> None:
+    """Warn of a function that is so long that compiling it takes minutes."""
+    count = num_operations(jaxpr)
+    if count > _MANY_OPERATIONS:
+        warnings.warn(
+            f"{name} has {count:,} operations, which take long to compile: a Python loop is unrolled, with "
+            "the operations of each of its turns; write it as jax.lax.scan or jax.lax.fori_loop",
+            stacklevel=2,
+        )
+
+
+def num_operations(jaxpr: Any) -> int:
+    """How many operations a function has as it was traced, with those within, each once."""
+    operations = getattr(jaxpr, "jaxpr", jaxpr).eqns
+    within = jax.tree.leaves([list(each.params.values()) for each in operations], is_leaf=is_jaxpr)
+    return len(operations) + sum(num_operations(inner) for inner in within if is_jaxpr(inner))
 
 
 def name_of(function: Any) -> str:

@@ -209,7 +209,8 @@ class Planner:
             together = self._best(groups, self.plain._replace(generalized=True))
             apart, merging = self._seconds(chosen), self._seconds(together)
             if options.generalize or pays(apart, merging, self.core):
-                why = f"; optimizers apart {apart:.2g} s in all, merged {merging:.2g} s"
+                both = _seconds_text(apart), _seconds_text(merging)
+                why = "; {} with optimizers apart, {} with them merged".format(*both)
                 chosen = [dataclasses.replace(each, reason=each.reason + why) for each in together]
         return sorted(chosen, key=lambda program: program.predicted_run_seconds, reverse=True)
 
@@ -243,15 +244,15 @@ class Planner:
         # With a loop for each batch size a lane has the bits that it has apart, so nothing speaks against it.
         alike = [("apart", form(False))]
         if recipe.kind == "map":
-            alike.append(("a loop for each batch size", form(True)))
-        others = [("batch sizes merged", form(size)) for size in sizes[:-1] if can_merge(first)]
+            alike.append(("with a loop for each batch size", form(True)))
+        others = [("with batch sizes merged", form(size)) for size in sizes[:-1] if can_merge(first)]
         timed = [(self._seconds(programs), name, programs) for name, programs in alike + others]
         by_seconds = functools.partial(min, key=lambda each: each[0])
         best, safe = by_seconds(timed), by_seconds(timed[: len(alike)])
         best = best if pays(safe[0], best[0], self.core) else safe
         least = {name: by_seconds([e for e in timed if e[1] == name])[0] for _, name, _ in timed}
-        texts = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in least.items())
-        return _explained(best[2], f"a cold and a warm sweep take {texts}")
+        texts = ", ".join(f"{_seconds_text(seconds)} {name}" for name, seconds in least.items())
+        return _explained(best[2], f"a cold sweep and a warm one together: {texts}")
 
     def _form(self, family: Sequence[Group], recipe: Recipe, merge: int | bool) -> list[Program]:
         """One program as `merge` says, see `plan`, and each batch size that is not in it in its own."""
@@ -433,6 +434,11 @@ def _largest_part(number: int, most: int) -> int:
 
 def _explained(programs: Sequence[Program], reason: str) -> list[Program]:
     return [dataclasses.replace(program, reason=reason) for program in programs]
+
+
+def _seconds_text(seconds: float) -> str:
+    """Such as "1.7 s" and "160 s"."""
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
 def _lane_bytes(inputs: Inputs) -> int:

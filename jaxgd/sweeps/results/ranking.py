@@ -134,7 +134,9 @@ def better(metric: str, mode: str | None) -> str:
         return one_of("mode", mode, ("min", "max"))
     word = metric.rpartition("_")[2]
     if not tells_better(metric):
-        raise ValueError(f'mode is needed for the metric {metric!r}: "min" where less is better, or "max"')
+        raise ValueError(
+            f'mode is needed for the metric {metric!r}: "min" where less is better, or "max" (--mode)'
+        )
     return "min" if word in _LESS else "max"
 
 

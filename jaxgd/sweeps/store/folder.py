@@ -87,6 +87,8 @@ def whole(folder: Path, read: Callable[[Mapping[str, Any] | None], T]) -> T:
         except FileNotFoundError as error:
             if _manifest(folder) != manifest:
                 continue
+            if error.filename is None:  # a reader within has said it
+                raise
             missing = Path(error.filename).name
             if missing == format_1.DATASET:
                 raise FileNotFoundError(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 
 import pytest
 
@@ -29,6 +30,18 @@ def test_page_of_a_surface_with_minima(wells):
         assert words in html
     assert wells.about["Surface"].startswith("double_well: ")
     assert "jaxgd landscape double_well" in html
+
+
+def test_a_surface_whose_minimum_no_path_reaches(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = study_surface("rosenbrock", ["sgd", "adam"], 2, batch_sizes=("full",), progress=True)
+    assert "no optimizer reaches a minimum" in found.sentence
+    assert capsys.readouterr().err.splitlines() == [
+        "rosenbrock: its critical points",
+        "2 optimizers at 29 rates from 16 starts",
+        "where starts of a grid end",
+    ]
 
 
 @pytest.mark.slow
