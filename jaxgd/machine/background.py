@@ -3,10 +3,12 @@
 import atexit
 import contextlib
 import functools
+import math
 import os
 import queue
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -16,6 +18,8 @@ from jaxgd.machine.interrupts import Interrupts
 
 # How long a signal may wait to be heard.
 _POLL_SECONDS = 0.2
+# How long the interpreter's end may wait without a word.
+_SILENT_SECONDS = 1.0
 # What a shell gives to a process that Ctrl-C has ended.
 _INTERRUPTED = 130
 # Those whose threads may be at work: each thread holds its own.
@@ -54,6 +58,12 @@ class Background(Executor):
         for thread in self._threads if wait else ():
             thread.join()
 
+    def is_at_work(self, until: float) -> bool:
+        """Whether a call is not done at that time of `time.monotonic`; returns earlier if all are."""
+        for thread in self._threads:
+            thread.join(None if until == math.inf else max(until - time.monotonic(), 0))
+        return any(thread.is_alive() for thread in self._threads)
+
     def _work(self) -> None:
         """Make the calls, one after the other, until there is None."""
         while (task := self._tasks.get()) is not None:
@@ -75,7 +85,13 @@ def _wait_at_end() -> None:
 def _wait_or_leave() -> None:
     try:
         for background in list(_living):
-            background.shutdown()
+            background.shutdown(wait=False)
+        until = time.monotonic() + _SILENT_SECONDS
+        if any(background.is_at_work(until) for background in list(_living)):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                print("a program is still compiling, which cannot be stopped: Ctrl-C leaves", file=sys.stderr)  # noqa: T201
+        for background in list(_living):
+            background.is_at_work(math.inf)
     except KeyboardInterrupt:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):

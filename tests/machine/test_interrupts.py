@@ -162,12 +162,13 @@ background.shutdown(wait=False)
 
 def leaving(seconds):
     code = LEAVING.format(seconds=seconds)
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", code], **streams, text=True)
 
 
 def test_the_interpreter_waits_for_what_is_under_way():
     process = leaving(0.5)
-    assert process.communicate(timeout=60) == ("waited for\n", None)
+    assert process.communicate(timeout=60) == ("waited for\n", "")
     assert process.returncode == 0
 
 
@@ -175,6 +176,8 @@ def test_until_ctrl_c():
     process = leaving(100)
     assert process.stdout is not None
     assert process.stdout.readline() == "waited for\n"
+    assert process.stderr is not None
+    assert process.stderr.readline() == "a program is still compiling, which cannot be stopped: Ctrl-C leaves\n"
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130

@@ -252,12 +252,10 @@ def test_what_a_function_does_wrong_is_one_line(train, text):
         jaxgd.sweep_function(train, {"rate": [0.1, 0.2]}, progress=False)
 
 
-def test_a_python_loop_is_told_of_before_it_compiles(monkeypatch):
-    key, numbers = jax.random.key(0), {"rate": jnp.float32(0.1)}
-    with pytest.warns(
-        UserWarning, match=r"loops_in_python has 9,\d+ operations, .* a Python loop is unrolled"
-    ):
-        Routine(Static(loops_in_python), numbers, Static({}))._trace()
+def test_a_python_loop_is_told_of_before_it_compiles():
+    routine = Routine(Static(loops_in_python), {"rate": jnp.float32(0.1)}, Static({}))
+    with pytest.warns(UserWarning, match=r"loops_in_python has 9,\d+ operations, .* loop is unrolled"):
+        assert routine.traced.shapes["loss"].shape == ()
     assert num_operations(jax.make_jaxpr(jax.jit(lambda x: jnp.sin(x) + 1))(1.0)) == 3
 
 
