@@ -177,7 +177,8 @@ def test_until_ctrl_c():
     assert process.stdout is not None
     assert process.stdout.readline() == "waited for\n"
     assert process.stderr is not None
-    assert process.stderr.readline() == "a program is still compiling, which cannot be stopped: Ctrl-C leaves\n"
+    said = "a program is still compiling, which cannot be stopped: Ctrl-C leaves\n"
+    assert process.stderr.readline() == said
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130

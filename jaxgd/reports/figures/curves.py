@@ -189,6 +189,7 @@ def _clock_axis(scores: Scores, clock: str) -> dict[str, Any]:
     low, high = float(first.min()) if first.size else 1.0, float(values.max()) or 1.0
     if clock == "epochs":
         pad = 0.02 * (high - low) or 0.5
-        return {**title, "range": [low - pad, high + pad]}
+        few = {"dtick": 1} if high - low <= 10 else {}  # or there were ticks between two epochs
+        return {**title, "range": [low - pad, high + pad], **few}
     low = low if low > 0 else min(1.0, high)
     return {**title, **log_axis(low, high, seconds_text if clock == "seconds" else short_count)}

@@ -244,8 +244,15 @@ def _text(value: Any) -> str:
 
 
 def is_logarithmic(values: np.ndarray) -> bool:
-    """Whether values are better shown by their logarithms: positive, and far apart."""
-    return values.dtype.kind in "iuf" and bool((values > 0).all()) and values.max() >= 20 * values.min()
+    """Whether values are better shown by logarithms: positive, and far apart or each so many times the last.
+
+    Such as 1 and 30, or 16, 32 and 64; not 16 and 32, nor 1, 2 and 3.
+    """
+    if values.dtype.kind not in "iuf" or not (values > 0).all():
+        return False
+    steps = np.diff(np.log(np.unique(values)))
+    is_even = steps.size > 1 and steps.min() > np.log(1.5) and steps.max() < 1.25 * steps.min()
+    return bool(is_even or values.max() >= 20 * values.min())
 
 
 def sweep_layout(title: str, xaxis: dict | None = None, yaxis: dict | None = None) -> dict:

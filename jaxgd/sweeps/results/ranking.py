@@ -25,13 +25,14 @@ class Best(NamedTuple):
     of Python's, as the axes were given ("full" among batch sizes is the number of training examples). value:
     the mean of the metric over those axes. spread: their standard deviation, NaN of a single run. epoch: the
     epoch of the value, from 1; the last of any of its runs where they stopped, or had their best, at
-    different ones.
+    different ones. metric: the name of what is best there.
     """
 
     coords: dict[str, Any]
     value: float
     spread: float
     epoch: int
+    metric: str
 
 
 def best_point(
@@ -62,7 +63,7 @@ def best_point(
     end = end if at == "last" else min(int(epoch), end)
     spread = float(runs.std(ddof=1)) if len(runs) > 1 else float("nan")
     coords = _coords(dataset, dict(zip(kept, point, strict=True)))
-    return Best(coords, float(runs.mean()), spread, int(dataset.epoch[end]))
+    return Best(coords, float(runs.mean()), spread, int(dataset.epoch[end]), metric)
 
 
 def check_metric(dataset: "xarray.Dataset", metric: str) -> None:

@@ -158,6 +158,7 @@ def test_the_best_of_a_sweep_and_its_parameters():
         progress=False,
     )
     best = result.best()
+    assert best.metric == "valid_loss"
     assert best.coords == {"learning_rate": 0.05, "batch_size": 5}
     losses = [
         float(jaxgd.evaluate(problem, result.params(**best.coords, seed=seed))["loss"]) for seed in (0, 1)
