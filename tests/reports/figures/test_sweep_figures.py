@@ -16,8 +16,15 @@ RATES, SIZES, SEEDS, EPOCHS = [0.01, 0.1, 1.0], ["full", 8], [0, 1], 4
 
 @pytest.mark.parametrize(
     ("values", "is_so"),
-    [([16, 32, 64], True), ([0.001, 0.003, 0.01], True), ([1, 30], True)]
-    + [([16, 32], False), ([1, 2, 3], False), ([0, 16, 32], False), ([1.0, 1.1, 1.21], False)],
+    [
+        ([16, 32, 64], True),
+        ([0.001, 0.003, 0.01], True),
+        ([1, 30], True),
+        ([16, 32], False),
+        ([1, 2, 3], False),
+        ([0, 16, 32], False),
+        ([1.0, 1.1, 1.21], False),
+    ],
 )
 def test_values_by_their_logarithms(values, is_so):
     assert is_logarithmic(np.repeat(values, 2)) is is_so
