@@ -19,7 +19,7 @@ PACKAGE = ROOT / "jaxgd"
 PUBLIC = PACKAGE / "__init__.py"
 MODULES = sorted(set(PACKAGE.rglob("*.py")) - {PUBLIC})
 GROUND_FLOOR = ["aliases", "arguments", "fingerprints", "references", "pytrees", "machine", "numerics"]
-GROUND_FLOOR += ["strict_json", "html_text", "tracing"]
+GROUND_FLOOR += ["strict_json", "html_text", "tracing", "operations"]
 ROOMS = [
     *GROUND_FLOOR,
     *("logs", "tables", "optim", "training", "sweeps", "specs"),

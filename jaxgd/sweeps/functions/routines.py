@@ -14,10 +14,10 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxgd.arguments import unknown
 from jaxgd.machine.compiling import settings_of_caller
 from jaxgd.machine.kept import Kept
+from jaxgd.operations import operations_of
 from jaxgd.pytrees import PyTree, Static, shape_of
 from jaxgd.sweeps.axes import label
 from jaxgd.sweeps.functions.returns import Returns, check_returned, returns_of
-from jaxgd.sweeps.planning.costs import is_jaxpr
 from jaxgd.tracing import explained
 
 # Of these JAX makes numbers that take the dtype of what they meet.
@@ -88,20 +88,13 @@ class Routine(PyTree):
 
 def _tell_of_length(name: str, jaxpr: ClosedJaxpr) -> None:
     """Warn of a function that is so long that compiling it takes minutes."""
-    count = num_operations(jaxpr)
+    count = sum(1 for _ in operations_of(jaxpr))
     if count > _MANY_OPERATIONS:
         warnings.warn(
             f"{name} has {count:,} operations, which take long to compile: a Python loop is unrolled, with "
             "the operations of each of its turns; write it as jax.lax.scan or jax.lax.fori_loop",
             stacklevel=2,
         )
-
-
-def num_operations(jaxpr: Any) -> int:
-    """How many operations a function has as it was traced, with those within, each once."""
-    operations = getattr(jaxpr, "jaxpr", jaxpr).eqns
-    within = jax.tree.leaves([list(each.params.values()) for each in operations], is_leaf=is_jaxpr)
-    return len(operations) + sum(num_operations(inner) for inner in within if is_jaxpr(inner))
 
 
 def name_of(function: Any) -> str:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxgd.machine.devices import free_bytes
+from jaxgd.operations import is_jaxpr
 from jaxgd.sweeps.groups import largest_batch, steps_per_epoch
 from jaxgd.sweeps.planning.constants import CORE, Core
 from jaxgd.sweeps.planning.plans import Recipe
@@ -171,11 +172,6 @@ def fitting_width(work: Work, core: Core = CORE) -> int:
 def num_bytes(tree: Any) -> int:
     """The bytes of the arrays in a tree."""
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-
-def is_jaxpr(value: Any) -> bool:
-    """Whether it is a function as JAX traces it, or holds one."""
-    return hasattr(value, "eqns") or hasattr(getattr(value, "jaxpr", None), "eqns")
 
 
 class Products(NamedTuple):

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxgd.operations import is_jaxpr
 from jaxgd.sweeps.functions.routines import TracedRoutine
 from jaxgd.sweeps.planning.constants import CORE, Core
-from jaxgd.sweeps.planning.costs import Products, is_jaxpr, num_bytes, products
+from jaxgd.sweeps.planning.costs import Products, num_bytes, products
 
 # Operations of a gradient and update of a small model: `Core.batch` is what so many take by themselves.
 _OPERATIONS = 64

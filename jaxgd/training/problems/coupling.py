@@ -1,12 +1,13 @@
 """Whether an example's loss depends on the others in its batch, though the problem does not say so."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgd.operations import operations_of
 from jaxgd.training.batching import take
 from jaxgd.training.gradients import example_losses
 from jaxgd.training.problems.problem import Problem
@@ -116,7 +117,7 @@ def _program(problem: Problem, params: Any, size: int) -> tuple[Callable, float]
     key_data = np.arange(np.prod(shape), dtype=np.uint32).reshape(shape)
     part: Any = _Part(problem.loss, problem.model_state)
     traced = jax.jit(losses).trace(part, params, problem.train, key_data, np.arange(size, dtype=np.int32))
-    equations = list(_equations(traced.jaxpr.jaxpr))
+    equations = list(operations_of(traced.jaxpr.jaxpr))
     if len(equations) > _MOST_EQUATIONS:
         raise ValueError(f"the loss has {len(equations)} equations")
     dtypes = {getattr(var.aval, "dtype", bool) for equation in equations for var in equation.outvars}
@@ -130,19 +131,6 @@ def _program(problem: Problem, params: Any, size: int) -> tuple[Callable, float]
         return jax.device_get(compiled(part, params, data, key_data, rows)).astype(np.float64)
 
     return compute, max(_TOLERANCE, _ULPS * max(units, default=0.0))
-
-
-def _equations(jaxpr: Any) -> Iterator[Any]:
-    """The equations of a jaxpr, and of those within it."""
-    for equation in jaxpr.eqns:
-        yield equation
-        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
-            if _is_jaxpr(inner):
-                yield from _equations(getattr(inner, "jaxpr", inner))
-
-
-def _is_jaxpr(value: Any) -> bool:
-    return hasattr(value, "eqns") or hasattr(getattr(value, "jaxpr", None), "eqns")
 
 
 def _moved(params: Any) -> Any:
