@@ -1,5 +1,6 @@
 """How good the recommended cell is by other measures than the score that decided."""
 
+import functools
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,7 +65,10 @@ def quality_of(problem: Problem, runs: "xr.Dataset", scale: float = 1.0) -> Qual
     targets, predictions = np.asarray(problem.test[1]), runs.test_predictions.values
     if task_of(problem) == "regression":
         return _of_regression(targets, predictions, scale)
-    return _of_classification(targets, predictions.astype(int), float(runs.test_loss.mean()))
+    predictions = predictions.astype(int)
+    known = (problem.train[1], problem.valid[1], targets, predictions)
+    classes = np.arange(1 + max(np.max(labels) for labels in known))
+    return _of_classification(targets, predictions, classes, float(runs.test_loss.mean()))
 
 
 def write_quality(quality: Quality) -> str:
@@ -89,14 +93,18 @@ def _of_regression(targets: np.ndarray, predictions: np.ndarray, scale: float) -
     return Quality(measures, None)
 
 
-def _of_classification(labels: np.ndarray, predictions: np.ndarray, log_loss: float) -> Quality:
+def _of_classification(
+    labels: np.ndarray, predictions: np.ndarray, classes: np.ndarray, log_loss: float
+) -> Quality:
+    """The measures by all classes: few rows may hold some of them, or one alone."""
     from sklearn import metrics
 
     given = [(labels, row) for row in predictions]
-    classes = np.arange(1 + max(labels.max(), predictions.max()))
     confusion = np.mean([metrics.confusion_matrix(*pair, labels=classes) for pair in given], axis=0)
+    there = np.unique(labels)  # balanced accuracy is the mean recall of the classes that there are
+    recalls = functools.partial(metrics.recall_score, labels=there, average="macro")
     measures = {
-        "balanced accuracy": _mean(metrics.balanced_accuracy_score, given),
+        "balanced accuracy": _mean(recalls, given),
         "macro F1": _mean(lambda *pair: metrics.f1_score(*pair, average="macro"), given),
         "log loss": log_loss,
     }

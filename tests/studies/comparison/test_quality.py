@@ -87,6 +87,19 @@ def test_a_class_that_is_never_taken_has_its_column():
     assert found.confusion[:, 0].tolist() == np.bincount(LABELS).tolist()
 
 
+@pytest.mark.parametrize(("taken", "balanced", "f1"), [([0, 0], 1.0, 1.0), ([0, 1], 0.5, 1 / 3)])
+def test_test_rows_of_a_single_class(taken, balanced, f1):
+    """No warning of scikit-learn's (warnings are errors), and the classes of the other rows count."""
+    train, test = (INPUTS, LABELS), (INPUTS[:2], np.zeros(2, np.int32))
+    problem = jaxgd.classification(jaxgd.linear(4, 3, init="he_normal"), train, train, test)
+    found = quality_of(problem, runs([taken]))
+    assert found is not None
+    # Of [0, 1] class 0 has the recall 1/2 and the F1 2/3, class 1 the F1 0.
+    assert found.measures == pytest.approx({"balanced accuracy": balanced, "macro F1": f1, "log loss": 0.5})
+    assert found.confusion is not None
+    assert found.confusion.tolist() == [[2 - sum(taken), sum(taken), 0], [0, 0, 0], [0, 0, 0]]
+
+
 def test_a_regression_in_the_targets_units():
     given = np.stack([NUMBERS + 0.5, NUMBERS * 0.9])
     found = quality_of(regression(), runs(given), scale=10.0)
