@@ -148,6 +148,12 @@ def _check_number(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_margin(margin: float | None, score: str) -> None:
+    """Raises where no difference can reach the margin: of an accuracy, which is a fraction, above 1."""
+    if margin is not None and margin > 1 and score == "accuracy":
+        raise ValueError(f"margin must be from 0 to 1 for an accuracy, got {margin:g}; 0.05 is five points")
+
+
 def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:
     """Names of optimizers, each once; None is the preset, "all" is all but adamw, which repeats adam here."""
     if optimizers is None:

@@ -105,6 +105,7 @@ def test_list(capsys):
         ("--max-seconds long", "max_seconds must be a number, 0 or more, got 'long'"),
         ("--max-seconds inf", "max_seconds must be a finite number, 0 or more, got inf"),
         ("--margin -0.1", "margin must be a finite number, 0 or more, got -0.1"),
+        ("--margin 5", "margin must be from 0 to 1 for an accuracy, got 5; 0.05 is five points"),
         ("--optimizers adm", "unknown optimizer 'adm'; did you mean 'adam'?"),
         ("--optimizers ,", "optimizers is empty"),
         ("--batch-sizes 0", 'batch_sizes has 0; allowed: "full", or whole numbers from 1'),

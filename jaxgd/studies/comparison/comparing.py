@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jaxgd.machine.interrupts import raised_sigterm
-from jaxgd.specs.choices import Choices, check_choices
+from jaxgd.specs.choices import Choices, check_choices, check_margin
 from jaxgd.specs.presets import DEFAULT
 from jaxgd.specs.sources import NO_ROLES, Source, source_of
 from jaxgd.specs.wording import count_text
@@ -69,7 +69,8 @@ def compare(
         max_seeds: the most fresh seeds of a cell, after rounds that double their number; 40 if None.
         max_seconds: about how long further rounds may take, from the end of the first.
         margin: up to this difference two cells are equal for practical purposes, in units of the score (0.01
-            is one point of accuracy); max(0.5 points, one test row) if None, 2 % of a loss.
+            is one point of accuracy, which has 1 at most); max(0.5 points, one test row) if None, 2 % of a
+            loss.
         target: of a table, the column to predict.
         task: of a table, as in `jaxgd.table`; and so are the next three.
         drop: columns to leave out.
@@ -112,7 +113,7 @@ def plan_comparison(
     source = source_of(problem, data, roles)
     num_train = source.problem.num_examples
     check_epochs(choices.epochs, num_train)
-    return Experiment(
+    made = Experiment(
         source,
         choices.optimizers,
         choices.batch_sizes_of(num_train),
@@ -121,6 +122,8 @@ def plan_comparison(
         choices.seeds,
         choices.margin,
     )
+    check_margin(made.margin, made.score)
+    return made
 
 
 def run_comparison(

@@ -181,6 +181,7 @@ def test_progress_is_on_stderr(capsys):
         ({"first_seed": -1}, ValueError, "first_seed must be a whole number, from 0 to 4294967295, got -1"),
         ({"max_seeds": 4}, ValueError, "max_seeds must be fresh_seeds or more, 5, got 4"),
         ({"max_seconds": -1}, ValueError, "max_seconds must be a finite number, 0 or more, got -1"),
+        ({"margin": 5}, ValueError, "margin must be from 0 to 1 for an accuracy, got 5; 0.05 is five points"),
         ({"margin": "1"}, TypeError, "margin must be a number, 0 or more, got '1'"),
         ({"problem": "digts"}, ValueError, "did you mean 'digits'"),
         ({"problem": 3}, TypeError, "problem is a int; a jaxgd.Problem is needed"),
@@ -190,6 +191,14 @@ def test_bad_input(changes, error, message):
     arguments = {"problem": problem(), "progress": False, **changes}
     with pytest.raises(error, match=message):
         compare(**arguments)
+
+
+def test_a_margin_of_a_loss_has_no_upper_end():
+    inputs, targets = problem().train
+    part = inputs, 100 * targets.astype(np.float32)
+    losses = jaxgd.regression(jaxgd.linear(3, 1), part, part, part)
+    assert plan_comparison(losses, check_choices(margin=5)).margin == 5.0
+    assert plan_comparison(problem(), check_choices(margin=1)).margin == 1.0
 
 
 def test_preset_batch_sizes_that_do_not_fit_are_left_out():
