@@ -155,12 +155,12 @@ def check_margin(margin: float | None, score: str) -> None:
 
 
 def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Names of optimizers, each once; None is the preset, "all" is all but adamw, which repeats adam here."""
+    """Names of optimizers; None is the preset, "all" is all but adamw, which repeats adam here."""
     if optimizers is None:
         return DEFAULT.optimizers
     if optimizers == "all":
         return ALL_OPTIMIZERS
-    names = (optimizers,) if isinstance(optimizers, str) else tuple(dict.fromkeys(optimizers))
+    names = (optimizers,) if isinstance(optimizers, str) else tuple(optimizers)
     if not names:
         raise ValueError("optimizers is empty; at least one name is needed")
     for name in names:
@@ -168,6 +168,9 @@ def check_optimizers(optimizers: str | Iterable[str] | None) -> tuple[str, ...]:
             near = get_close_matches(str(name), LEARNING_RATES, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(LEARNING_RATES)}"
             raise ValueError(f"optimizers: unknown optimizer {name!r}; {hint}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"optimizers has {twice!r} twice; each name is given once")
     return names
 
 

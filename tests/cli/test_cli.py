@@ -107,6 +107,7 @@ def test_list(capsys):
         ("--margin -0.1", "margin must be a finite number, 0 or more, got -0.1"),
         ("--margin 5", "margin must be from 0 to 1 for an accuracy, got 5; 0.05 is five points"),
         ("--optimizers adm", "unknown optimizer 'adm'; did you mean 'adam'?"),
+        ("--optimizers adam,adam", "optimizers has 'adam' twice; each name is given once"),
         ("--optimizers ,", "optimizers is empty"),
         ("--batch-sizes 0", 'batch_sizes has 0; allowed: "full", or whole numbers from 1'),
         ("--batch-sizes -3", "batch_sizes has -3; allowed"),

@@ -38,7 +38,11 @@ def test_optimizers():
     assert check_optimizers("all") == ALL_OPTIMIZERS
     assert "adamw" not in ALL_OPTIMIZERS
     assert check_optimizers("adamw") == ("adamw",)
-    assert check_optimizers(["sgd", "adam", "sgd"]) == ("sgd", "adam")
+
+
+def test_an_optimizer_twice():
+    with pytest.raises(ValueError, match=r"^optimizers has 'sgd' twice; each name is given once$"):
+        check_optimizers(["adam", "sgd", "sgd"])
 
 
 def test_unknown_optimizer():
