@@ -25,7 +25,7 @@ def cells_table(comparison: Comparison) -> SortedTable:
     ]
     limit = _limit(cells)
     rows = [_row(comparison, rank, limit) for rank in range(len(cells))]
-    good = [rank for rank, cell in enumerate(cells) if cell.is_as_good or cell is comparison.recommended]
+    good = [rank for rank, cell in enumerate(cells) if cell.is_as_good]
     return SortedTable.of(rows, groups=groups, marked=good)
 
 

@@ -171,6 +171,19 @@ def table_rows(text):
     return re.findall(r"<tr(?: class=\"\w+\")?>(<td.*?)</tr>", text, re.DOTALL)
 
 
+def test_bold_is_what_the_legend_says(comparison):
+    """What is recommended without being shown to be as good as the best is not bold."""
+    first, second, *_ = comparison.cells
+    cells = [
+        dataclasses.replace(first, verdict="cannot tell"),
+        *(dataclasses.replace(second, verdict=verdict) for verdict in ("better", "as good", "worse")),
+    ]
+    text = of_comparison.page(dataclasses.replace(comparison, cells=cells, recommended=cells[0]))
+    assert "Bold: shown to be as good as the best, or better." in text
+    rows = re.findall(r"<tr( class=\"same\")?><td.*?</tr>", text, re.DOTALL)
+    assert [bool(marked) for marked in rows[:4]] == [False, True, True, False]
+
+
 def test_the_table_comes_first(text):
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
     places = [
