@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MANY_DIVERGED = 0.25
 _DISTURBED = 1.5  # a cell's slowest timed call over its fastest
+_FEW_SEEDS = 10
+_MUCH_WIDER = 2.0  # a difference of two independent scores has an interval √2 times as wide as either's
 
 
 def write_warnings(
@@ -35,6 +37,7 @@ def write_warnings(
     return [
         *_linear_is_better(found, linear),
         *_few_rows(found),
+        *_few_seeds(found),
         *_without_chance(found),
         *_passed_over(found),
         *_reversal(first, found),
@@ -66,6 +69,26 @@ def _few_rows(found: Found) -> list[str]:
     return [
         f"{found.num_test} test rows are few: a difference on the same rows at every seed must be about "
         f"{least:.0f} points or more to be shown, however many seeds are run."
+    ]
+
+
+def _few_seeds(found: Found) -> list[str]:
+    """Why differences are known so much worse than scores, where nothing could be told after few seeds.
+
+    With the 4 degrees of freedom of 5 seeds, and four cells, the ends lie 6.9 standard errors away where
+    those of a score by itself lie 2.8 away.
+    """
+    cell, seeds = found.recommended, max(one.seeds for one in found.cells)
+    if cell is None or cell.verdict != "cannot tell" or not cell.chance or seeds >= _FEW_SEEDS:
+        return []
+    wide, own = cell.gap_high - cell.gap_low, cell.test_high - cell.test_low
+    if not (math.isfinite(wide) and wide > _MUCH_WIDER * own > 0):
+        return []
+    together = "both cells" if len(found.cells) == 2 else f"all {len(found.cells)} cells"
+    return [
+        f"{seeds} fresh seeds are few: the interval of a difference, {wide / own:.0f} times as wide as that "
+        f"of a score, holds for {together} together, and {seeds} seeds tell little of how far others would "
+        "differ; that of a score holds for it alone."
     ]
 
 

@@ -170,11 +170,11 @@ def _cell(
         tuning_valid=float(final_scores(tuned, score).mean("seed", skipna=False)),
         valid=float(final_scores(runs, score).mean("seed", skipna=False)),
         test=float(found.score[index]),
-        test_low=float(found.score_low[index]),
-        test_high=float(found.score_high[index]),
+        test_low=_possible(found.score_low[index], score, 0),
+        test_high=_possible(found.score_high[index], score, 0),
         gap=float(found.estimate[index]),
-        gap_low=float(found.low[index]),
-        gap_high=float(found.high[index]),
+        gap_low=_possible(found.low[index], score, -1),
+        gap_high=_possible(found.high[index], score, -1),
         bound=float(found.bound[index]),
         verdict=found.verdicts[index],
         updates=updates,
@@ -184,3 +184,9 @@ def _cell(
         diverged=int((runs.status == "diverged").sum()),
         seconds_by_turn=tuple((updates * timing.seconds_by_turn.values).tolist()),
     )
+
+
+def _possible(end: float, score: str, least: int) -> float:
+    """A known end of an interval: of accuracies, fractions, from 0 to 1, and of their differences from -1."""
+    is_fraction = higher_is_better(score) and np.isfinite(end)
+    return float(np.clip(end, least, 1)) if is_fraction else float(end)

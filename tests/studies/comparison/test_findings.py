@@ -71,6 +71,21 @@ def test_a_linear_model_with_less_loss(warn):
     ]
 
 
+def test_few_seeds_that_make_differences_wide(warn):
+    """An interval of 0.16 beside one of 0.034; what is shown, or has seeds enough, needs no excuse."""
+    wide = {"verdict": "cannot tell", "gap_low": -0.08, "gap_high": 0.08}
+    first = other(batch_size=32, **wide)
+    assert warn(other(), other("adam"), first=first) == [
+        "5 fresh seeds are few: the interval of a difference, 5 times as wide as that of a score, holds for "
+        "all 3 cells together, and 5 seeds tell little of how far others would differ; that of a score holds "
+        "for it alone."
+    ]
+    assert "holds for both cells together" in warn(other(), first=first)[0]
+    narrow = [("gap_high", -0.02), ("verdict", "as good"), ("seeds", 10), ("gap_low", -math.inf)]
+    for name, value in narrow:
+        assert warn(other(), first=other(batch_size=32, **{**wide, name: value})) == []
+
+
 def test_few_test_rows(warn):
     assert warn(num_test=115) == [
         "115 test rows are few: a difference on the same rows at every seed must be about 5 points or more "

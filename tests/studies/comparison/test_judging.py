@@ -209,6 +209,17 @@ def test_intervals_never_cross_0_or_100_percent(find, wrong):
         assert cell.test_low < cell.test_high
 
 
+def test_nor_do_those_of_accuracies_that_are_no_hits(find):
+    """Shares of each example's parts that are right; two seeds of five are far off."""
+    seeds = np.array([1.0, 0.1, 1.0, 0.2, 1.0])[:, None]
+    shares = np.linspace(0.8, 0.98, 10)
+    found = find([seeds * shares, np.roll(seeds, 1) * shares])
+    for cell in found.cells:
+        assert cell.verdict == "cannot tell"
+        assert (cell.gap_low, cell.gap_high) == (-1, 1)
+        assert (0 < cell.test_low < cell.test, cell.test_high) == (True, 1)
+
+
 def test_an_interval_of_a_loss_stays_above_0(find):
     rows = np.zeros((5, 30))
     rows[:, 0] = [3, 1, 2, 4, 1]
