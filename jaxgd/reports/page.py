@@ -86,17 +86,20 @@ def sections_page(
     facts: Mapping[str, str],
     warnings: Sequence[str] = (),
     code: Mapping[str, str] | None = None,
+    *,
+    lead: str = "",
 ) -> str:
     """The whole HTML document, plotly.js included; all texts are plain text.
 
     Args:
         kicker: the line above the headline, and the start of the window's title.
-        headline: what was found, in a sentence.
+        headline: what was found, in a sentence or its first clause.
         deck: the line below it, or several.
         sections: in their order.
         facts: what the page rests on, by name.
         warnings: what a reader must know first.
         code: what can be copied, by name.
+        lead: how the headline goes on, in a size for reading.
     """
     shown = [_shown(place, section) for place, section in enumerate(sections)]
     figures = {figure["place"]: figure.pop("payload") for section in shown for figure in section["figures"]}
@@ -105,6 +108,7 @@ def sections_page(
         policy=Markup(_policy(scripts)),
         kicker=kicker,
         headline=headline,
+        lead=lead,
         deck=[deck] if isinstance(deck, str) else deck,
         sections=shown,
         facts=facts,

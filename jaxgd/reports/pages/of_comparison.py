@@ -15,7 +15,7 @@ from jaxgd.reports.pages.cells import cells_table
 from jaxgd.reports.scales import seconds_text
 from jaxgd.reports.style import regime_name
 from jaxgd.specs.wording import count_text, margin_text
-from jaxgd.studies.comparison.answer import baseline_lines
+from jaxgd.studies.comparison.answer import baseline_lines, cell_text
 from jaxgd.studies.comparison.cells import first_round
 from jaxgd.studies.comparison.conclusions import Comparison
 from jaxgd.sweeps.store.files import write_whole
@@ -36,9 +36,10 @@ def page(comparison: Comparison) -> str:
         f"Test scores are {score} on {count_text(about.num_test, 'example')}; intervals (95\u00a0%) cover "
         "fresh seeds and these test rows. Rates were chosen on the validation split, with other seeds."
     )
+    headline, lead = _opening(comparison)
     return sections_page(
         "jaxgd compare",
-        comparison.sentence,
+        headline,
         [*comparison.details, scored],
         [
             _cells(comparison),
@@ -53,7 +54,17 @@ def page(comparison: Comparison) -> str:
             "The command that made this page": about.command,
             "Python that repeats what is recommended": comparison.snippet,
         },
+        lead=lead,
     )
+
+
+def _opening(comparison: Comparison) -> tuple[str, str]:
+    """The first clause of the sentence, what to use, and the rest: how good that is, and how sure."""
+    cell = comparison.recommended
+    what = "nothing to recommend" if cell is None else f"use {cell_text(cell, comparison.about.num_train)}"
+    data, clause, rest = comparison.sentence.rpartition(what)
+    rest = rest.lstrip(":. ")
+    return f"{data}{clause}", f"{rest[:1].upper()}{rest[1:]}"
 
 
 def _fresh(comparison: Comparison) -> str:

@@ -252,8 +252,9 @@
   for (const button of all(".copy")) button.addEventListener("click", () => copy(button));
 
   // A value stays on one line with its sign and unit.
-  const headline = document.querySelector("h1");
-  headline.textContent = headline.textContent.replace(/ (?=[%±])/g, "\u00a0").replace(/± /g, "±\u00a0");
+  for (const text of all("h1, .lead")) {
+    text.textContent = text.textContent.replace(/ (?=[%±])/g, "\u00a0").replace(/± /g, "±\u00a0");
+  }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => places.forEach(draw));
   places.forEach(change);

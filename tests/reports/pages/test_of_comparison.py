@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from jaxgd.reports import page
 from jaxgd.reports.pages import of_comparison
-from jaxgd.studies.comparison.answer import baseline_lines
+from jaxgd.studies.comparison.answer import baseline_lines, cell_text
 
 TEMPLATES = Path(page.__file__).parent / "templates"
 
@@ -59,12 +59,30 @@ def text(comparison):
 
 
 def test_the_page_opens_with_the_sentence_and_the_warnings(text, comparison):
-    heading = re.search(r"<h1>(.*?)</h1>", text)
-    assert heading
-    assert unescape(heading[1]) == comparison.sentence
+    headline, lead = opening(text)
+    cell = comparison.recommended
+    assert headline == f"On digits, 20 epochs: use {cell_text(cell, comparison.about.num_train)}"
+    assert f"{headline}: {lead[0].lower()}{lead[1:]}" == comparison.sentence
     listed = re.search(r'<aside class="warnings".*?</aside>', text, re.DOTALL)
     assert listed
     assert [unescape(line) for line in re.findall(r"<li>(.*?)</li>", listed[0])] == comparison.warnings
+
+
+def test_the_headline_where_nothing_is_recommended(comparison):
+    """The first clause, though the data are called as it begins."""
+    for rest in (". Predicting 3 every time gives 10.0 %.", ": every cell diverged. Try smaller rates."):
+        sentence = f"On nothing to recommend.csv, 3 epochs: nothing to recommend{rest}"
+        text = of_comparison.page(dataclasses.replace(comparison, sentence=sentence, recommended=None))
+        headline, lead = opening(text)
+        assert headline == "On nothing to recommend.csv, 3 epochs: nothing to recommend"
+        assert lead.lower() == rest[2:].lower()
+
+
+def opening(text):
+    """The headline of a page, and how it goes on below."""
+    found = re.search(r'<h1>(.*?)</h1>\n<p class="lead">(.*?)</p>', text)
+    assert found
+    return unescape(found[1]), unescape(found[2])
 
 
 def test_elements_are_closed(text):
@@ -132,7 +150,8 @@ def test_what_a_user_names_is_escaped(synthetic_comparison):
     document = Document(text)
     assert [tag for tag, _ in document.tags].count("script") == 3
     assert "alert(1)" not in document.texts["script"]
-    assert document.texts["h1"] == hostile.sentence
+    assert hostile.sentence.startswith(document.texts["h1"])
+    assert HOSTILE in document.texts["h1"]
     assert HOSTILE in document.texts["title"]
     assert "<!--" not in text.replace(get_plotlyjs(), "")
     payload(text)
