@@ -11,7 +11,7 @@ from jaxgd.specs.wording import gap_text, score_text
 from jaxgd.studies.comparison.cells import Cell
 from jaxgd.studies.comparison.conclusions import Comparison
 
-WIDTH, HEIGHT = 96, 14  # of the picture of an interval, in pixels
+WIDTH, HEIGHT = 80, 14  # of the picture of an interval, in pixels
 
 
 def cells_table(comparison: Comparison) -> SortedTable:
@@ -21,7 +21,7 @@ def cells_table(comparison: Comparison) -> SortedTable:
         (4, "Cell"),
         (5, f"Test {score}, fresh seeds"),
         (2, f"Validation {score}"),
-        (4, "One run, alone and compiled"),
+        (3, "One run, alone and compiled"),
     ]
     limit = _limit(cells)
     rows = [_row(comparison, rank, limit) for rank in range(len(cells))]
@@ -48,13 +48,12 @@ def _row(comparison: Comparison, rank: int, limit: float) -> dict[str, TableCell
         "Better than the best of the others by, 95\u00a0%": TableCell(
             gap, cell.gap, _interval_picture(cell, limit)
         ),
-        "Verdict": TableCell(verdict, verdict),
+        "Verdict": TableCell(verdict.replace(" ", "\u00a0").replace(",\u00a0", ", "), verdict),
         "Seeds": TableCell(*seeds),
         "Diverged": TableCell(lost, cell.diverged),
         "Fresh seeds": TableCell(_plain_score(cell.valid, score), cell.valid),
         "Seeds that chose": TableCell(_plain_score(cell.tuning_valid, score), cell.tuning_valid),
         "Updates": TableCell(f"{cell.updates:,}", cell.updates),
-        "Examples": TableCell(f"{cell.examples:,}", cell.examples),
         **_costs(cell),
     }
 

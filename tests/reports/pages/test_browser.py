@@ -60,6 +60,19 @@ def test_every_state_is_quiet_and_fits_the_window(browser, path, width, dark):
     assert_quiet(browser)
 
 
+@pytest.mark.parametrize("score", ["accuracy", "loss"])
+def test_the_table_of_cells_needs_no_scroll_bar(browser, synthetic_comparison, tmp_path, score):
+    """With the longest verdict and differences of several digits."""
+    made = synthetic_comparison(score, unlucky=[("momentum", 32)])
+    first = dataclasses.replace(made.cells[0], verdict="cannot tell", gap_low=-0.571, gap_high=0.701)
+    made = dataclasses.replace(made, cells=[first, *made.cells[1:]], recommended=first)
+    of_comparison.write(made, tmp_path / "page.html")
+    browser.open(tmp_path / "page.html", 1280, 850)
+    assert "recommended" in browser.evaluate("document.querySelector('.cells').innerText")
+    assert browser.evaluate("document.querySelector('.cells').parentElement.scrollWidth") <= 1144
+    assert browser.evaluate("document.querySelector('.cells').parentElement.clientWidth") == 1144
+
+
 def test_the_clock_changes_the_order(browser, path):
     browser.open(path, 1280, 850)
     choose(browser, "adam")

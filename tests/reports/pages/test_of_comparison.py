@@ -190,6 +190,17 @@ def table_rows(text):
     return re.findall(r"<tr(?: class=\"\w+\")?>(<td.*?)</tr>", text, re.DOTALL)
 
 
+def test_the_table_has_what_fits_a_window(text):
+    """Verdicts take a line a word at most, intervals may stand below their pictures."""
+    heads = re.findall(r'<th scope="col" class="\w+"><button type="button">(.*?)</button>', text)
+    spans = [int(span) for span in re.findall(r'<th scope="colgroup" colspan="(\d+)">', text)]
+    heads = heads[: sum(spans)]
+    assert heads[0] == "#"
+    assert heads[-3:] == ["Updates", "Seconds", "Memory of an update"]
+    assert re.search(r">(cannot\u00a0tell|as\u00a0good), recommended</td>", table_rows(text)[0])
+    assert text.count(" pictured") == sum(" pictured" in row for row in table_rows(text)) > 0
+
+
 def test_bold_is_what_the_legend_says(comparison):
     """What is recommended without being shown to be as good as the best is not bold."""
     first, second, *_ = comparison.cells
