@@ -12,6 +12,7 @@ from jaxgd.studies.comparison.cells import Cell
 from jaxgd.studies.comparison.conclusions import Comparison
 
 WIDTH, HEIGHT = 80, 14  # of the picture of an interval, in pixels
+_ARROW = 6  # from either side to where an arrowhead begins
 
 
 def cells_table(comparison: Comparison) -> SortedTable:
@@ -79,18 +80,26 @@ def _limit(cells: list[Cell]) -> float:
 
 
 def _interval_picture(cell: Cell, limit: float) -> Markup:
-    """A dot with whiskers beside a line at 0; an arrowhead where the dot lies off the picture."""
+    """A dot with whiskers beside a line at 0; arrowheads where dot or whisker go on beyond the picture."""
     if math.isnan(cell.gap):
         return Markup()
     middle, y = WIDTH / 2, HEIGHT / 2
 
     def place(value: float) -> float:
-        return round(middle + max(-1.0, min(1.0, value / limit)) * (middle - 4), 1)
+        """What lies beyond the limit stands where its arrowhead begins."""
+        share = value / limit
+        within = middle + share * (middle - _ARROW - 4)
+        return round(within, 1) if abs(share) <= 1 else middle + math.copysign(middle - _ARROW, value)
 
-    dot = f'<circle cx="{place(cell.gap)}" cy="{y:g}" r="3"/>'
-    if abs(cell.gap) > limit:
-        x, back = (1, 6) if cell.gap < 0 else (WIDTH - 1, WIDTH - 6)
-        dot = f'<path d="M{x} {y:g}L{back} {y - 4:g}V{y + 4:g}Z"/>'
-    whisker = f'<path class="whisker" d="M{place(cell.gap_low)} {y:g}H{place(cell.gap_high)}"/>'
+    def arrow(side: int) -> str:
+        base, tip = (middle + side * (middle - far) for far in (_ARROW, 1))
+        return f'<path d="M{tip:g} {y:g}L{base:g} {y - 4:g}V{y + 4:g}Z"/>'
+
+    values = (cell.gap, cell.gap_low, cell.gap_high)
+    arrows = "".join(arrow(side) for side in (-1, 1) if max(side * value for value in values) > limit)
+    dot = "" if abs(cell.gap) > limit else f'<circle cx="{place(cell.gap):g}" cy="{y:g}" r="3"/>'
+    whisker = f'<path class="whisker" d="M{place(cell.gap_low):g} {y:g}H{place(cell.gap_high):g}"/>'
     zero = f'<path class="zero" d="M{middle:g} 0V{HEIGHT}"/>'
-    return Markup(f'<svg width="{WIDTH}" height="{HEIGHT}" aria-hidden="true">{zero}{whisker}{dot}</svg>')
+    return Markup(
+        f'<svg width="{WIDTH}" height="{HEIGHT}" aria-hidden="true">{zero}{whisker}{arrows}{dot}</svg>'
+    )

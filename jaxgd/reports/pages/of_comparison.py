@@ -156,7 +156,8 @@ def _cells(comparison: Comparison) -> Section:
         f"Ordered by validation {score} of the fresh seeds; judged by their test {score}. Verdicts are read "
         "off the interval of the difference to the best of the others, in which + is better: better or worse "
         f"where it lies beyond the margin of {margin_text(about.margin, score)}, as good where it can be at "
-        "most that much worse. Bold: shown to be as good as the best, or better. A heading sorts.",
+        "most that much worse. An arrowhead: it goes on beyond its picture. Bold: shown to be as good as the "
+        "best, or better. A heading sorts.",
         table=cells_table(comparison),
         caption=" ".join(baseline_lines(comparison.constant, comparison.linear, score)),
     )

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import re
 from html import unescape
 from html.parser import HTMLParser
@@ -199,6 +200,37 @@ def test_the_table_has_what_fits_a_window(text):
     assert heads[-3:] == ["Updates", "Seconds", "Memory of an update"]
     assert re.search(r">(cannot\u00a0tell|as\u00a0good), recommended</td>", table_rows(text)[0])
     assert text.count(" pictured") == sum(" pictured" in row for row in table_rows(text)) > 0
+
+
+# Of pictures 80 pixels wide that end at ±0.2; an arrowhead is 5 long.
+LEFT, RIGHT = "M1 7L6 3V11Z", "M79 7L74 3V11Z"
+
+
+@pytest.mark.parametrize(
+    ("gap", "low", "high", "whisker", "heads", "dots"),
+    [
+        (0.0, -0.2, 0.2, "M10 7H70", [], ["40"]),
+        (-0.1, -0.3, 0.1, "M6 7H55", [LEFT], ["25"]),
+        (0.1, -0.1, 0.21, "M25 7H74", [RIGHT], ["55"]),
+        (0.1, -0.3, 0.3, "M6 7H74", [LEFT, RIGHT], ["55"]),
+        (-0.4, -0.5, -0.1, "M6 7H25", [LEFT], []),
+        (-0.4, -math.inf, math.inf, "M6 7H74", [LEFT, RIGHT], []),
+    ],
+)
+def test_an_interval_that_goes_on_beyond_its_picture_has_an_arrowhead(
+    synthetic_comparison, gap, low, high, whisker, heads, dots
+):
+    made = synthetic_comparison(optimizers=("adam",), batch_sizes=(32, 8, 1), epochs=1)
+    ends = [(gap, low, high), (0.0, -0.2, 0.2), (0.0, -0.2, 0.2)]
+    cells = [
+        dataclasses.replace(cell, gap=end[0], gap_low=end[1], gap_high=end[2])
+        for cell, end in zip(made.cells, ends, strict=True)
+    ]
+    text = of_comparison.page(dataclasses.replace(made, cells=cells))
+    picture = re.findall(r"<svg.*?</svg>", table_rows(text)[0])[0]
+    assert f'class="whisker" d="{whisker}"' in picture
+    assert re.findall(r'<path d="(.*?)"', picture) == heads
+    assert re.findall(r'<circle cx="(.*?)"', picture) == dots
 
 
 def test_bold_is_what_the_legend_says(comparison):
