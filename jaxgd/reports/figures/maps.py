@@ -141,10 +141,10 @@ def _named_axis(
 
 
 def _thinned(texts: list[str], chosen: Sequence[int], most: int = 8) -> list[str]:
-    """The chosen texts and others as far apart as lets `most` of them stand; the others are empty."""
+    """The chosen texts, the last and others as far apart as lets `most` of them stand; the rest is empty."""
     every = -(-len(texts) // most)
     shown = set(chosen)
-    for place in range(0, len(texts), every):
+    for place in (len(texts) - 1, *range(0, len(texts), every)):
         if all(abs(place - other) >= every for other in shown):
             shown.add(place)
     return [text if place in shown else "" for place, text in enumerate(texts)]

@@ -23,17 +23,24 @@
 
   const pen = document.createElement("canvas").getContext("2d");
 
-  // The labels of an axis that fit side by side: the chosen ones first, for which there is a second line, then the
-  // ends, then the rest.
+  // The labels of an axis: side by side, or every second one a line below, where all of them fit so; else those that do:
+  // the chosen ones first and then the ends, for which there is a second line, then the rest.
   function fitting({ tickvals, ticktext, range }, width, chosen) {
     const at = (k) => (width * (tickvals[k] - range[0])) / (range[1] - range[0]);
     pen.font = `12px ${colour("--sans")}`;
     const half = (k) => pen.measureText(plain(ticktext[k])).width / 2 + 2;
     const keys = ticktext.map((_, k) => k), lines = [[], []];
-    const fits = (k) => (line) => line.every((other) => Math.abs(at(other) - at(k)) > half(other) + half(k));
-    for (const k of [...chosen, 0, keys.length - 1, ...keys]) {
+    const isApart = (k) => (other) => Math.abs(at(other) - at(k)) > half(other) + half(k);
+    const texts = keys.filter((k) => ticktext[k]);
+    for (const step of [1, 2]) {
+      if (!texts.every((k, n) => texts.slice(n + step, n + step + 1).every(isApart(k)))) continue;
+      return ticktext.map((text, k) => (texts.indexOf(k) % step > 0 ? `<br>${text}` : text));
+    }
+    const fits = (k) => (line) => line.every(isApart(k));
+    const first = [...chosen, 0, keys.length - 1];
+    for (const k of [...first, ...keys]) {
       if (!ticktext[k] || lines[1].includes(k)) continue;
-      lines.slice(0, chosen.includes(k) ? 2 : 1).find(fits(k))?.push(k);
+      lines.slice(0, first.includes(k) ? 2 : 1).find(fits(k))?.push(k);
     }
     return ticktext.map((text, k) => (lines[0].includes(k) ? text : lines[1].includes(k) ? `<br>${text}` : ""));
   }

@@ -143,10 +143,12 @@ def test_a_map_names_the_rates_that_were_chosen(comparison):
     ("count", "chosen", "shown"),
     [
         (6, [2], range(6)),
-        (16, [], range(0, 16, 2)),
-        # Every second one, but none beside the chosen.
-        (16, [3], [0, 3, 6, 8, 10, 12, 14]),
-        (16, [3, 4], [0, 3, 4, 6, 8, 10, 12, 14]),
+        # Every second one and the last, but none beside the last or the chosen.
+        (16, [], [0, 2, 4, 6, 8, 10, 12, 15]),
+        (16, [3], [0, 3, 6, 8, 10, 12, 15]),
+        (16, [3, 4], [0, 3, 4, 6, 8, 10, 12, 15]),
+        (16, [14], [0, 2, 4, 6, 8, 10, 12, 14]),
+        (17, [], [0, 3, 6, 9, 12, 16]),
     ],
 )
 def test_labels_are_thinned_around_the_chosen(count, chosen, shown):

@@ -146,8 +146,15 @@ def test_rates_of_a_map_do_not_touch_and_name_the_chosen(browser, made, path, wi
         rates = made.grid.learning_rate.sel(optimizer=name).values
         chosen = np.flatnonzero(np.isin(rates, made.fresh.learning_rate.sel(optimizer=name).values))
         # Where chosen rates are neighbours on a narrow map, every other one is a line below.
-        assert {f"{rates[k]:g}" for k in chosen} <= {label[0] for label in labels}
+        assert {f"{rates[k]:g}" for k in (0, *chosen, -1)} <= {label[0] for label in labels}
     assert_quiet(browser)
+
+
+def test_a_map_names_every_rate_where_two_lines_hold_them(browser, made, path):
+    browser.open(path, 1280, 850)
+    for name, plot in zip(made.grid.optimizer.values, browser.evaluate(LABELS), strict=True):
+        rates = made.grid.learning_rate.sel(optimizer=name).values
+        assert [label[0] for label in plot["labels"] if label[0]] == [f"{rate:g}" for rate in rates]
 
 
 def test_command_and_snippet_can_be_copied(browser, path):
