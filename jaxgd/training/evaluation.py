@@ -12,7 +12,7 @@ from jaxgd.machine.compiling import own_programs
 from jaxgd.pytrees import check_unchanged
 from jaxgd.training.batching import take
 from jaxgd.training.gradients import CHUNK, example_losses, example_metrics, or_one, split_means
-from jaxgd.training.problems.problem import Problem, num_examples
+from jaxgd.training.problems.problem import Problem, given_state, num_examples
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -29,14 +29,17 @@ def evaluate(
         problem: the problem.
         params: parameters as its `init` gives them.
         split: "train", "valid" or "test".
-        model_state: as a run ended with it, `fit.state.model_state`; None for the problem's own.
+        model_state: what belongs to the parameters where the problem has a model state: of a run
+            `fit.state.model_state`, of a sweep `result.model_state(...)`, before training
+            `problem.model_state`.
 
     Raises:
-        ValueError: an unknown split, or one that the problem does not have.
+        ValueError: an unknown split, or one that the problem does not have; no model state, of a problem that
+            has one.
     """
     problem.split(split)
     check_unchanged(problem)
-    state = problem.model_state if model_state is None else model_state
+    state = given_state(problem, model_state)
     with own_programs(has_marks=False):
         return _evaluate(problem, params, split, state)
 
@@ -60,7 +63,7 @@ def example_scores(
     """
     problem.split(split)
     check_unchanged(problem)
-    state = problem.model_state if model_state is None else model_state
+    state = given_state(problem, model_state)
     with own_programs(has_marks=False):
         return _example_scores(problem, params, split, state)
 

@@ -87,9 +87,19 @@ def test_coupled_examples_are_one_batch():
     np.testing.assert_allclose(example_scores(made, PARAMS, "test")["loss"], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("measure", [jaxgd.evaluate, example_scores])
+def test_a_model_state_is_asked_for(measure):
+    made, _ = problem(shifted, model_state=jnp.ones(2))
+    with pytest.raises(
+        ValueError, match=r"^model_state is missing: .* give model_state=fit\.state\.model_state, of a sweep"
+    ):
+        measure(made, PARAMS, "test")
+    assert measure(made, PARAMS, "test", made.model_state)
+
+
 def test_the_model_state_is_the_problems_own_or_a_runs():
     made, test = problem(shifted, model_state=jnp.ones(2))
-    for state, shift in ((None, 1), (jnp.full(2, 3.0), 3)):
+    for state, shift in ((made.model_state, 1), (jnp.full(2, 3.0), 3)):
         found = example_scores(made, PARAMS, "test", state)["loss"]
         np.testing.assert_allclose(found, (test + shift) @ np.asarray(PARAMS), rtol=1e-4, atol=1e-5)
         mean = jaxgd.evaluate(made, PARAMS, "test", state)["loss"]

@@ -195,5 +195,6 @@ def _between(result: SweepResult, runs: list[LookedAt], trainer_of: Any) -> tupl
     if words & {*WITHOUT_SCORE}:
         return None, ""
     ends = result.params(**first), result.params(**second)
-    found = line(trainer_of(**first).problem, *ends, model_state=result.model_state(**first))
+    states = {"model_state": result.model_state(**first), "second_state": result.model_state(**second)}
+    found = line(trainer_of(**first).problem, *ends, **states)
     return found, f"{runs[-1].name}, seed {first['seed']} to seed {second['seed']}"

@@ -1,5 +1,6 @@
 """A problem's loss along a line between two models, and on a plane through one."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 
 from jaxgd.landscape.networks.directions import Directions, path_directions
 from jaxgd.landscape.networks.objectives import CHUNK
-from jaxgd.landscape.networks.stacks import Lanes, at_once
+from jaxgd.landscape.networks.stacks import Lanes, at_once, stacked_states
 from jaxgd.training.problems.problem import Problem
 
 
@@ -53,6 +54,7 @@ def line(
     split: str = "train",
     chunk: int = CHUNK,
     model_state: Any = None,
+    second_state: Any = None,
 ) -> Line:
     """The loss along the straight line through two models, for every lane.
 
@@ -63,15 +65,20 @@ def line(
         positions: [n], 0 is the first model and 1 the second; 61 from -0.25 to 1.25 if None.
         split: "train", "valid" or "test".
         chunk: examples at once, which bounds the memory.
-        model_state: as runs ended with it; None for the problem's own.
+        model_state: that of the first as its run ended with it, stacked like it; needed where the problem has
+            one, and so is
+        second_state: that of the second. Between the two the floats of the state lie on the straight line
+            too, and what is no float is that of the nearer; beyond them the state is that of the end.
 
     Raises:
-        ValueError: parameters of another structure, stacked differently, or not finite.
+        ValueError: parameters of another structure, stacked differently, or not finite; no model states, of a
+            problem that has one.
     """
     positions = _checked_steps("positions", np.linspace(-0.25, 1.25, 61) if positions is None else positions)
     lanes = Lanes.of(problem, first, split, chunk, model_state)
     towards = jax.tree.map(lambda a, b: b - a, lanes.params, lanes.like("second", second))
-    losses = _losses(lanes, (towards,), (jnp.asarray(positions),))
+    states = stacked_states(problem, second_state, lanes.shape.value, "second_state")
+    losses = _losses(lanes, (towards,), (jnp.asarray(positions),), states)
     return Line(positions, losses)
 
 
@@ -101,7 +108,7 @@ def plane(
         y: [ny], the same for the second.
         split: "train", "valid" or "test".
         chunk: examples at once.
-        model_state: as runs ended with it; None for the problem's own.
+        model_state: as runs ended with it, stacked like the parameters; needed where the problem has one.
 
     Raises:
         ValueError: directions or parameters of another structure, stacked differently, or not finite.
@@ -146,25 +153,40 @@ def losses_of(lanes: Lanes) -> jax.Array:
 
 
 @jax.jit
-def _losses(lanes: Lanes, directions: tuple, steps: tuple) -> jax.Array:
-    """The losses of every lane at its parameters plus steps [points] along its directions: [..., points]."""
+def _losses(lanes: Lanes, directions: tuple, steps: tuple, second_state: Any = None) -> jax.Array:
+    """The losses of every lane at its parameters plus steps [points] along its directions: [..., points].
 
-    def one(objective, params, *directions):
+    second_state: the model state at the end of a single direction; None where it is the same everywhere.
+    """
+
+    def one(objective, params, second_state, *directions):
         def at(steps):
             moved = jax.tree.map(functools.partial(_moved, steps), params, *directions)
-            return objective.loss(moved)
+            if second_state is None:
+                return objective.loss(moved)
+            between = functools.partial(_between, *steps)
+            state = jax.tree.map(between, objective.model_state, second_state)
+            return dataclasses.replace(objective, model_state=state).loss(moved)
 
         if not steps:
             return objective.loss(params)[None]
         return jax.lax.map(at, steps, batch_size=at_once(len(steps[0])))
 
-    return lanes.map(one, *directions)
+    return lanes.map(one, second_state, *directions)
 
 
 def _moved(steps: Sequence[jax.Array], parameter: jax.Array, *directions: jax.Array) -> jax.Array:
     for step, direction in zip(steps, directions, strict=True):
         parameter = parameter + step.astype(direction.dtype) * direction
     return parameter
+
+
+def _between(position: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
+    """A leaf of the state between two models; not beyond them, where a variance could fall below 0."""
+    if not jnp.issubdtype(first.dtype, jnp.inexact):
+        return jnp.where(position < 0.5, first, second)
+    share = jnp.clip(position, 0, 1).astype(first.dtype)
+    return (1 - share) * first + share * second  # both ends exact
 
 
 def _default_steps(directions: Directions, axis: int) -> np.ndarray:

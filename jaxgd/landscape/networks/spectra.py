@@ -94,7 +94,7 @@ def extreme_eigenvalues(
         split: "train", "valid" or "test".
         chunk: examples at once: the memory is that of a gradient of so many, and `steps` copies of the
             parameters.
-        model_state: as runs ended with it, stacked like `params`; None for the problem's own.
+        model_state: as runs ended with it, stacked like `params`; needed where the problem has one.
 
     Raises:
         ValueError: parameters of another structure or not finite, more steps than parameters, more

@@ -13,7 +13,7 @@ from jax.core import Tracer
 from jaxgd.landscape.networks.objectives import Objective, objective_of
 from jaxgd.machine.devices import map_lanes
 from jaxgd.pytrees import PyTree, Static
-from jaxgd.training.problems.problem import Problem
+from jaxgd.training.problems.problem import Problem, given_state
 
 
 class Lanes(PyTree):
@@ -34,7 +34,7 @@ class Lanes(PyTree):
         """The lanes that `params` are, checked."""
         objective = objective_of(problem, split, chunk)
         shape = lane_shape(problem, params)
-        states = _states(problem, model_state, shape)
+        states = stacked_states(problem, model_state, shape)
         params = jax.tree.map(jnp.asarray, params)
         devices = _num_devices((objective, params, states), math.prod(shape))
         return cls(objective, params, states, Static(shape), Static(devices))
@@ -117,19 +117,19 @@ def lane_shape(problem: Problem, params: Any, name: str = "params") -> tuple[int
     return lanes
 
 
-def _states(problem: Problem, model_state: Any, lanes: tuple[int, ...]) -> Any:
-    """The model state of every lane: as given, or the problem's own for all of them.
+def stacked_states(
+    problem: Problem, model_state: Any, lanes: tuple[int, ...], name: str = "model_state"
+) -> Any:
+    """The model state of every lane, as given by the argument of this name.
 
     Raises:
-        ValueError: a state that is not stacked like the parameters.
+        ValueError: none, of a problem that has one, or one that is not stacked like the parameters.
     """
-    own = problem.model_state
-    if model_state is None:
-        return jax.tree.map(lambda x: jnp.broadcast_to(x, (*lanes, *x.shape)), own)
-    wanted = jax.tree.map(lambda x: (*lanes, *x.shape), own)
+    model_state = given_state(problem, model_state, name)
+    wanted = jax.tree.map(lambda x: (*lanes, *x.shape), problem.model_state)
     if jax.tree.map(jnp.shape, model_state) != wanted:
         given = jax.tree.map(jnp.shape, model_state)
-        raise ValueError(f"model_state must have the shapes {wanted}, stacked like params, got {given}")
+        raise ValueError(f"{name} must have the shapes {wanted}, stacked like params, got {given}")
     return jax.tree.map(jnp.asarray, model_state)
 
 

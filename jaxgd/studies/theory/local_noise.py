@@ -3,6 +3,7 @@
 Source: McCandlish, Kaplan, Amodei and OpenAI Dota Team 2018, "An Empirical Model of Large-Batch Training".
 """
 
+import dataclasses
 import functools
 import math
 from typing import Any, NamedTuple
@@ -11,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgd.aliases import ModelState
 from jaxgd.arguments import whole_number
 from jaxgd.landscape.networks.objectives import CHUNK, Objective, flat_product, objective_of
 from jaxgd.training.batching import take
 from jaxgd.training.fitting import is_key
 from jaxgd.training.gradients import EXAMPLES_AT_ONCE, example_losses
-from jaxgd.training.problems.problem import Problem, num_examples
+from jaxgd.training.problems.problem import Problem, given_state, num_examples
 
 
 class LocalNoiseScale(NamedTuple):
@@ -80,6 +82,7 @@ def noise_scale_of(
     probes: int = 16,
     split: str = "train",
     chunk: int = CHUNK,
+    model_state: ModelState = None,
 ) -> LocalNoiseScale:
     """The noise scales of a problem at these parameters: of batches drawn from its examples with replacement.
 
@@ -91,16 +94,17 @@ def noise_scale_of(
     would meet at the same point; its own depend on the preconditioned gradient and its noise.
 
     Args:
-        problem: whose examples do not depend on each other and have no weights. Its model state is taken as
-            it is: `problem.replace(model_state=fit.state.model_state)` for that of a run.
+        problem: whose examples do not depend on each other and have no weights.
         params: as its `init` gives them, or those of a run: `fit(...).state.params`, or of `iterate`.
         key: draws the signs.
         probes: 2 or more. Each is kept, as large as the parameters.
         split: "train", "valid" or "test".
         chunk: examples at once, in products with the Hessian.
+        model_state: as the run ended with it, `fit.state.model_state`; needed where the problem has one.
 
     Raises:
-        ValueError: a coupled or weighted loss, or an argument out of its range.
+        ValueError: a coupled or weighted loss, no model state of a problem that has one, or an argument out
+            of its range.
         TypeError: a problem or a key that is none.
 
     Source: McCandlish et al. 2018, equations 2.7 to 2.9; Hutchinson 1990.
@@ -113,12 +117,13 @@ def noise_scale_of(
         (2.5, 0.8)
     """
     objective, probes = objective_of(problem, split, chunk), whole_number("probes", probes, 2)
+    objective = dataclasses.replace(objective, model_state=given_state(problem, model_state))
     if not is_key(key):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0), got {key!r}")
     if problem.coupled.value:
         raise ValueError("problem must not be coupled: the gradient of one example is not defined")
     one = jax.tree.map(lambda leaf: leaf[:1], objective.data)
-    if example_losses(problem, params, one, problem.model_state).weights is not None:
+    if example_losses(problem, params, one, objective.model_state).weights is not None:
         raise ValueError(
             "the loss of problem must have no weights: its gradients would have several variances"
         )

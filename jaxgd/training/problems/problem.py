@@ -132,6 +132,22 @@ class Problem(PyTree):
         return f"{counts or 'no'} examples"
 
 
+def given_state(problem: Problem, model_state: ModelState, name: str = "model_state") -> ModelState:
+    """The model state that was given beside parameters, by the argument of this name.
+
+    Raises:
+        ValueError: none was given, and the problem has one: its own, from before training, would be silently
+            wrong for the parameters of a run.
+    """
+    if model_state is None and problem.model_state is not None:
+        raise ValueError(
+            f"{name} is missing: the parameters of this problem have a model state, such as the running "
+            f"averages of batch norm: give {name}=fit.state.model_state, of a sweep result.model_state(...), "
+            "or problem.model_state for the initial one"
+        )
+    return model_state
+
+
 def num_examples(data: Split) -> Any:
     """The length of axis 0 of a tree of arrays, an int; of a window's data as its `num` says."""
     if isinstance(data, Window):

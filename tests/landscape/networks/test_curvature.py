@@ -78,7 +78,8 @@ def test_ends_of_the_spectrum_are_those_of_the_dense_hessian(make, chunk):
     problem = make()
     params = drawn(problem)
     eigenvalues = np.linalg.eigvalsh(dense(make))
-    found = curvature.extreme_eigenvalues(problem, params, KEY, count=2, chunk=chunk)
+    state = problem.model_state
+    found = curvature.extreme_eigenvalues(problem, params, KEY, count=2, chunk=chunk, model_state=state)
     scale = np.abs(eigenvalues).max()
     np.testing.assert_allclose(found.largest, eigenvalues[::-1][:2], atol=2e-5 * scale)
     np.testing.assert_allclose(found.smallest, eigenvalues[:2], atol=2e-5 * scale)
@@ -101,7 +102,8 @@ def test_trace_is_that_of_the_dense_hessian(make):
     problem = make()
     params = drawn(problem)
     matrix = dense(make)
-    estimate = curvature.trace(problem, params, KEY, probes=512, chunk=16)
+    state = problem.model_state
+    estimate = curvature.trace(problem, params, KEY, probes=512, chunk=16, model_state=state)
     assert abs(estimate.value - np.trace(matrix)) < 4 * estimate.standard_error
     # Hutchinson's variance with probes of random signs.
     variance = 2 * (np.sum(matrix**2) - np.sum(np.diag(matrix) ** 2))
@@ -169,6 +171,22 @@ def test_model_states_are_lanes_too():
     assert abs(found[0] - found[1]) > 1e-3
     with pytest.raises(ValueError, match=r"model_state must have the shapes \{'mean': \(2, 4\)\}"):
         curvature.sharpness(problem, params, KEY, model_state={"mean": jnp.zeros(4)})
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda problem: curvature.extreme_eigenvalues(problem, jnp.ones(4), KEY),
+        lambda problem: curvature.extreme_eigenvectors(problem, jnp.ones(4), KEY),
+        lambda problem: curvature.trace(problem, jnp.ones(4), KEY),
+        lambda problem: curvature.spectral_density(problem, jnp.ones(4), KEY),
+        lambda problem: jaxgd.landscape.plane(problem, jnp.ones(4), (jnp.ones(4), jnp.arange(4.0))),
+        lambda problem: jaxgd.landscape.line(problem, jnp.ones(4), jnp.zeros(4)),
+    ],
+)
+def test_the_model_state_of_the_parameters_is_asked_for(look):
+    with pytest.raises(ValueError, match=r"^model_state is missing: .* give model_state=fit\.state"):
+        look(with_state())
 
 
 def test_lanes_are_dealt_out_to_the_devices_they_are_not_tied_to():

@@ -49,6 +49,21 @@ def test_a_line_is_evaluated_at_its_positions(chunk):
     assert line(PROBLEM, first, second).losses.shape == (61,)
 
 
+def test_on_a_line_the_model_state_goes_from_the_one_to_the_other():
+    def loss(params, batch, model_state):
+        return (params + model_state["mean"] + model_state["count"].astype(float)) ** 2 * batch, model_state
+
+    def state(mean, count):
+        return {"mean": jnp.float32(mean), "count": jnp.int32(count)}
+
+    problem = jaxgd.Problem(lambda key: jnp.ones(()), loss, np.ones(3), model_state=state(9, 9))
+    ends, positions = (jnp.array(1.0), jnp.array(3.0)), [-1, 0, 0.25, 0.75, 1, 2]
+    found = line(problem, *ends, positions, model_state=state(2, 0), second_state=state(6, 1))
+    np.testing.assert_allclose(found.losses, np.square([-1 + 2, 1 + 2, 1.5 + 3, 2.5 + 6, 3 + 7, 5 + 7]))
+    with pytest.raises(ValueError, match=r"^second_state is missing: .* give second_state=fit"):
+        line(problem, *ends, model_state=state(2, 0))
+
+
 def test_the_barrier_is_the_rise_above_the_straight_line():
     # (x² - 1)² has minima at -1 and 1 and a hill of height 1 between them; beyond it is convex.
     problem = jaxgd.Problem(

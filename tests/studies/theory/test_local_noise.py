@@ -83,6 +83,20 @@ def test_of_a_network_that_has_been_trained_are_those_of_its_matrices():
     assert abs(found.noise - expected.noise) < 4 * found.noise_error < abs(expected.noise - expected.simple)
 
 
+def test_a_model_state_is_that_which_is_given(regression):
+    problem, weights, _ = regression
+
+    def loss(w, batch, model_state):
+        return (batch[0] @ w - batch[1]) ** 2 / 2 * model_state, model_state
+
+    stateful = problem.replace(loss=loss, model_state=jnp.ones(()))
+    found = noise_scale_of(stateful, weights, jax.random.key(0), model_state=jnp.float32(2))
+    alone = noise_scale_of(problem, weights, jax.random.key(0))
+    assert found.largest_rate == pytest.approx(alone.largest_rate / 2, rel=1e-5)  # of twice the loss
+    with pytest.raises(ValueError, match=r"^model_state is missing: "):
+        noise_scale_of(stateful, weights, jax.random.key(0))
+
+
 def test_what_has_no_such_noise(regression):
     problem, weights, _ = regression
     with pytest.raises(ValueError, match="problem must not be coupled"):
