@@ -9,6 +9,8 @@ def write_snippet(experiment: Experiment, cell: Cell) -> str:
     full = cell.batch_size == experiment.source.problem.num_examples
     batch_size = '"full"' if full else str(cell.batch_size)
     seeds = experiment.seeds.fresh(0, cell.seeds)
+    # Without it they would be scored by the running averages from before training.
+    state = "" if experiment.source.problem.model_state is None else ", fit.state.model_state"
     return "\n".join(
         [
             "import jax",
@@ -18,7 +20,7 @@ def write_snippet(experiment: Experiment, cell: Cell) -> str:
             f"trainer = jaxgd.trainer(problem, optimizer, batch_size={batch_size})",
             f"for seed in range({seeds.start}, {seeds.stop}):",
             f"    fit = jaxgd.fit(trainer, jax.random.key(seed), epochs={experiment.epochs})",
-            '    scores = jaxgd.evaluate(problem, fit.state.params, "test")',
+            f'    scores = jaxgd.evaluate(problem, fit.state.params, "test"{state})',
             "    print(seed, {name: float(score) for name, score in scores.items()})",
             "",
             "",

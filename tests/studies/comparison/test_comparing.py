@@ -3,6 +3,7 @@ import contextlib
 import io
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from jaxgd.specs.sources import load_source
 from jaxgd.studies.comparison import comparing
 from jaxgd.studies.comparison.comparing import compare, plan_comparison, run_comparison
 from jaxgd.training.evaluation import example_scores
+from jaxgd.training.problems.problem import SPLITS
 
 N = 24
 
@@ -132,6 +134,19 @@ def test_the_snippet_repeats_what_is_recommended():
     assert found.score == "loss"
     assert "range(8, 10)" in found.snippet
     assert run_snippet(found.snippet) == fresh_losses(found)
+
+
+def test_the_snippet_scores_a_network_by_the_model_state_of_its_run():
+    def apply(params, inputs, model_state, training):
+        mean = jnp.where(training, inputs.mean(axis=0), model_state)
+        return (inputs - mean[None]) @ params["w"], 0.5 * model_state + 0.5 * mean
+
+    whole, outputs = problem(), jaxgd.linear(3, 2, init="he_normal", bias=False)
+    far = {split: (getattr(whole, split)[0] + 5, getattr(whole, split)[1]) for split in SPLITS}
+    model = jaxgd.Model(outputs.init, apply, coupled=True, model_state=jnp.zeros(3))
+    normalised = jaxgd.classification(model, **far)
+    found = compare(normalised, "sgd", 8, 0.1, 3, 1, 2, progress=False)
+    assert run_snippet(found.snippet, problem=normalised) == fresh_losses(found)
 
 
 def run_snippet(code, **names):
