@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxgd.pytrees import Static, as_function
 from jaxgd.training.models.model import Asking, Model, asking
@@ -108,7 +109,8 @@ def from_equinox(build: Callable) -> Model:
 
     Raises:
         TypeError: a module instead of what builds one, which the seed would not change.
-        ValueError: `build` gives a pair `(module, state)`, as `eqx.nn.make_with_state` does.
+        ValueError: `build` gives a pair `(module, state)`, as `eqx.nn.make_with_state` does; a Dropout in a
+            module whose `__call__` takes no `key`, which would drop nothing.
     """
     import equinox as eqx
 
@@ -119,6 +121,8 @@ def from_equinox(build: Callable) -> Model:
         raise ValueError(_has_state(module[0], {"eqx.nn.State"}))
     training, evaluation = map(_equinox_call, (module, eqx.nn.inference_mode(module)))
     takes_key = "key" in inspect.signature(type(module).__call__).parameters
+    if not takes_key:
+        _check_drops_nothing(module)
     init = functools.partial(_init_equinox, build)
     apply = _switched(training, evaluation) if takes_key else asking(evaluation)
     return Model(init, apply, coupled=False)
@@ -225,6 +229,21 @@ def _init_equinox(build, key):
     import equinox as eqx
 
     return eqx.filter(build(key), eqx.is_inexact_array)
+
+
+def _check_drops_nothing(module):
+    """Raise ValueError if a Dropout would drop: a module that takes no key is called in inference mode."""
+    import equinox as eqx
+
+    is_dropout = lambda node: isinstance(node, eqx.nn.Dropout)  # noqa: E731
+    for path, part in jax.tree_util.tree_leaves_with_path(module, is_leaf=is_dropout):
+        if is_dropout(part) and not part.inference and (isinstance(part.p, Tracer) or part.p != 0):
+            name = type(module).__name__
+            raise ValueError(
+                f"{name}{jax.tree_util.keystr(path)} is a Dropout, but {name}.__call__ takes no key, so that "
+                "nothing would be dropped: write __call__(self, x, *, key=None) and hand the key on, "
+                "dropout(x, key=key)"
+            )
 
 
 def _equinox_call(module):

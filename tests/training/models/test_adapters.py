@@ -147,6 +147,31 @@ def test_state_of_equinox_is_refused():
         jaxgd.from_equinox(lambda key: eqx.nn.make_with_state(eqx.nn.BatchNorm)(4, "batch", mode="ema"))
 
 
+class EquinoxWithoutKey(eqx.Module):
+    blocks: list
+
+    def __init__(self, key, dropout):
+        self.blocks = [eqx.nn.Linear(4, 2, key=key), dropout]
+
+    def __call__(self, x):
+        return self.blocks[1](self.blocks[0](x))
+
+
+def test_a_dropout_of_equinox_whose_module_takes_no_key_is_refused():
+    with pytest.raises(
+        ValueError,
+        match=r"^EquinoxWithoutKey\.blocks\[1\] is a Dropout, but EquinoxWithoutKey\.__call__ takes no key, "
+        r"so that nothing would be dropped: write __call__\(self, x, \*, key=None\) and hand the key on",
+    ):
+        jaxgd.from_equinox(lambda key: EquinoxWithoutKey(key, eqx.nn.Dropout(0.5)))
+
+
+@pytest.mark.parametrize("dropout", [eqx.nn.Dropout(0.0), eqx.nn.Dropout(0.5, inference=True)])
+def test_a_dropout_of_equinox_that_drops_nothing_needs_no_key(dropout):
+    model = jaxgd.from_equinox(lambda key: EquinoxWithoutKey(key, dropout))
+    assert model.apply(model.init(jax.random.key(0)), INPUTS).shape == (12, 2)
+
+
 def nnx_step(module, inputs, labels):
     def mean_loss(module):
         return optax.softmax_cross_entropy_with_integer_labels(module(inputs), labels).mean()
