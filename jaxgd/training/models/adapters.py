@@ -58,7 +58,7 @@ def from_nnx(build: Callable) -> Model:
     """The Model of the Flax NNX module that `build(rngs)` gives; its params are the `nnx.Param` leaves.
 
     Example:
-        >>> model = jaxgd.from_nnx(lambda rngs: Net(rngs=rngs))
+        >>> model = jaxgd.from_nnx(lambda rngs: Net(64, rngs=rngs))
 
     Training calls it in its `train()` mode, with random streams of its own for each example, evaluation in
     its `eval()` mode.
@@ -69,7 +69,8 @@ def from_nnx(build: Callable) -> Model:
     module built with seed 0.
 
     Args:
-        build: `build(rngs) -> module`, the module called with a batch of inputs.
+        build: `build(rngs) -> module`, the module called with a batch of inputs; a class of modules that is
+            made of `rngs` alone is one too.
 
     Raises:
         TypeError: a module instead of what builds one, which the seed would not change.
@@ -79,7 +80,7 @@ def from_nnx(build: Callable) -> Model:
 
     if isinstance(build, nnx.Module):
         raise TypeError(_no_seed("rngs", build))
-    module = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    module = nnx.eval_shape(lambda: _built(build, "rngs", nnx.Rngs(0)))
     _, _, streams, others = nnx.split(module, nnx.Param, nnx.RngState, ...)
     leaves, structure = jax.tree.flatten(nnx.to_pure_dict(streams))
     _check_streams(module)
@@ -89,7 +90,7 @@ def from_nnx(build: Callable) -> Model:
     evaluation = functools.partial(_call_nnx, nnx.graphdef(module), tuple(leaves), structure)
     init = functools.partial(_init_nnx, build)
     if nnx.to_flat_state(others):
-        state = _first(lambda key: nnx.to_pure_dict(_state_of_nnx(build(nnx.Rngs(key)))))
+        state = _first(lambda key: nnx.to_pure_dict(_state_of_nnx(_built(build, "rngs", nnx.Rngs(key)))))
         return Model(init, _with_state(training, evaluation, bool(leaves)), coupled=True, model_state=state)
     return Model(init, _switched(training, evaluation) if leaves else asking(evaluation))
 
@@ -105,7 +106,7 @@ def from_equinox(build: Callable) -> Model:
     with an `eqx.nn.State` is refused: its loss is yours to write, with a parameter `model_state`.
 
     Args:
-        build: `build(key) -> module`.
+        build: `build(key) -> module`; a class of modules that is made of `key` alone is one too.
 
     Raises:
         TypeError: a module instead of what builds one, which the seed would not change.
@@ -116,7 +117,7 @@ def from_equinox(build: Callable) -> Model:
 
     if isinstance(build, eqx.Module):
         raise TypeError(_no_seed("key", build))
-    module = build(jax.random.key(0))
+    module = _built(build, "key", jax.random.key(0))
     if isinstance(module, tuple):
         raise ValueError(_has_state(module[0], {"eqx.nn.State"}))
     training, evaluation = map(_equinox_call, (module, eqx.nn.inference_mode(module)))
@@ -126,6 +127,18 @@ def from_equinox(build: Callable) -> Model:
     init = functools.partial(_init_equinox, build)
     apply = _switched(training, evaluation) if takes_key else asking(evaluation)
     return Model(init, apply, coupled=False)
+
+
+def _built(build: Callable, name: str, source: Any) -> Any:
+    """The module built of a key or of random streams, by keyword where there is a parameter of that name."""
+    made = build
+    while isinstance(made, functools.partial):
+        made = made.func
+    # A class of Flax's says of its parameters only that there may be any.
+    known = inspect.signature(made.__init__ if isinstance(made, type) else made).parameters
+    if name in known and known[name].kind is not inspect.Parameter.POSITIONAL_ONLY:
+        return build(**{name: source})
+    return build(source)
 
 
 def _switched(training: Callable, evaluation: Callable) -> Callable:
@@ -196,7 +209,7 @@ def _check_streams(module):
 def _init_nnx(build, key):
     from flax import nnx
 
-    return nnx.to_pure_dict(nnx.state(build(nnx.Rngs(key)), nnx.Param))
+    return nnx.to_pure_dict(nnx.state(_built(build, "rngs", nnx.Rngs(key)), nnx.Param))
 
 
 def _state_of_nnx(module):
@@ -228,7 +241,7 @@ def _call_nnx(graphdef, leaves, structure, params, inputs, key=None, state=None)
 def _init_equinox(build, key):
     import equinox as eqx
 
-    return eqx.filter(build(key), eqx.is_inexact_array)
+    return eqx.filter(_built(build, "key", key), eqx.is_inexact_array)
 
 
 def _check_drops_nothing(module):

@@ -1,5 +1,6 @@
 """Models of Flax Linen, Flax NNX and Equinox, made of the real libraries."""
 
+import functools
 import subprocess
 import sys
 
@@ -282,6 +283,40 @@ def test_wrappers_that_know_of_no_state(wrap, name):
 def test_a_module_instead_of_a_function(build, argument):
     with pytest.raises(TypeError, match=f"build must be a function, such as lambda {argument}"):
         build()
+
+
+class NnxByKeyword(nnx.Module):
+    def __init__(self, width=3, *, rngs):
+        self.dense = nnx.Linear(4, width, rngs=rngs)
+
+    def __call__(self, x):
+        return self.dense(x)
+
+
+class EquinoxByKeyword(eqx.Module):
+    dense: eqx.nn.Linear
+
+    def __init__(self, width=3, *, key):
+        self.dense = eqx.nn.Linear(4, width, key=key)
+
+    def __call__(self, x):
+        return self.dense(x)
+
+
+@pytest.mark.parametrize(
+    ("build", "width"),
+    [
+        (lambda: jaxgd.from_nnx(NnxByKeyword), 3),
+        (lambda: jaxgd.from_nnx(functools.partial(NnxByKeyword, 5)), 5),
+        (lambda: jaxgd.from_nnx(lambda streams: NnxByKeyword(6, rngs=streams)), 6),
+        (lambda: jaxgd.from_equinox(EquinoxByKeyword), 3),
+        (lambda: jaxgd.from_equinox(functools.partial(EquinoxByKeyword, 5)), 5),
+        (lambda: jaxgd.from_equinox(lambda seed: EquinoxByKeyword(6, key=seed)), 6),
+    ],
+)
+def test_a_class_whose_random_source_is_a_keyword(build, width):
+    model = build()
+    assert model.apply(model.init(jax.random.key(0)), INPUTS).shape == (12, width)
 
 
 def test_libraries_are_not_imported_unasked():
