@@ -61,7 +61,8 @@ def from_nnx(build: Callable) -> Model:
         >>> model = jaxgd.from_nnx(lambda rngs: Net(64, rngs=rngs))
 
     Training calls it in its `train()` mode, with random streams of its own for each example, evaluation in
-    its `eval()` mode.
+    its `eval()` mode. If its `__call__` has a parameter named `train`, `training`, `is_training` or
+    `deterministic`, it is told so as well.
 
     A module with variables other than parameters and random streams, such as the running averages of
     BatchNorm, gives a Model with them as `model_state`, whose examples are coupled: in training the whole
@@ -73,7 +74,8 @@ def from_nnx(build: Callable) -> Model:
             made of `rngs` alone is one too.
 
     Raises:
-        TypeError: a module instead of what builds one, which the seed would not change.
+        TypeError: a module instead of what builds one, which the seed would not change; one whose `__call__`
+            needs more than its inputs.
         ValueError: a Dropout without random streams, which would drop nothing.
     """
     from flax import nnx
@@ -84,10 +86,12 @@ def from_nnx(build: Callable) -> Model:
     _, _, streams, others = nnx.split(module, nnx.Param, nnx.RngState, ...)
     leaves, structure = jax.tree.flatten(nnx.to_pure_dict(streams))
     _check_streams(module)
+    switch = _switch_of_nnx(module)
+    evaluating = {name: not value for name, value in switch.items()}
     module.train()
-    training = functools.partial(_call_nnx, nnx.graphdef(module), tuple(leaves), structure)
+    training = functools.partial(_call_nnx, nnx.graphdef(module), switch, tuple(leaves), structure)
     module.eval()
-    evaluation = functools.partial(_call_nnx, nnx.graphdef(module), tuple(leaves), structure)
+    evaluation = functools.partial(_call_nnx, nnx.graphdef(module), evaluating, tuple(leaves), structure)
     init = functools.partial(_init_nnx, build)
     if nnx.to_flat_state(others):
         state = _first(lambda key: nnx.to_pure_dict(_state_of_nnx(_built(build, "rngs", nnx.Rngs(key)))))
@@ -206,6 +210,20 @@ def _check_streams(module):
             )
 
 
+def _switch_of_nnx(module):
+    """What its `__call__` is to be told in training; TypeError if it needs more than that and its inputs."""
+    parameters = list(inspect.signature(module.__call__).parameters.values())[1:]
+    for one in parameters:
+        is_needed = one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        if is_needed and one.name not in _SWITCHES:
+            raise TypeError(
+                f"{type(module).__name__}.__call__ must need a batch of inputs alone, got an argument "
+                f"{one.name!r} without a default: drop it, or give it one; train() and eval() switch a "
+                "module, and an argument train or deterministic is handed on"
+            )
+    return {one.name: _SWITCHES[one.name] for one in parameters if one.name in _SWITCHES}
+
+
 def _init_nnx(build, key):
     from flax import nnx
 
@@ -219,7 +237,7 @@ def _state_of_nnx(module):
     return nnx.state(module, nnx.Not(nnx.Any(nnx.Param, nnx.RngState)))
 
 
-def _call_nnx(graphdef, leaves, structure, params, inputs, key=None, state=None):
+def _call_nnx(graphdef, options, leaves, structure, params, inputs, key=None, state=None):
     from flax import nnx
 
     # Evaluation draws nothing, but the module's random streams have to be there.
@@ -231,10 +249,10 @@ def _call_nnx(graphdef, leaves, structure, params, inputs, key=None, state=None)
         for i, x in enumerate(leaves)
     ]
     if state is None:
-        return nnx.merge(graphdef, params, structure.unflatten(streams))(inputs)
+        return nnx.merge(graphdef, params, structure.unflatten(streams))(inputs, **options)
     # A copy, since the module changes its variables.
     module = nnx.merge(graphdef, params, structure.unflatten(streams), state, copy=True)
-    outputs = module(inputs)
+    outputs = module(inputs, **options)
     return outputs, nnx.to_pure_dict(_state_of_nnx(module))
 
 

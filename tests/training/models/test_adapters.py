@@ -19,6 +19,7 @@ from jaxgd.training.batching import epoch_order
 from jaxgd.training.fitting import drawn_params
 
 INPUTS = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+KEY = jax.random.key(1)
 DATA = (INPUTS, (INPUTS[:, 0] > 0).astype(int))
 
 
@@ -283,6 +284,38 @@ def test_wrappers_that_know_of_no_state(wrap, name):
 def test_a_module_instead_of_a_function(build, argument):
     with pytest.raises(TypeError, match=f"build must be a function, such as lambda {argument}"):
         build()
+
+
+class NnxSwitched(nnx.Module):
+    def __init__(self, rngs):
+        self.dropout, self.dense = nnx.Dropout(0.5, rngs=rngs), nnx.Linear(4, 2, rngs=rngs)
+
+    def __call__(self, x, train):
+        return self.dense(self.dropout(x, deterministic=not train))
+
+
+class NnxSwitchedOff(NnxSwitched):
+    def __call__(self, x, *, train=False):
+        return super().__call__(x, train)
+
+
+@pytest.mark.parametrize("module", [NnxSwitched, NnxSwitchedOff])
+def test_a_call_of_nnx_is_told_whether_it_is_in_training(module):
+    model = jaxgd.from_nnx(module)
+    params, rows = model.init(jax.random.key(0)), np.tile(INPUTS[:1], (6, 1))
+    assert len(np.unique(model.apply(params, rows, keys=jax.random.split(KEY, 6))[:, 0])) > 1
+    assert len(np.unique(model.apply(params, rows)[:, 0])) == 1
+
+
+def test_a_call_of_nnx_that_needs_more_is_refused():
+    class Masked(NnxSwitched):
+        def __call__(self, x, mask):
+            return self.dense(x * mask)
+
+    with pytest.raises(
+        TypeError, match=r"^Masked\.__call__ must need a batch of inputs alone, got an argument 'mask'"
+    ):
+        jaxgd.from_nnx(Masked)
 
 
 class NnxByKeyword(nnx.Module):
