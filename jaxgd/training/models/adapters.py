@@ -50,8 +50,10 @@ def from_linen(module: Any, inputs: Any, rngs: tuple[str, ...] = ("dropout",)) -
     training = functools.partial(_call_linen, module, switch, rngs)
     if set(jax.eval_shape(variables, jax.eval_shape(jax.random.key, 0))) - {"params"}:
         state = _first(lambda key: _without_params(variables(key)))
-        return Model(init, _with_state(training, evaluation, bool(switch)), coupled=True, model_state=state)
-    return Model(init, _switched(training, evaluation) if switch else asking(evaluation))
+        return Model(
+            init, _with_state(module, training, evaluation, bool(switch)), coupled=True, model_state=state
+        )
+    return Model(init, _stateless(module, training, evaluation, bool(switch)))
 
 
 def from_nnx(build: Callable) -> Model:
@@ -95,8 +97,10 @@ def from_nnx(build: Callable) -> Model:
     init = functools.partial(_init_nnx, build)
     if nnx.to_flat_state(others):
         state = _first(lambda key: nnx.to_pure_dict(_state_of_nnx(_built(build, "rngs", nnx.Rngs(key)))))
-        return Model(init, _with_state(training, evaluation, bool(leaves)), coupled=True, model_state=state)
-    return Model(init, _switched(training, evaluation) if leaves else asking(evaluation))
+        return Model(
+            init, _with_state(module, training, evaluation, bool(leaves)), coupled=True, model_state=state
+        )
+    return Model(init, _stateless(module, training, evaluation, bool(leaves)))
 
 
 def from_equinox(build: Callable) -> Model:
@@ -129,8 +133,7 @@ def from_equinox(build: Callable) -> Model:
     if not takes_key:
         _check_drops_nothing(module)
     init = functools.partial(_init_equinox, build)
-    apply = _switched(training, evaluation) if takes_key else asking(evaluation)
-    return Model(init, apply, coupled=False)
+    return Model(init, _stateless(module, training, evaluation, takes_key), coupled=False)
 
 
 def _built(build: Callable, name: str, source: Any) -> Any:
@@ -145,15 +148,20 @@ def _built(build: Callable, name: str, source: Any) -> Any:
     return build(source)
 
 
-def _switched(training: Callable, evaluation: Callable) -> Callable:
-    """An `apply` with keys: `training(params, inputs, key)` of each example alone, `evaluation` of all."""
-    return jax.tree_util.Partial(_apply_with_keys, as_function(training), as_function(evaluation))
+def _stateless(module: Any, training: Callable, evaluation: Callable, has_keys: bool) -> Asking:
+    """An `apply`: `training(params, inputs, key)` of each example where it has keys, else `evaluation`."""
+    name = type(module).__name__
+    if not has_keys:
+        return asking(evaluation, [], name)
+    apply = jax.tree_util.Partial(_apply_with_keys, as_function(training), as_function(evaluation))
+    return asking(apply, ["keys"], name)
 
 
-def _with_state(training: Callable, evaluation: Callable, has_keys: bool) -> Asking:
+def _with_state(module: Any, training: Callable, evaluation: Callable, has_keys: bool) -> Asking:
     """An `apply` with a state: `training(params, inputs, key, state)` of the whole batch, or `evaluation`."""
     apply = jax.tree_util.Partial(_apply_with_state, as_function(training), as_function(evaluation))
-    return asking(apply, ["model_state", "training", *(["keys"] if has_keys else [])])
+    names = ["model_state", "training", *(["keys"] if has_keys else [])]
+    return asking(apply, names, type(module).__name__)
 
 
 def _first(state_of: Callable) -> Any:

@@ -88,11 +88,12 @@ class Asking(PyTree):
     """A loss, a metric or a model, called with what it asks for of what is offered to it.
 
     function: as a pytree. names: a `Static` tuple, those of "keys", "model_state" and "training" that it has
-    parameters for.
+    parameters for. shown: a `Static` text, what stands for it in a `repr`; None for the function's own.
     """
 
     function: Any
     names: Any
+    shown: Any = Static(None)
 
     def __call__(self, *arguments, **options):
         """What the function gives; of the options offered, those that it does not ask for are left out.
@@ -114,11 +115,14 @@ class Asking(PyTree):
         return name in self.names.value
 
     def __repr__(self):
-        return repr(self.function)
+        return self.shown.value or repr(self.function)
 
 
-def asking(function: Any, names: Iterable[str] | None = None) -> Asking:
-    """The function with what it asks for: these names, or None to read them from its parameters, once."""
+def asking(function: Any, names: Iterable[str] | None = None, shown: str | None = None) -> Asking:
+    """The function with what it asks for: these names, or None to read them from its parameters, once.
+
+    shown: what stands for it in a `repr`, where its own is long; None for its own.
+    """
     if names is None and isinstance(function, Asking):
         return function
     if names is None:
@@ -126,7 +130,8 @@ def asking(function: Any, names: Iterable[str] | None = None) -> Asking:
             names = inspect.signature(getattr(function, "value", function)).parameters
         except ValueError:  # one of C's without a signature
             names = ()
-    return Asking(as_function(function), Static(tuple(name for name in _OFFERED if name in names)))
+    asked = tuple(name for name in _OFFERED if name in names)
+    return Asking(as_function(function), Static(asked), Static(shown))
 
 
 class Model(PyTree):
@@ -155,7 +160,8 @@ class Model(PyTree):
             object.__setattr__(self, "coupled", Static(None if self.coupled is None else bool(self.coupled)))
 
     def __repr__(self):
-        return f"Model(init={self.init!r}, apply={self.apply!r})"
+        shown = self.apply.shown.value if isinstance(self.apply, Asking) else None
+        return f"Model({shown})" if shown else f"Model(init={self.init!r}, apply={self.apply!r})"
 
 
 def named(argument: str, given: str | Callable, known: dict[str, Callable]) -> Callable:

@@ -1,6 +1,7 @@
 """Models of Flax Linen, Flax NNX and Equinox, made of the real libraries."""
 
 import functools
+import re
 import subprocess
 import sys
 
@@ -134,6 +135,23 @@ def test_trains(library):
 def test_model_without_dropout(library):
     problem = jaxgd.classification(PLAIN[library](), DATA)
     assert jaxgd.evaluate(problem, problem.init(jax.random.key(0)), "train")["loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (BUILDERS["linen"][0], "LinenNet"),
+        (BUILDERS["nnx"][0], "NnxNet"),
+        (BUILDERS["equinox"][0], "EquinoxNet"),
+        (PLAIN["nnx"], "Linear"),
+        (lambda: jaxgd.from_nnx(NnxBatchNorm), "NnxBatchNorm"),
+    ],
+)
+def test_a_module_is_shown_by_its_class(build, name):
+    model = build()
+    assert repr(model) == f"Model({name})"
+    trainer = jaxgd.trainer(jaxgd.classification(model, DATA), jaxgd.sgd(0.1), 6)
+    assert re.fullmatch(rf"trainer\(Problem\(train=12 examples, loss=.*, {name}\), .*", repr(trainer))
 
 
 @pytest.mark.parametrize("library", ["linen", "nnx"])
