@@ -182,7 +182,12 @@ def _arrays(name: str, pair: Any) -> Any:
 
 def _pair(name: str, data: Any) -> Any:
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}")
+        hint = (
+            "; of a prepared table give table.train, table.valid, table.test"
+            if hasattr(data, "train")
+            else ""
+        )
+        raise ValueError(f"{name} must be a pair (inputs, labels), got {type(data).__name__}{hint}")
     return data[0], data[1]
 
 
@@ -227,4 +232,5 @@ def _remedy_of_shape(given: tuple[int, ...], places: Sequence[int], num_classes:
 def _check_targets(name: str, targets: Any, output_shape: tuple[int, ...]) -> None:
     per_output, per_target = int(np.prod(output_shape[1:])), int(np.prod(np.shape(targets)[1:]))
     if per_output != per_target:
-        raise ValueError(f"{name} have {per_target} numbers per example, the model gives {per_output}")
+        numbers = "1 number" if per_target == 1 else f"{per_target} numbers"
+        raise ValueError(f"{name} have {numbers} per example, the model gives {per_output}")

@@ -6,6 +6,7 @@ import pickle
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import jaxgd
@@ -110,6 +111,16 @@ def test_every_split_is_checked(split):
     splits = {"train": (INPUTS, INPUTS[:, 0]), split: (INPUTS, INPUTS)}
     with pytest.raises(ValueError, match=f"{split} targets have 2 numbers per example, the model gives 1"):
         jaxgd.regression(jaxgd.linear(2), **splits)
+    with pytest.raises(ValueError, match=r"^train targets have 1 number per example, the model gives 2$"):
+        jaxgd.regression(jaxgd.linear(2, 2), splits["train"])
+
+
+def test_a_prepared_table_is_given_by_its_parts():
+    frame = pd.DataFrame({"x": np.linspace(0, 1, 40), "y": ["no", "yes"] * 20})
+    with pytest.raises(
+        ValueError, match=r"got PreparedTable; .* give table\.train, table\.valid, table\.test$"
+    ):
+        jaxgd.classification(jaxgd.linear(1, 2), jaxgd.table(frame, target="y"))
 
 
 def mean_loss(params, batch):
