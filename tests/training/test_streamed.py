@@ -281,6 +281,10 @@ BAD = {
         "differ in length: batch 0[0] has 8, batch 0[1] has 7",
     ),
     "no pair": ([DATA[0][:8]], "batch 0 must be a pair (inputs, labels), got ndarray"),
+    "inputs of another shape": (
+        [(DATA[0][:8, :1], DATA[1][:8])],
+        "the model cannot be applied to batch 0 inputs of shape (8, 1): ",
+    ),
     "a label too large": (
         [(DATA[0][:8], DATA[1][:8] + 7)],
         "batch 0 labels must be whole numbers from 0 to 2",

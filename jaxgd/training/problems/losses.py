@@ -1,5 +1,6 @@
 """Problems of a model and a criterion: classification and regression, their labels and targets checked."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,13 +111,31 @@ class BatchCheck:
         if self._task is None:
             return batch
         inputs, labels = _pair(name, batch)
-        shape = self._shape or _outputs_for(self._problem, (inputs, labels)).shape
-        self._shape = shape
+        shape = self._shape = self._shape or self._outputs_of(name, inputs, labels)
         if self._task == "regression":
             _check_targets(f"{name} targets", labels, shape)
             return inputs, labels
         check_labels(f"{name} labels", labels, shape[1:])
         return inputs, _as_int32(labels)
+
+    def _outputs_of(self, name: str, inputs: Any, labels: Any) -> tuple[int, ...]:
+        """The shape of the outputs; raises ValueError where the model is made for other inputs."""
+        try:
+            return _outputs_for(self._problem, (inputs, labels)).shape
+        except (TypeError, ValueError) as error:
+            shapes = jax.tree.map(jnp.shape, inputs)
+            raise ValueError(
+                f"the model cannot be applied to {name} inputs of shape {shapes}: "
+                f"{_with_remedy(error, inputs)}"
+            ) from error
+
+
+def _with_remedy(error: Exception, inputs: Any) -> str:
+    """What the error says; where that is about shapes within a library's module, what to do about it too."""
+    if not re.search(r"\b(shapes?|dimensions?|rank|ndim)\b", str(error)):
+        return str(error)
+    shapes, said = jax.tree.map(lambda x: jnp.shape(x)[1:], inputs), str(error).rstrip(" .")
+    return f"{said}; the model gets inputs of shape {shapes} each: make it for those, or reshape them"
 
 
 def _outputs_for(problem: Problem, batch: Any) -> Any:
@@ -150,7 +169,8 @@ def _output_shape(model: Model, split: str, data: Any) -> tuple[int, ...]:
         output = jax.eval_shape(evaluate, key, one)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"the model cannot be applied to {split} inputs of shape {shapes} (one example): {error}"
+            f"the model cannot be applied to {split} inputs of shape {shapes} (one example): "
+            f"{_with_remedy(error, one)}"
         ) from error
     if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (1,):
         given, hint = shown(output), ""

@@ -304,6 +304,16 @@ def test_a_module_instead_of_a_function(build, argument):
         build()
 
 
+@pytest.mark.parametrize("library", PLAIN)
+def test_inputs_that_a_module_is_not_made_for(library):
+    with pytest.raises(
+        ValueError,
+        match=r"^the model cannot be applied to train inputs of shape \(1, 3\) \(one example\): .*[^. ]; "
+        r"the model gets inputs of shape \(3,\) each: make it for those, or reshape them$",
+    ):
+        jaxgd.classification(PLAIN[library](), (INPUTS[:, :3], DATA[1]))
+
+
 class NnxSwitched(nnx.Module):
     def __init__(self, rngs):
         self.dropout, self.dense = nnx.Dropout(0.5, rngs=rngs), nnx.Linear(4, 2, rngs=rngs)
