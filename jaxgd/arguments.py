@@ -1,9 +1,10 @@
 """What a person may give, and the one line that says what is wrong with it. No JAX."""
 
 import difflib
+import inspect
 import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,34 @@ def as_integer(value: Any) -> int | None:
 
 def unknown(what: str, given: str, known) -> str:
     """One line for a name that is not known: the nearest known name and the whole list."""
-    known = list(map(str, known))  # labels of a partition may be numbers
-    near = difflib.get_close_matches(str(given), known, n=1)
+    return f"unknown {what} {given!r}{_nearest(str(given), list(map(str, known)))}"  # labels may be numbers
+
+
+def _nearest(given: str, known: list[str]) -> str:
+    """The known name that is like the one given, or that it is the initials of, and all that are known."""
+    initials = [name for name in known if given == "".join(word[:1] for word in name.split("_"))]
+    near = difflib.get_close_matches(given, known, n=1) or initials
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {given!r}{hint} (known: {', '.join(known)})"
+    return f"{hint} (known: {', '.join(known)})"
+
+
+def bound(
+    called: str, signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """The arguments as the signature binds them.
+
+    Raises:
+        TypeError: they do not fit it; the line begins with `called`, and an unknown name comes before a
+            missing one, which it may be meant for.
+    """
+    names = [name for name, one in signature.parameters.items() if one.kind is not one.VAR_KEYWORD]
+    stray = next((name for name in kwargs if name not in names), None)
+    if stray is not None and len(names) == len(signature.parameters):
+        raise TypeError(f"{called} got an unexpected keyword argument {stray!r}{_nearest(stray, names)}")
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{called} {error}") from None
 
 
 def shown(value: Any, most: int = 100) -> str:

@@ -1,11 +1,11 @@
-"""Whole numbers of any spelling."""
+"""Whole numbers of any spelling, and names that are not known."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from jaxgd.arguments import as_integer
+from jaxgd.arguments import as_integer, unknown
 
 DTYPES = [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]
 
@@ -31,3 +31,19 @@ def test_jax_scalars_are_numbers():
 )
 def test_anything_else_is_none(value):
     assert as_integer(value) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("learning_rat", "; did you mean 'learning_rate'?"),
+        ("lr", "; did you mean 'learning_rate'?"),
+        ("wd", "; did you mean 'weight_decay'?"),
+        ("x", ""),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_one_or_that_of_its_initials(name, said):
+    known = ["b1", "learning_rate", "weight_decay"]
+    assert unknown("argument", name, known) == (
+        f"unknown argument {name!r}{said} (known: b1, learning_rate, weight_decay)"
+    )

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgd.arguments import unknown
+from jaxgd.arguments import bound, unknown
 from jaxgd.machine.meshes import split_alike
 from jaxgd.optim.hyperparameters import Hyperparameters, Parametric, text
 from jaxgd.optim.moments import widened
@@ -96,12 +96,9 @@ def from_optax(factory: Callable[..., optax.GradientTransformation], /, *args: A
         )
     signature = inspect.signature(factory)
     child = partial(_child, said=_said_by(factory, signature))
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"{getattr(factory, '__name__', factory)}: {error}") from None
+    given = bound(f"{getattr(factory, '__name__', factory)}:", signature, args, kwargs)
     arguments: dict[str, Any] = {}
-    for name, value in bound.arguments.items():
+    for name, value in given.arguments.items():
         parameter = signature.parameters[name]
         if parameter.kind is parameter.VAR_KEYWORD:
             arguments |= {key: child(key, item, parameter) for key, item in value.items()}

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from jaxgd.aliases import Number, NumberOrSchedule, WholeNumber
-from jaxgd.arguments import whole_number
+from jaxgd.arguments import bound, whole_number
 from jaxgd.optim.hyperparameters import PLAIN, Role, as_number, check_number, check_schedule, stored_function
 from jaxgd.pytrees import Static
 
@@ -175,12 +175,9 @@ class Formula(Declaring):
 
         @functools.wraps(self.body)
         def builder(*args, **kwargs):
-            try:
-                bound = signature.bind(*args, **kwargs)
-            except TypeError as error:
-                raise TypeError(f"{self.name}() {error}") from None
-            bound.apply_defaults()
-            return build(self, **bound.arguments)
+            given = bound(f"{self.name}()", signature, args, kwargs)
+            given.apply_defaults()
+            return build(self, **given.arguments)
 
         self.builder: Any = builder
         self.builder.__signature__, self.builder.kind = signature, self

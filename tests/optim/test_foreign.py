@@ -238,6 +238,7 @@ def test_a_transform_may_be_an_argument():
         (lambda: optim.scale_by_learning_rate(float("inf")), "learning_rate must be finite, got inf"),
         (lambda: optim.lion(0.1, b1=1.5), "b1 must be finite and at least 0 and below 1, got 1.5"),
         (lambda: optim.lion(0.1, b3=0.5), "lion: got an unexpected keyword argument 'b3'"),
+        (lambda: optim.lion(lr=0.1), "lion: got an .* 'lr'; did you mean 'learning_rate'"),
         (lambda: optim.lion(), "lion: missing a required argument: 'learning_rate'"),
         (lambda: optim.lion(0.1).replace(b3=0.5), "b3"),
         (lambda: optim.lion(0.1).b3, "b3"),

@@ -37,6 +37,11 @@ def test_an_optimizer_of_ones_own():
         halved(0.1, slow=True)
     with pytest.raises(TypeError, match=r"halved\(\) missing a required argument: 'learning_rate'"):
         halved()
+    with pytest.raises(
+        TypeError,
+        match=r"^halved\(\) got an unexpected keyword argument 'lr'; did you mean 'learning_rate'\?",
+    ):
+        halved(lr=0.1)
 
 
 def test_coefficients_are_plain_data():

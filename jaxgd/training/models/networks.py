@@ -63,7 +63,10 @@ def mlp(
 
     Raises:
         ValueError: fewer than two sizes, a size below 1, an unknown name, a rate outside of [0, 1).
+        TypeError: one number in place of a list of sizes.
     """
+    if as_integer(sizes) is not None:
+        raise TypeError(f"sizes must be a list of whole numbers, such as mlp([30, 8, 2]), got {sizes}")
     counts = [as_integer(size) for size in sizes]
     if len(counts) < 2 or any(count is None or count < 1 for count in counts):
         raise ValueError(f"sizes must be at least two whole numbers, each 1 or more, got {list(sizes)}")

@@ -195,6 +195,13 @@ def test_bad_arguments(build, message):
         build()
 
 
+def test_sizes_without_a_list():
+    with pytest.raises(
+        TypeError, match=r"^sizes must be a list of whole numbers, such as mlp\(\[30, 8, 2\]\), got 30$"
+    ):
+        jaxgd.mlp(30, 8, 2)
+
+
 def test_what_is_asked_for_is_read_once_and_not_in_a_trace(monkeypatch):
     model = jaxgd.mixed_precision(jaxgd.mlp([3, 4, 2], dropout=0.5, drop_connect=0.5))
     data = (np.ones((8, 3), np.float32), np.zeros(8, int))
