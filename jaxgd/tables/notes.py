@@ -52,12 +52,13 @@ def _about_columns(raw: RawTable, columns: list[Column], roles: Roles) -> list[s
     if blocks and roles.group is None and roles.split is None:
         notes.append(
             f"Rows come in equal blocks of one {blocks[0]!r} and are split apart: "
-            f"--group {quoted(blocks[0])} keeps them together."
+            f"--group {quoted(blocks[0])}, in Python group={blocks[0]!r}, keeps them together."
         )
     many = [column for column in columns if column.kind == "words" and len(column.words) > MAX_WORDS]
     return notes + [
         f"{column.name!r} has {len(column.words):,} words, of which the {MAX_WORDS} commonest are features: "
-        f"--group {quoted(column.name)} keeps rows of one together, --drop leaves it out."
+        f"--group {quoted(column.name)}, in Python group={column.name!r}, keeps rows of one together, --drop "
+        "or drop= leaves it out."
         for column in many
         if column.name not in blocks[:1]
     ]

@@ -157,8 +157,11 @@ def _columns(raw: RawTable, roles: Roles, target: Target) -> list[Column]:
     if unusable := [column for column in found if column.kind == "unusable"]:
         listed = "; ".join(f"{column.name!r} ({column.reason})" for column in unusable)
         count = "a column" if len(unusable) == 1 else f"{len(unusable)} columns"
-        option = drop_option(column.name for column in unusable)
-        raise ValueError(f"{raw.places.data}: {count} cannot be used: {listed}; leave out with {option}")
+        names = [column.name for column in unusable]
+        raise ValueError(
+            f"{raw.places.data}: {count} cannot be used: {listed}; leave out with {drop_option(names)}, "
+            f"in Python drop={names}"
+        )
     if not any(column.is_feature for column in found):
         reasons = ", ".join(f"{column.name!r} {column.reason}" for column in found) or "all are dropped"
         raise ValueError(f"{raw.places.data}: no column is left to learn from: {reasons}")

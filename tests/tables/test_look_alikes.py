@@ -141,7 +141,8 @@ REFUSED = {
             "date,rain,weather",
             lambda i: (f"2012/{1 + i // 28:02}/{1 + i % 28:02}", number(), pick(("sun", "fog"), i)),
         ),
-        r"a column cannot be used: 'date' \(dates, such as '2012/01/01'\); leave out with --drop date$",
+        r"a column cannot be used: 'date' \(dates, such as '2012/01/01'\); leave out with --drop date, "
+        r"in Python drop=\['date'\]$",
     ),
     "a field book": (
         "Species",
@@ -150,7 +151,8 @@ REFUSED = {
             lambda i: ("P1", f"N{i}A1", f"2007-11-{1 + i % 28:02}", pick(("auk", "gull"), i), 3000 + i),
         ),
         r"2 columns cannot be used: 'Individual ID' \(names or ids, 80 different in 80 rows, such as 'N0A1'\)"
-        r"; 'Date Egg' \(dates, such as '2007-11-01'\); leave out with --drop 'Individual ID,Date Egg'$",
+        r"; 'Date Egg' \(dates, such as '2007-11-01'\); leave out with --drop 'Individual ID,Date Egg', "
+        r"in Python drop=\['Individual ID', 'Date Egg'\]$",
     ),
     "models of cars": (
         "Type",
@@ -158,7 +160,8 @@ REFUSED = {
             "Make,Model,Type,Price",
             lambda i: (f"Maker {i % 9}", f"Model {i}", pick(("Small", "Large"), i), 10 + i),
         ),
-        r"'Model' \(names or ids, 80 different in 80 rows, such as 'Model 0'\); leave out with --drop Model$",
+        r"'Model' \(names or ids, 80 different in 80 rows, such as 'Model 0'\); leave out with --drop Model, "
+        r"in Python drop=\['Model'\]$",
     ),
     "a header of counts": (
         "class_0",

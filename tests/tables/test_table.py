@@ -121,7 +121,9 @@ def test_kinds_of_columns(write, cells, kind):
 def test_columns_that_cannot_be_used(write, cells, reason):
     path = write("a,c,y\n" + "".join(f'{i % 7},"{cell}",{i % 2}\n' for i, cell in enumerate(cells)))
     with pytest.raises(
-        ValueError, match=rf"t.csv: a column cannot be used: 'c' \({reason}.*\); leave out with --drop c$"
+        ValueError,
+        match=rf"t.csv: a column cannot be used: 'c' \({reason}.*\); leave out with --drop c, "
+        r"in Python drop=\['c'\]$",
     ):
         jaxgd.table(path, "y")
     assert jaxgd.table(path, "y", drop="c").features == ("a",)
@@ -141,7 +143,9 @@ def test_all_that_cannot_be_used_is_one_message():
         jaxgd.table(data, "y")
     assert "\n" not in str(error.value)
     assert "'size, mm' (lists, such as [1])" in str(error.value)
-    assert str(error.value).endswith("""leave out with --drop 'Date Egg,id,"size, mm"'""")
+    assert str(error.value).endswith(
+        """leave out with --drop 'Date Egg,id,"size, mm"', in Python drop=['Date Egg', 'id', 'size, mm']"""
+    )
     table = jaxgd.table(data, "y", drop=["Date Egg", "id", "size, mm"])
     assert reasons(table) == dict.fromkeys(["Date Egg", "id", "size, mm"], "dropped")
 
@@ -151,7 +155,10 @@ def test_more_than_thirty_words_are_the_commonest_and_the_rest():
     table = jaxgd.table(frame(400, c=words), "y")
     assert len(table.features) == 1 + 31
     assert table.features[-1] == "c: rare words"
-    assert "'c' has 35 words, of which the 30 commonest are features: --group c" in table.report.notes[0]
+    assert (
+        "'c' has 35 words, of which the 30 commonest are features: --group c, in Python group='c',"
+        in table.report.notes[0]
+    )
 
 
 def test_thirty_words_and_gaps_have_a_feature_each():
@@ -334,7 +341,7 @@ def test_a_wide_report_is_short():
     [
         (
             {"who": [i // 4 + 1 for i in range(60)]},
-            "Rows come in equal blocks of one 'who' and are split apart: --group who",
+            "Rows come in equal blocks of one 'who' and are split apart: --group who, in Python group='who'",
         ),
         ({"who": [f"p{i // 4}" for i in range(60)]}, "Rows come in equal blocks of one 'who'"),
         (
