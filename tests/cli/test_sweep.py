@@ -65,7 +65,7 @@ def test_keys_that_are_given_otherwise(folder, capsys):
     [
         (["epoch=3", "--out", "out"], "unknown key 'epoch'; did you mean 'epochs'?"),
         (["--out", "out", "axes.seeds=[0]"], "unknown key in axes 'seeds'; did you mean 'seed'?"),
-        (["--out", "out", "epochs"], "unrecognized arguments: epochs"),
+        (["--out", "out", "epochs"], "'epochs' is no KEY=VALUE, which is one word, such as epochs=5"),
         (["--out", "out", "--epochs=3"], "unrecognized arguments: --epochs=3"),
     ],
 )

@@ -188,7 +188,7 @@ def check_identity(folder: Path, unit: Unit, group: Group, now: ProgramIdentity)
         changed = ProgramIdentity(**(unit.identity or {})).difference(now)
     if changed:
         program, first = unit.program, group.first
-        own = repr(first.optimizer) if isinstance(first, Trainer) else repr(first)
+        own = repr(first.optimizer if isinstance(first, Trainer) else first).partition("(")[0]
         others = "that are not those of now" if own in program.optimizer else f"and those of now are of {own}"
         raise ContradictionError(
             f"{folder} holds runs of {program.name}, {others}: what has changed is "

@@ -227,7 +227,7 @@ def test_bad_names():
     with pytest.raises(ValueError, match="mode is needed for the metric 'gain'"):
         trials_of(table(gain=ROWS["loss"]), "gain")
     assert trials_of(table(gain=ROWS["loss"]), "gain", "max").mode == "max"
-    with pytest.raises(ValueError, match="metric must be given, one of loss, gain"):
+    with pytest.raises(ValueError, match=r"metric must be given \(--goal .*\), one of loss, gain"):
         trials_of(table(gain=ROWS["loss"]))
     with pytest.raises(ValueError, match="unknown column 'widht'"):
         trials_of(table(), widht=3)

@@ -136,8 +136,10 @@ def test_a_sweep_that_is_done_trains_nothing(tmp_path, monkeypatch, capfd, plain
 def test_values_that_an_axis_has_got_are_trained_and_no_others(wider, tmp_path):
     run(tmp_path)
     counts = []
-    found = run(tmp_path, axes={**AXES, **wider}, progress=lambda done, total, text: counts.append(total))
-    assert set(counts) == {4}
+    found = run(tmp_path, axes={**AXES, **wider}, progress=lambda *so_far: counts.append(so_far[:2]))
+    assert {total for _, total in counts} == {12}
+    assert min(done for done, _ in counts) >= 8
+    assert sum(len(program.runs) for program in found.plan.groups) == 12
     assert_same(found, run(axes={**AXES, **wider}))
     assert_same(jaxgd.load(tmp_path), found)
 
@@ -239,6 +241,20 @@ def test_an_edited_loss_does_not_mix_with_what_it_was_before(tmp_path):
     with pytest.raises(ContradictionError, match="runs of batch 6, sgd, that are not those of now"):
         sweep_of(cubes, tmp_path)
     assert_same(sweep_of(squares_again, tmp_path), before)
+
+
+def test_another_optimizer_is_named(tmp_path):
+    problem = jaxgd.classification(jaxgd.linear(2, 2), (np.eye(2, dtype=np.float32), np.arange(2)))
+
+    def swept(optimizer):
+        make_trainer = lambda hp: jaxgd.trainer(problem, optimizer, 2)  # noqa: E731
+        return jaxgd.sweep(make_trainer, {"seed": [0, 1]}, 1, folder=tmp_path, progress=False)
+
+    swept(jaxgd.sgd(0.1))
+    with pytest.raises(
+        ContradictionError, match=r"holds runs of .*sgd.*, and those of now are of adam: what"
+    ):
+        swept(jaxgd.adam(0.1))
 
 
 def test_nor_does_a_global_that_has_changed(tmp_path, monkeypatch):
