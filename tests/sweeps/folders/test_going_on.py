@@ -252,7 +252,7 @@ def test_another_optimizer_is_named(tmp_path):
 
     swept(jaxgd.sgd(0.1))
     with pytest.raises(
-        ContradictionError, match=r"holds runs of .*sgd.*, and those of now are of adam: what"
+        ContradictionError, match=r"holds runs of .*sgd.*, and those of now are of adam"
     ):
         swept(jaxgd.adam(0.1))
 
