@@ -35,14 +35,16 @@ def page(study: Study) -> str:
         f"{count_text(len(tuning), 'tuning seed')}; {count_text(len(reporting), 'other seed')} report. "
         "Intervals (95\u00a0%) cover their chance and that of the choice, not that of the examples scored."
     )
+    headline, _, lead = study.sentence.partition(". ")
     return sections_page(
         "jaxgd study",
-        study.sentence,
+        headline,
         [*study.details, how],
         [_steps(study), _rates(study), _budgets(study), *_noise(study)],
         {name: text for name, text in study.facts.items() if name != _COMMAND},
         study.warnings,
         {"The command that made this page": study.facts[_COMMAND]} if study.facts.get(_COMMAND) else {},
+        lead=lead,
     )
 
 
