@@ -7,6 +7,7 @@ read in until the numbers are there, with nothing compiled; warm is the best of 
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -84,22 +85,20 @@ def _calls():
         return jaxgd.sweep_function(train, axes, progress=False).dataset.loss.values
 
     keys = jnp.stack([jax.random.key(seed) for seed in range(SEEDS)])
-    alone = {size: jax.jit(lambda key, rate, size=size: train(key, rate, size)) for size in SIZES}
-    mapped = {
-        size: jax.jit(jax.vmap(jax.vmap(run, (0, None)), (None, 0)))
-        for size, run in {size: lambda key, rate, size=size: train(key, rate, size) for size in SIZES}.items()
-    }
+    runs = [functools.partial(train, batch_size=size) for size in SIZES]
+    alone = [jax.jit(run) for run in runs]
+    mapped = [jax.jit(jax.vmap(jax.vmap(run, (0, None)), (None, 0))) for run in runs]
 
     def one_by_one():
         return np.array(
             [
                 [[np.asarray(run(key, rate)["loss"]) for key in keys] for rate in rates.astype(np.float32)]
-                for run in alone.values()
+                for run in alone
             ]
         )
 
     def at_once():
-        return np.array([np.asarray(run(keys, rates.astype(np.float32))["loss"]) for run in mapped.values()])
+        return np.array([np.asarray(run(keys, rates.astype(np.float32))["loss"]) for run in mapped])
 
     return {"sweep_function": swept, "vmap": at_once, "loop": one_by_one}
 

@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import functools
-import math
 import os
 import queue
 import sys
@@ -61,7 +60,7 @@ class Background(Executor):
     def is_at_work(self, until: float) -> bool:
         """Whether a call is not done at that time of `time.monotonic`; returns earlier if all are."""
         for thread in self._threads:
-            thread.join(None if until == math.inf else max(until - time.monotonic(), 0))
+            thread.join(max(until - time.monotonic(), 0))
         return any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
@@ -91,7 +90,7 @@ def _wait_or_leave() -> None:
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 print("a program is still compiling, which cannot be stopped: Ctrl-C leaves", file=sys.stderr)  # noqa: T201
         for background in list(_living):
-            background.is_at_work(math.inf)
+            background.shutdown()
     except KeyboardInterrupt:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -168,8 +168,8 @@ def _train(
     examples = sum(each.num * each.epochs * num for each, num in zip(every, left, strict=True))
     idle = "" if isinstance(engine, Workers) else _idle_cores(engine.devices, sum(left))
     counted = [each.counted for each in every[:1]]
-    done, total = int(found.has_ended.sum()), max(1, int(found.has_ended.sum()) + sum(left))
-    with Progress(progress, total, examples, "runs", idle, *counted, done=done) as shown:
+    done = int(found.has_ended.sum())
+    with Progress(progress, max(1, done + sum(left)), examples, "runs", idle, *counted, done=done) as shown:
         sinks = [sink for sink in (begun.keeper, found, Shown(shown), logged) if sink is not None]
         events = engine.run(begun.planned, interrupts, begun.snapshots)
         try:

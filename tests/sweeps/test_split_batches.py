@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import pytest
@@ -13,30 +14,16 @@ from jax.sharding import PartitionSpec
 import jaxgd
 
 # On eight devices, in float64, so in a process of its own.
-SCRIPT = """
-import json, re, sys, tempfile
-import jax, jax.numpy as jnp, numpy as np
-jax.config.update("jax_num_cpu_devices", 8)
-jax.config.update("jax_enable_x64", True)
+SCRIPT = (
+    (Path(__file__).parents[1] / "eight_devices.py").read_text()
+    + """
+import json, sys, tempfile
 from jax.sharding import AxisType, PartitionSpec as P
-import jaxgd
 from jaxgd.machine.meshes import lane_devices
 from jaxgd.sweeps.engine.programs import lower
 from jaxgd.sweeps.planning.planner import Options
 from jaxgd.sweeps.sweeping import plan_on
 
-rng = np.random.default_rng(0)
-x = rng.normal(size=(100, 6))
-y = (x[:, 0] > x[:, 1]).astype(int)
-train, valid = (x, y), (x[:30], y[:30])
-mlp = jaxgd.classification(jaxgd.mlp([6, 8, 2]), train, valid)
-dropout = jaxgd.classification(jaxgd.mlp([6, 8, 2], dropout=0.3), train, valid)
-network = jaxgd.mlp([6, 8, 1])
-
-def squares(params, batch):
-    return (network.apply(params, batch[0])[:, 0] - batch[0][:, 1]) ** 2, batch[0][:, 0] ** 2
-
-weighted = jaxgd.Problem(network.init, squares, train)
 make = lambda problem, hp, **k: jaxgd.trainer(problem, jaxgd.adam(hp.learning_rate), hp.batch_size, **k)
 TRAINERS = {  # the last batch of 16 and of 32 has 4 examples
     "plain": lambda hp, **k: make(mlp, hp, **k),
@@ -74,19 +61,13 @@ def compare(trainer, mesh, plan):
         planned = jaxgd.plan(split, AXES, 2, **PLANS[plan])
         return difference(jaxgd.sweep(split, AXES, 2, plan=planned, progress=False).dataset, one)
 
-def collectives(trainer, mesh, plan):
+def collectives_of(trainer, mesh, plan):
     mesh, spec = set_mesh(mesh)
-    found = []
     with mesh:
         split = lambda hp: TRAINERS[trainer](hp, batch_spec=spec)
         _, planned, engine = plan_on(None, split, AXES, 2, Options(merge=False, kind=plan))
-        for group, program in planned:
-            text = lower(engine.inputs(group), program.recipe, engine.devices).compile().as_text()
-            kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
-            lines = [line for line in text.splitlines() if re.search(f" ({kinds})(-start)?[(]", line)]
-            found.append([[re.search(f" ({kinds})", line)[1], re.search("replica_groups=(.*?), ", line)[1]]
-                          for line in lines])
-    return found
+        programs = [lower(engine.inputs(group), program.recipe, engine.devices) for group, program in planned]
+        return [collectives(program.compile().as_text()) for program in programs]
 
 def devices(mesh):
     mesh, spec = set_mesh(mesh)
@@ -111,6 +92,7 @@ for function, *arguments in json.loads(sys.argv[1]):
     results.append(globals()[function](*arguments))
 print(json.dumps(results))
 """
+)
 
 
 def results(*cases):
@@ -146,7 +128,7 @@ def test_numbers_of_every_plan_and_mesh():
 @pytest.mark.slow
 @pytest.mark.parametrize("plan", ["map", "vmap"])
 def test_one_sum_over_a_group_and_none_between_lanes(plan):
-    (programs,) = results(("collectives", "plain", "auto", plan))
+    (programs,) = results(("collectives_of", "plain", "auto", plan))
     # The last batch of an epoch, which is shorter, has a step of its own.
     assert programs
     for found in programs:

@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,29 +16,14 @@ from jax.sharding import AxisType, PartitionSpec
 import jaxgd
 
 # Numbers are compared in float64 after two epochs, on eight devices and on one, so in a process of their own.
-SCRIPT = """
-import functools, json, re, sys
-import jax, jax.numpy as jnp, numpy as np
-jax.config.update("jax_num_cpu_devices", 8)
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_numpy_dtype_promotion", "strict")
+SCRIPT = (
+    (Path(__file__).parents[1] / "eight_devices.py").read_text()
+    + """
+import functools, json, sys
+import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
-import jaxgd
 
-rng = np.random.default_rng(0)
-x = rng.normal(size=(100, 6))
-y = (x[:, 0] > x[:, 1]).astype(int)
-key, train, valid = jax.random.key(3), (x, y), (x[:30], y[:30])
-mlp = jaxgd.classification(jaxgd.mlp([6, 8, 2]), train, valid)
-dropout = jaxgd.classification(jaxgd.mlp([6, 8, 2], dropout=0.3), train, valid)
-network = jaxgd.mlp([6, 8, 1])
-
-
-def squares(params, batch):
-    return (network.apply(params, batch[0])[:, 0] - batch[0][:, 1]) ** 2, batch[0][:, 0] ** 2
-
-weighted = jaxgd.Problem(network.init, squares, train)
+key = jax.random.key(3)
 augmented = jaxgd.Problem(
     mlp.init, mlp.loss, train, augment=lambda b, key: (b[0] + jax.random.normal(key, b[0].shape), b[1])
 )
@@ -79,12 +65,6 @@ def difference(one, other):
         float(np.max(np.abs(a - b) / np.maximum(np.abs(a), 1e-12)))
         for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     )
-
-def collectives(text):
-    kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
-    lines = [line for line in text.splitlines() if re.search(f" ({kinds})(-start)?[(]", line)]
-    groups = "replica_groups=(.*?), use_global"
-    return [[re.search(f" ({kinds})", line)[1], re.search(groups, line)[1]] for line in lines]
 
 def compare(name, kind):
     one = numbers(jaxgd.fit(TRAINERS[name](), key, 2))
@@ -133,6 +113,7 @@ for function, *arguments in json.loads(sys.argv[1]):
     results.append(globals()[function](*arguments))
 print(json.dumps(results))
 """
+)
 
 
 @functools.cache

@@ -29,7 +29,12 @@ def test_what_was_found_is_on_the_page():
     found = study(noise=True)
     page = of_study.page(found)
     headline, _, lead = found.sentence.partition(". ")
-    for text in (f"<h1>{headline}</h1>", lead, "How far can the batch size be raised", "Which learning rate belongs"):
+    for text in (
+        f"<h1>{headline}</h1>",
+        lead,
+        "How far can the batch size be raised",
+        "Which learning rate belongs",
+    ):
         assert text in page
     assert "At equal epochs, updates, examples and seconds" in page
     assert "The gradient noise scale, along training" in page

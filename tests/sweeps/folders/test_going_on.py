@@ -251,9 +251,7 @@ def test_another_optimizer_is_named(tmp_path):
         return jaxgd.sweep(make_trainer, {"seed": [0, 1]}, 1, folder=tmp_path, progress=False)
 
     swept(jaxgd.sgd(0.1))
-    with pytest.raises(
-        ContradictionError, match=r"holds runs of .*sgd.*, and those of now are of adam"
-    ):
+    with pytest.raises(ContradictionError, match=r"holds runs of .*sgd.*, and those of now are of adam"):
         swept(jaxgd.adam(0.1))
 
 
